@@ -1,0 +1,209 @@
+"""The command line. Nothing heavy is imported here: each command imports its own when it runs."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unlearn_bench import __version__
+from unlearn_bench.errors import InputError
+
+app = typer.Typer(
+    name="unlearn-bench",
+    help="Which method makes a CLIP model forget something, and what does it cost the rest?",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: rich's takes longer to import than all the rest
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """The console script: errors of the user's are one line and exit code 2; an interruption is 130."""
+    try:
+        app()
+    except InputError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; finished cells are kept, and the same command goes on from here", err=True)
+        sys.exit(130)
+
+
+def _execute(command: str, **options: Any) -> None:  # noqa: ANN401  (each command has its own options)
+    """Run `commands/<command>.py`, whose `execute` returns the exit code."""
+    module = import_module(f"unlearn_bench.benchmarks.commands.{command}")
+    raise typer.Exit(module.execute(**options))
+
+
+def _split(names: str | None) -> list[str] | None:
+    """`a, b` as a list; None stays None."""
+    return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Which method makes a CLIP model forget something, and what does it cost the rest?"""
+
+
+@app.command()
+def run(
+    *,
+    suite: Annotated[str, typer.Option(help="A suite's name, or the path of a suite's .toml file.")] = "mini",
+    methods: Annotated[
+        str | None, typer.Option(help="all, or names; path/to/file.py:Class for a method of your own.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="mini-rn, RN50:openai, NAME:FILE, local-dir:DIR, file.py:build; commas between."),
+    ] = None,
+    datasets: Annotated[
+        str | None, typer.Option(help="Forget classes of these datasets only; all stay evaluated.")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Replace the suite's datasets: names, folder:/path, file.py:make; commas between."),
+    ] = None,
+    classes: Annotated[str | None, typer.Option(help="Forget these: class, dataset/class, a+b at once.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Whole numbers, separated by commas.")] = None,
+    jobs: Annotated[int, typer.Option(help="Cells at a time; 0: one per core, or one per GPU.", min=0)] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="The folder of the records; runs/<suite> by default.")] = None,
+    shard: Annotated[str | None, typer.Option(help="i/n: every n-th cell from the i-th.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and an estimate; run nothing.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run cells again that have a record.")] = False,
+    limit: Annotated[int | None, typer.Option(help="At most so many cells.", min=1)] = None,
+    skip_bad_images: Annotated[
+        bool, typer.Option("--skip-bad-images", help="Leave unreadable images out, and count them.")
+    ] = False,
+) -> None:
+    """Sweep methods over classes and seeds, and write a leaderboard. Resumes by itself.
+
+    Example: unlearn-bench run --methods lip,salun --datasets mini-digits
+    """
+    _execute(
+        "run",
+        suite=suite,
+        methods=_split(methods),
+        models=_split(model),
+        datasets=_split(datasets),
+        data=_split(data),
+        classes=_split(classes),
+        seeds=_split(seeds),
+        jobs=jobs,
+        device=device,
+        out=out,
+        shard=shard,
+        dry_run=dry_run,
+        fresh=fresh,
+        limit=limit,
+        skip_bad=skip_bad_images,
+    )
+
+
+@app.command("list")
+def list_(
+    what: Annotated[str, typer.Argument(help="methods, datasets, suites, models or metrics.")],
+) -> None:
+    """Show what is registered.
+
+    Example: unlearn-bench list methods
+    """
+    _execute("list", what=what)
+
+
+@app.command()
+def leaderboard(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, or CSVs of records.")],
+    *,
+    out: Annotated[Path | None, typer.Option(help="Write here instead of to the screen.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="md, csv, latex or html.")] = "md",
+    baseline: Annotated[str | None, typer.Option(help="Show paired differences to this method.")] = None,
+    records: Annotated[Path | None, typer.Option(help="Also write the records as one CSV.")] = None,
+) -> None:
+    """Turn records into tables.
+
+    Example: unlearn-bench leaderboard runs/mini --format html --out mini.html
+    """
+    _execute("leaderboard", runs=runs, out=out, fmt=format_, baseline=baseline, records=records)
+
+
+@app.command()
+def check(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, or CSVs of records.")],
+    *,
+    against: Annotated[Path, typer.Option(help="The CSV of the published records.")],
+    tolerance: Annotated[list[str] | None, typer.Option(help="name=value; may be given several times.")] = None,
+) -> None:
+    """Compare a run with published numbers, cell by cell; exit 1 if one drifted.
+
+    Example: unlearn-bench check runs/mini --against leaderboards/results/mini-full.csv
+    """
+    _execute("check", runs=runs, against=against, tolerances=tolerance or [])
+
+
+@app.command()
+def tune(
+    *,
+    suite: Annotated[str, typer.Option(help="Whose tuning classes are used.")] = "mini",
+    model: Annotated[str | None, typer.Option(help="One of the suite's models.")] = None,
+    methods: Annotated[str, typer.Option(help="all, names, or path/to/file.py:Class.")] = "all",
+    trials: Annotated[int, typer.Option(help="The budget of each method.", min=1)] = 16,
+    jobs: Annotated[int, typer.Option(help="Methods at a time; 0: one per core.", min=0)] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="Preset file to write.")] = None,
+) -> None:
+    """Find each method's hyperparameters with the same budget, on classes that no table reports.
+
+    Example: unlearn-bench tune --model mini-rn --methods lip --trials 16 --out lip.toml
+    """
+    _execute(
+        "tune",
+        suite=suite,
+        model=model,
+        methods=_split(methods),
+        trials=trials,
+        jobs=jobs,
+        device=device,
+        out=out,
+    )
+
+
+@app.command()
+def forget(
+    *,
+    model: Annotated[str, typer.Option(help="The model: mini-rn, RN50:openai, local-dir:DIR, ..")],
+    classes: Annotated[str, typer.Option(help="What to forget: class, or dataset/class; commas between.")],
+    out: Annotated[Path, typer.Option(help="A new folder for the unlearned model.")],
+    method: Annotated[str, typer.Option(help="One method.")] = "lip",
+    suite: Annotated[str, typer.Option(help="Whose datasets say what else there is, and measure.")] = "mini",
+    data: Annotated[str | None, typer.Option(help="Replace the suite's datasets.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Unlearn classes from a model and write a folder that open_clip loads as local-dir:DIR.
+
+    Example: unlearn-bench forget --model mini-rn --classes "digit zero" --method lip --out forgotten
+    """
+    _execute(
+        "forget",
+        model=model,
+        classes=_split(classes) or [],
+        out=out,
+        method=method,
+        suite=suite,
+        data=_split(data),
+        seed=seed,
+        device=device,
+    )

@@ -1,0 +1,15 @@
+"""`unlearn-bench check`: a run against published numbers."""
+
+from pathlib import Path
+
+import typer
+from unlearn_bench.leaderboards.regression import compare_runs, parse_tolerances
+
+from unlearn_bench.benchmarks.commands.leaderboard import load_records
+
+
+def execute(*, runs: list[Path], against: Path, tolerances: list[str]) -> int:
+    """Print what drifted; 0 if nothing did, 1 otherwise."""
+    comparison = compare_runs(load_records(runs), load_records([against]), parse_tolerances(tolerances))
+    typer.echo(comparison.to_markdown())
+    return 0 if comparison.ok else 1

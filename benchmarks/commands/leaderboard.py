@@ -1,0 +1,47 @@
+"""`unlearn-bench leaderboard`: records into tables."""
+
+from pathlib import Path
+
+import typer
+
+from unlearn_bench.cache import write_text
+from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.leaderboards.records import Record
+from unlearn_bench.leaderboards.render import render
+from unlearn_bench.leaderboards.storage import read_records, write_csv
+
+FORMATS = ("md", "csv", "latex", "html")
+
+
+def execute(*, runs: list[Path], out: Path | None, fmt: str, baseline: str | None, records: Path | None) -> int:
+    """Render to a file or to the screen."""
+    if fmt not in FORMATS:
+        raise unknown("format", fmt, FORMATS)
+    found = load_records(runs)
+    if records is not None:
+        _writable(records)
+        write_csv(records, found)
+        typer.echo(f"wrote {len(found)} records to {records}", err=True)
+    text = render(found, fmt=fmt, baseline=baseline)
+    if out is None:
+        typer.echo(text)
+    else:
+        _writable(out)
+        write_text(out, text)
+        typer.echo(f"wrote {out}", err=True)
+    return 0
+
+
+def load_records(runs: list[Path]) -> tuple[Record, ...]:
+    """The records of all these places; broken files are named on the error stream."""
+    loaded = read_records(runs)
+    for broken in loaded.set_aside:
+        typer.echo(f"warning: {broken}", err=True)
+    if not loaded.records:
+        raise InputError(f"no records in {', '.join(repr(str(run)) for run in runs)}; run a sweep first")
+    return loaded.records
+
+
+def _writable(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise InputError(f"no folder {str(path.parent)!r} to write {path.name!r} into; make it first")

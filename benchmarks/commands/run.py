@@ -1,0 +1,148 @@
+"""`unlearn-bench run`: plan, sweep, leaderboard."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import joblib
+import torch
+import typer
+from rich.console import Console
+
+from unlearn_bench.benchmarks.estimate import estimate
+from unlearn_bench.benchmarks.plan import (
+    Cell,
+    Choice,
+    cells_for,
+    chosen_methods,
+    load_method,
+    settings_for,
+    take_shard,
+)
+from unlearn_bench.benchmarks.progress import showing
+from unlearn_bench.benchmarks.provenance import Conditions, current_commit
+from unlearn_bench.benchmarks.published import published_records
+from unlearn_bench.benchmarks.suite import Suite, load_suite
+from unlearn_bench.benchmarks.sweep import Tally, finished_keys, label, sweep
+from unlearn_bench.benchmarks.workbench import choose_device, open_workbench
+from unlearn_bench.cache import make_folder, write_text
+from unlearn_bench.errors import InputError
+from unlearn_bench.leaderboards.render import render
+from unlearn_bench.leaderboards.storage import read_folder
+
+
+def execute(
+    *,
+    suite: str,
+    methods: Sequence[str] | None,
+    models: Sequence[str] | None,
+    datasets: Sequence[str] | None,
+    data: Sequence[str] | None,
+    classes: Sequence[str] | None,
+    seeds: Sequence[str] | None,
+    jobs: int,
+    device: str,
+    out: Path | None,
+    shard: str | None,
+    dry_run: bool,
+    fresh: bool,
+    limit: int | None,
+    skip_bad: bool,
+) -> int:
+    """Run the sweep; 0 if all cells are ok or skipped, 1 if some failed."""
+    console = Console(stderr=True)
+    chosen = with_data(load_suite(suite), data)
+    choice = Choice(methods=methods, models=models, datasets=datasets, classes=classes, seeds=parse_seeds(seeds))
+    part = parse_shard(shard)
+    for name in chosen_methods(chosen, choice):
+        load_method(name)  # a misspelt name shall not wait for models and images
+    place = choose_device(device)
+    conditions = conditions_for(place, jobs)
+    torch.set_num_threads(conditions.threads)
+    folder = out or Path("runs") / chosen.name
+    if not dry_run:
+        make_folder(folder, what="output folder")
+    cells = _cells(chosen, choice, device=place, skip_bad=skip_bad)
+    if part is not None:
+        cells = take_shard(cells, *part)
+
+    def warn(text: str) -> None:
+        console.print(f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+    finished = set() if fresh else finished_keys(folder, warn=warn)
+    waiting = [cell for cell in cells if cell.run.key not in finished][:limit]
+    if dry_run:
+        _show_plan(cells, waiting, folder, conditions)
+        return 0
+    with showing(console, len(waiting)) as listener:
+        tally = sweep(waiting, folder, conditions, listener=listener, fresh=fresh, warn=warn)
+    _finish(folder, cells, tally, resumed=len(cells) - len([c for c in cells if c.run.key not in finished]))
+    return 1 if tally.failed else 0
+
+
+def with_data(suite: Suite, data: Sequence[str] | None) -> Suite:
+    """The suite on the user's own datasets: its controls, classes and tuning classes no longer apply."""
+    if data is None:
+        return suite
+    return replace(suite, name=f"{suite.name}-own-data", datasets=tuple(data), control=(), classes={}, tuning={})
+
+
+def conditions_for(device: str, jobs: int) -> Conditions:
+    """Workers and threads so that no core is asked twice: one worker per core, or per GPU."""
+    cores = joblib.cpu_count()
+    if jobs == 0:
+        jobs = cores if device == "cpu" else max(1, torch.cuda.device_count() if device == "cuda" else 1)
+    return Conditions(device=device, jobs=jobs, threads=max(1, cores // jobs), commit=current_commit())
+
+
+def parse_seeds(texts: Sequence[str] | None) -> list[int] | None:
+    """Seeds as whole numbers, or an error that shows the one that is none."""
+    if texts is None:
+        return None
+    seeds = []
+    for text in texts:
+        if not text.removeprefix("-").isdecimal():
+            raise InputError(f"seed {text!r} is not a whole number; give for example --seeds 0,1,2")
+        seeds.append(int(text))
+    return seeds
+
+
+def parse_shard(text: str | None) -> tuple[int, int] | None:
+    """`2/8` as numbers, or an error."""
+    if text is None:
+        return None
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        raise InputError(f"shard {text!r} is not of the form i/n with 1 <= i <= n; give for example --shard 2/8")
+    return int(index), int(count)
+
+
+def _cells(suite: Suite, choice: Choice, *, device: str, skip_bad: bool) -> list[Cell]:
+    cells = []
+    for setting in settings_for(suite, choice, device=device, skip_bad=skip_bad):
+        cells += cells_for(suite, choice, open_workbench(setting))
+    return cells
+
+
+def _show_plan(cells: list[Cell], waiting: list[Cell], folder: Path, conditions: Conditions) -> None:
+    for cell in waiting:
+        typer.echo(f"{cell.run.key}  {label(cell)}")
+    records = [*read_folder(folder).records, *published_records()]
+    seconds = estimate(waiting, records, jobs=conditions.jobs)
+    guess = "no estimate: some methods were never measured here" if seconds is None else f"about {seconds:.0f} s"
+    typer.echo(
+        f"{len(waiting)} cells to run, {len(cells) - len(waiting)} left out or done in {str(folder)!r}; "
+        f"{conditions.jobs} at a time, {conditions.threads} threads each, on {conditions.device}; {guess}"
+    )
+
+
+def _finish(folder: Path, cells: list[Cell], tally: Tally, *, resumed: int) -> None:
+    """Write the leaderboard of the planned cells and show it."""
+    planned = {cell.run.key for cell in cells}
+    records = [record for record in read_folder(folder).records if record.run.key in planned]
+    text = render(records, fmt="md")
+    path = folder / "leaderboard.md"
+    write_text(path, text)
+    typer.echo(render(records, fmt="md", short=True))
+    done = f"{tally.ok} ok, {tally.skipped} skipped, {tally.failed} failed, {resumed} done before"
+    typer.echo(f"{done}; all tables in {path}")

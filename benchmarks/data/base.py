@@ -1,0 +1,95 @@
+"""What a dataset is: pictures by split, with class names, and words about where they come from."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, get_args
+
+from PIL import Image
+
+from unlearn_bench.errors import InputError, unknown
+
+Split = Literal["pretrain", "train", "val", "test"]
+"""What images are for: the embedded models' own training; methods; tuning and stopping; tables."""
+
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """What is known of a split's pictures before one is opened.
+
+    Attributes:
+        labels: of each picture, an index into the dataset's class names.
+        names: of each picture, for messages.
+        domains: of each picture; empty where the dataset knows no domains.
+    """
+
+    labels: tuple[int, ...]
+    names: tuple[str, ...]
+    domains: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class Dataset(ABC):
+    """Pictures by split.
+
+    Attributes:
+        name: in records and tables; the same on every machine.
+        class_names: in the order of the labels.
+        template: the evaluation template, with one `{}` for the class name.
+        licence, source: where the pictures come from and on what terms.
+        version: hand-raised, or a hash of the content: equal versions have equal pictures.
+        forget_classes, tuning_classes: the defaults of a suite that names none.
+        rendering: what else decides the pixels (a drawing library's version); it parts caches, not runs.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    template: str
+    licence: str
+    source: str
+    version: str
+    forget_classes: tuple[str, ...] = ()
+    tuning_classes: tuple[str, ...] = ()
+    rendering: str = ""
+
+    @abstractmethod
+    def index(self, split: Split) -> Index:
+        """Labels, names and domains of the split's pictures."""
+
+    @abstractmethod
+    def picture(self, split: Split, row: int) -> Image.Image:
+        """The picture `row` of the split.
+
+        Raises:
+            BadImageError: the file is not a picture that can be read.
+        """
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The evaluation template filled with each class name."""
+        return tuple(self.template.format(name) for name in self.class_names)
+
+    def label(self, class_name: str) -> int:
+        """The index of a class name, or an error that lists the choices."""
+        if class_name not in self.class_names:
+            raise unknown(f"class of {self.name!r}", class_name, self.class_names)
+        return self.class_names.index(class_name)
+
+
+class BadImageError(InputError):
+    """A file that should be a picture and can't be read as one."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"image {name!r} can't be read ({reason}); replace it, or pass --skip-bad-images to leave such files out"
+        )
+        self.name = name
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["BadImageError"], tuple[str, str]]:
+        """Rebuild from name and reason, so that the error crosses processes."""
+        return BadImageError, (self.name, self.reason)

@@ -1,0 +1,49 @@
+"""The embedded datasets: drawn when they are first needed, from seeds, by `unlearn_bench.benchmarks.mini`."""
+
+from functools import cached_property, lru_cache
+
+import numpy as np
+import PIL
+from PIL import Image
+
+from unlearn_bench.benchmarks.data.base import Dataset, Index, Split
+from unlearn_bench.benchmarks.mini import concepts
+
+
+class MiniDataset(Dataset):
+    """One of the embedded datasets, 64 px, by its name in `concepts.DATASETS`."""
+
+    def __init__(self, name: str) -> None:
+        facts = concepts.DATASETS[name]
+        self.name = name
+        self.class_names = facts.class_names
+        self.template = facts.template
+        self.licence, self.source, self.version = facts.licence, facts.source, facts.version
+        self.forget_classes, self.tuning_classes = facts.forget_classes, facts.tuning_classes
+        # Drawing libraries change antialiasing between versions: caches must not outlive them.
+        self.rendering = f"pillow-{PIL.__version__}-numpy-{np.__version__}"
+
+    def index(self, split: Split) -> Index:
+        """Labels, names and domains of the split's pictures."""
+        _, labels, domains = _rendered(self.name, split)
+        names = tuple(f"{self.name}/{split}/{row}" for row in range(len(labels)))
+        return Index(labels=labels, names=names, domains=domains)
+
+    def picture(self, split: Split, row: int) -> Image.Image:
+        """The picture `row` of the split, RGB, 64 x 64."""
+        pixels, _, _ = _rendered(self.name, split)
+        return Image.fromarray(pixels[row])
+
+    @cached_property
+    def composed(self) -> tuple[bool, ...]:
+        """For each class whether its name is made of parts that other classes share."""
+        return tuple(item.composed for item in concepts.DATASETS[self.name].classes)
+
+
+@lru_cache(maxsize=2)
+def _rendered(name: str, split: Split) -> tuple[np.ndarray, tuple[int, ...], tuple[str, ...]]:
+    """Pixels, labels and domains: a pure function of its arguments, kept while a cache is being built."""
+    from unlearn_bench.benchmarks.mini.images import render_split  # noqa: PLC0415  (drawing is rarely needed)
+
+    images = render_split(name, split)
+    return images.pixels, tuple(int(label) for label in images.labels), images.domains

@@ -1,0 +1,138 @@
+"""Encoding a dataset: the cost of a sweep, so what has not changed is not computed again."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from unlearn_bench.benchmarks.image_cache import PreparedImages
+from unlearn_bench.cache import atomic_path, cache_root, locked, make_folder
+from unlearn_bench.clip import Clip
+from unlearn_bench.metrics.base import Embedded
+
+BATCH = 256
+"""Images per forward pass in evaluation. It is part of what is cached: another batch may round otherwise."""
+
+TRUNK_LIMIT_BYTES = 2**31
+"""Above this, the activations before the last image stage are not kept, and are computed again where needed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Before:
+    """What the original model makes of a split.
+
+    Attributes:
+        embedded: normalised image and text embeddings.
+        trunk: activations that enter the last image stage (N, ..), or None where they would be too large, or the
+            tower has one stage only.
+    """
+
+    embedded: Embedded
+    trunk: Tensor | None
+
+
+def embed_before(clip: Clip, images: PreparedImages, texts: tuple[str, ...], *, fingerprint: str) -> Before:
+    """Embeddings of the original model, from the cache or computed now; two processes may ask at once."""
+    folder = make_folder(cache_root() / "embeddings" / fingerprint, what="cache folder")
+    stem = _stem(clip, images)
+    final, trunk_path = folder / f"{stem}.npy", folder / f"{stem}-trunk.npy"
+    with locked(final):
+        if not final.is_file():
+            _compute(clip, images, final, trunk_path)
+    embedded = Embedded(images=_load(final), texts=embed_texts(clip, texts))
+    return Before(embedded=embedded, trunk=_load(trunk_path) if trunk_path.is_file() else None)
+
+
+def embed_after(
+    clip: Clip, images: PreparedImages, texts: tuple[str, ...], *, before: Before, changed: tuple[str, ...]
+) -> Embedded:
+    """Embeddings of the unlearned model, given which tensors changed.
+
+    An image tower that did not change gives the embeddings of before; one that changed in its last stage only starts
+    from the kept activations; otherwise every image runs through the whole tower.
+    """
+    stages = len(clip.image_stages)
+    first = clip.first_image_stage(changed)
+    with torch.inference_mode():
+        if first == stages:
+            encoded = before.embedded.images
+        elif first == stages - 1 and before.trunk is not None:
+            parts = [_last_stage(clip, rows.to(clip.device)) for rows in torch.split(before.trunk, BATCH)]
+            encoded = torch.cat(parts)
+        else:
+            encoded = torch.cat([_normal(clip.encode_images(batch)) for batch in _batches(clip, images)])
+    return Embedded(images=encoded, texts=embed_texts(clip, texts))
+
+
+def embed_inputs(clip: Clip, unit: Tensor) -> Tensor:
+    """Normalised embeddings (N, D) of pixels (N, 3, S, S) in [0, 1]."""
+    with torch.inference_mode():
+        parts = [
+            _normal(clip.encode_images(clip.normalise(rows.to(clip.device)))) for rows in torch.split(unit, BATCH)
+        ]
+    return torch.cat(parts)
+
+
+def embed_texts(clip: Clip, texts: tuple[str, ...]) -> Tensor:
+    """Normalised embeddings (C, D) of texts."""
+    with torch.inference_mode():
+        parts = [_normal(clip.embed_texts(texts[i : i + BATCH])) for i in range(0, len(texts), BATCH)]
+    return torch.cat(parts)
+
+
+def _compute(clip: Clip, images: PreparedImages, final: Path, trunk_path: Path) -> None:
+    """Run the tower in two pieces, so that "after" from the kept piece rounds exactly as "before" did."""
+    last = len(clip.image_stages) - 1
+    outputs: list[Tensor] = []
+    trunks: list[Tensor] = []
+    room = TRUNK_LIMIT_BYTES if last else 0
+    with torch.inference_mode():
+        for batch in _batches(clip, images):
+            trunk = clip.run_image_stages(batch, stop=last)
+            outputs.append(_last_stage(clip, trunk))
+            room -= trunk.nbytes * len(images) // max(1, len(batch)) if not trunks else 0
+            if room > 0:
+                trunks.append(trunk.float().cpu())
+    if trunks:
+        _save(trunk_path, torch.cat(trunks))
+    _save(final, torch.cat(outputs))
+
+
+def _batches(clip: Clip, images: PreparedImages) -> Iterator[Tensor]:
+    for start in range(0, len(images), BATCH):
+        yield clip.to_input(images.pixels[start : start + BATCH])
+
+
+def _last_stage(clip: Clip, activation: Tensor) -> Tensor:
+    return _normal(clip.run_image_stages(activation, start=len(clip.image_stages) - 1))
+
+
+def _normal(embeddings: Tensor) -> Tensor:
+    return nn.functional.normalize(embeddings.float(), dim=-1).cpu()
+
+
+def _stem(clip: Clip, images: PreparedImages) -> str:
+    # Threads and device decide how sums are rounded; a "before" of other rounding must not serve this run.
+    parts = [
+        images.content,
+        clip.preparation,
+        BATCH,
+        torch.get_num_threads(),
+        clip.device.type,
+        torch.__version__,
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _load(path: Path) -> Tensor:
+    return torch.from_numpy(np.load(path, mmap_mode="c"))
+
+
+def _save(path: Path, values: Tensor) -> None:
+    with atomic_path(path) as part, part.open("wb") as handle:
+        np.save(handle, values.numpy())

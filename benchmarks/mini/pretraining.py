@@ -1,0 +1,140 @@
+"""What the training command learns from: rendered images, their captions, and which caption is true of
+which image."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unlearn_bench.benchmarks.mini.captions import captions_of, image_facts
+from unlearn_bench.benchmarks.mini.concepts import DATASETS, MiniDataset
+from unlearn_bench.benchmarks.mini.images import MiniImages, render_split
+from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.mini_models import tokenizer
+
+FACTS = ("domain", "size", "background", "scale", "tone")
+_VALUES: Mapping[str, int] = {
+    value: number
+    for number, value in enumerate(
+        ("photo", "sketch", "painting", "small", "large", "dark", "light", "fine", "coarse", "cool", "warm")
+    )
+}
+_UNSTATED = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """Images and captions of the pretraining, as tensors.
+
+    Args:
+        pixels: (N, 3, 64, 64) uint8.
+        image_codes: (N, 6) int64: class number, then the facts in the order of `FACTS`; -1 where there is
+        none. tokens: (M, L) int64, cut to the longest caption.
+        caption_codes: (M, 6) int64, coded like images; -1 where the caption states nothing.
+        first, count: (C,) int64: the captions of class c are rows first[c] to first[c] + count[c] - 1.
+    """
+
+    pixels: Tensor
+    image_codes: Tensor
+    tokens: Tensor
+    caption_codes: Tensor
+    first: Tensor
+    count: Tensor
+
+
+def truth(caption_codes: Tensor, image_codes: Tensor) -> Tensor:
+    """Which captions are true of which images.
+
+    Args:
+        caption_codes: (M, 6) int64.
+        image_codes: (N, 6) int64.
+
+    Returns:
+        (N, M) bool: the class agrees, and so does every fact that the caption states.
+    """
+    stated, had = caption_codes[None, :, :], image_codes[:, None, :]
+    return ((stated == _UNSTATED) | (stated == had)).all(dim=-1)
+
+
+def parse_without(without: Sequence[str]) -> frozenset[tuple[str, str]]:
+    """ "mini-shapes/red circle" as (dataset, class), checked.
+
+    Raises:
+        InputError: no slash, no such dataset or no such class.
+    """
+    left_out = set()
+    for text in without:
+        dataset, slash, name = text.partition("/")
+        if not slash:
+            raise InputError(f"--without {text!r} names no class; write it like 'mini-shapes/red circle'")
+        if dataset not in DATASETS:
+            raise unknown("mini dataset", dataset, DATASETS)
+        if name not in DATASETS[dataset].class_names:
+            raise unknown(f"class of {dataset}", name, DATASETS[dataset].class_names)
+        left_out.add((dataset, name))
+    return frozenset(left_out)
+
+
+def corpus(without: frozenset[tuple[str, str]] = frozenset(), *, limit: int | None = None) -> Corpus:
+    """All datasets' pretrain images and captions.
+
+    Args:
+        without: classes of which neither images nor captions are taken.
+        limit: at most so many images per class (for trials).
+    """
+    pixels: list[NDArray[np.uint8]] = []
+    image_codes: list[list[int]] = []
+    texts: list[str] = []
+    caption_codes: list[list[int]] = []
+    spans: list[tuple[int, int]] = []
+    for dataset in DATASETS.values():
+        images = render_split(dataset.name, "pretrain")
+        for label, name in enumerate(dataset.class_names):
+            if (dataset.name, name) in without:
+                continue
+            number, chosen = len(spans), np.flatnonzero(images.labels == label)[:limit]
+            pixels.append(images.pixels[chosen])
+            image_codes += [_code(number, _facts(dataset, images, index)) for index in chosen]
+            captions = captions_of(dataset, name)
+            spans.append((len(texts), len(captions)))
+            texts += [caption.text for caption in captions]
+            caption_codes += [_code(number, caption.facts) for caption in captions]
+    tokens = tokenizer()(texts)
+    return Corpus(
+        pixels=torch.from_numpy(np.concatenate(pixels)).permute(0, 3, 1, 2).contiguous(),
+        image_codes=torch.tensor(image_codes),
+        tokens=tokens[:, : int((tokens != 0).sum(dim=1).max())],
+        caption_codes=torch.tensor(caption_codes),
+        first=torch.tensor([first for first, _ in spans]),
+        count=torch.tensor([count for _, count in spans]),
+    )
+
+
+def _facts(dataset: MiniDataset, images: MiniImages, index: int) -> Mapping[str, str]:
+    return image_facts(images.domains[index] if dataset.domains else "", images.attributes[index])
+
+
+def _code(number: int, facts: Mapping[str, str]) -> list[int]:
+    return [number, *(_VALUES[facts[fact]] if fact in facts else _UNSTATED for fact in FACTS)]
+
+
+def draw_captions(corpus_: Corpus, rows: Tensor, generator: torch.Generator) -> Tensor:
+    """For each image in `rows` (B,) a caption that is true of it, evenly over all that are: (B,) int64.
+
+    Draws again where a caption is false; after 64 rounds every image has one, since most captions state
+    little.
+    """
+    codes = corpus_.image_codes[rows]
+    first, count = corpus_.first[codes[:, 0]], corpus_.count[codes[:, 0]]
+    chosen = torch.full_like(rows, -1)
+    for _ in range(64):
+        draws = first + (torch.rand(len(rows), generator=generator) * count).long()
+        stated = corpus_.caption_codes[draws]
+        holds = ((stated == _UNSTATED) | (stated == codes)).all(dim=-1)
+        chosen = torch.where((chosen < 0) & holds, draws, chosen)
+        if bool((chosen >= 0).all()):
+            break
+    return chosen

@@ -1,0 +1,250 @@
+"""From a suite and the user's choices to the cells of a sweep, each with the key of its record."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, cast
+
+from unlearn_bench.benchmarks.data.base import Dataset
+from unlearn_bench.benchmarks.preset import build_method, load_preset, load_synthesis, resolved
+from unlearn_bench.benchmarks.suite import Suite
+from unlearn_bench.benchmarks.workbench import Setting, Workbench
+from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.leaderboards.records import EvaluationSet, Run
+from unlearn_bench.methods.base import Method
+from unlearn_bench.metrics.base import Metric
+from unlearn_bench.registry import catalogue, file_hash, find, is_path_target, load
+from unlearn_bench.synthesis import SynthesisSettings
+
+ALL = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One run and how to carry it out; plain data, since it crosses processes.
+
+    Attributes:
+        run: what is run; its key names the record.
+        setting: the workbench it needs.
+        method_target: where the method's class is loaded from.
+        metric_targets: where the metrics' classes are loaded from.
+        preset: where the hyperparameters come from.
+    """
+
+    run: Run
+    setting: Setting
+    method_target: str
+    metric_targets: tuple[str, ...]
+    preset: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What the user narrowed the suite down to; None means all of the suite's.
+
+    `datasets` filters what is forgotten, never what is evaluated. `methods` may add methods that the suite does not
+    name, in files or in installed packages.
+    """
+
+    methods: Sequence[str] | None = None
+    datasets: Sequence[str] | None = None
+    classes: Sequence[str] | None = None
+    seeds: Sequence[int] | None = None
+    models: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedMethod:
+    """A method's class with the place it came from."""
+
+    target: str
+    kind: type[Method]
+    file: str | None
+
+
+def load_method(name: str) -> LoadedMethod:
+    """The method called `name`, or the class in `path/to/file.py:Class`.
+
+    Raises:
+        InputError: unknown, does not import, no subclass of Method, or without a name.
+    """
+    target = find("methods", name, kind="method").target
+    kind = load(target)
+    if not (isinstance(kind, type) and issubclass(kind, Method)):
+        raise InputError(f"method {name!r} is not a subclass of unlearn_bench.methods.base.Method")
+    for attribute, example in (("name", "my-method"), ("access", "ZS")):
+        if not isinstance(getattr(kind, attribute, None), str):
+            raise InputError(
+                f'method {name!r} lacks a {attribute}; add `{attribute} = "{example}"` to class {kind.__name__}'
+            )
+    if kind.access not in {"ZS", "semi-ZS", "not-ZS"}:
+        raise InputError(f"method {name!r} has access {kind.access!r}; give 'ZS', 'semi-ZS' or 'not-ZS'")
+    if is_path_target(name) and kind.name in catalogue("methods"):
+        raise InputError(f"method {name!r} calls itself {kind.name!r}, which is taken; choose another name")
+    return LoadedMethod(target=target, kind=kind, file=file_hash(target))
+
+
+def load_metrics(names: Sequence[str]) -> dict[str, tuple[str, Metric]]:
+    """Metrics by name, each with its target; `all` stands for every registered one."""
+    known = catalogue("metrics")
+    chosen = sorted(known) if ALL in names else list(dict.fromkeys(names))
+    found = {}
+    for name in chosen:
+        target = find("metrics", name, kind="metric").target
+        kind = cast(type[Metric], load(target))
+        found[kind.name] = (target, kind())
+    return found
+
+
+def chosen_methods(suite: Suite, choice: Choice) -> list[str]:
+    """Method names in the order in which they run; `all` stands for every registered one."""
+    known = catalogue("methods")
+    names: list[str] = []
+    for name in choice.methods if choice.methods is not None else suite.methods:
+        names += sorted(known) if name == ALL else [name]
+    return list(dict.fromkeys(names))
+
+
+def cells_for(suite: Suite, choice: Choice, bench: Workbench) -> list[Cell]:
+    """The cells of one model, method by method within each class, so that early records cover every method.
+
+    Raises:
+        InputError: an unknown method, dataset, class or metric, or a class that two datasets share.
+    """
+    methods = [load_method(name) for name in chosen_methods(suite, choice)]
+    metrics = load_metrics(suite.metrics)
+    tasks = tasks_for(suite, choice, {n: e.dataset for n, e in bench.evaluated.items() if not e.control})
+    synthesis = load_synthesis(bench.setting.model)
+    cells = []
+    for seed in choice.seeds if choice.seeds is not None else suite.seeds:
+        for dataset, forget in tasks:
+            for method in methods:
+                preset = load_preset(bench.setting.model, method.kind.name)
+                values = resolved(build_method(method.kind, preset.hyperparameters))
+                run = run_for(
+                    suite.name,
+                    bench,
+                    method=method,
+                    hyperparameters=values,
+                    dataset=dataset,
+                    forget=forget,
+                    metrics={name: metric.version for name, (_, metric) in metrics.items()},
+                    synthesis=synthesis,
+                    seed=seed,
+                )
+                cells.append(
+                    Cell(
+                        run=run,
+                        setting=bench.setting,
+                        method_target=method.target,
+                        metric_targets=tuple(target for target, _ in metrics.values()),
+                        preset=preset.provenance,
+                    )
+                )
+    return cells
+
+
+def run_for(
+    suite: str,
+    bench: Workbench,
+    *,
+    method: LoadedMethod,
+    hyperparameters: Mapping[str, Any],
+    dataset: str,
+    forget: tuple[str, ...],
+    metrics: Mapping[str, int],
+    synthesis: SynthesisSettings,
+    seed: int,
+) -> Run:
+    """The identity of one cell."""
+    return Run(
+        suite=suite,
+        model=bench.setting.model,
+        fingerprint=bench.fingerprint,
+        method=method.kind.name,
+        method_version=method.kind.version,
+        method_file=method.file,
+        access=method.kind.access,
+        kind=method.kind.kind,
+        hyperparameters=hyperparameters,
+        dataset=dataset,
+        forget=forget,
+        evaluation=tuple(
+            EvaluationSet(
+                name=name,
+                version=item.dataset.version + ("+skip-bad" if bench.setting.skip_bad else ""),
+                split=bench.setting.test_split,
+                template=item.dataset.template,
+                control=item.control,
+            )
+            for name, item in bench.evaluated.items()
+        ),
+        metrics=dict(metrics),
+        synthesis={key: value for key, value in asdict(synthesis).items() if key != "batch_size"},
+        train_split=bench.setting.train_split,
+        seed=seed,
+    )
+
+
+def tasks_for(suite: Suite, choice: Choice, datasets: Mapping[str, Dataset]) -> list[tuple[str, tuple[str, ...]]]:
+    """What is forgotten: pairs of dataset and class names, after the user's filters."""
+    tasks = []
+    for name, dataset in datasets.items():
+        given = suite.classes.get(name)
+        groups = given if given is not None else tuple((item,) for item in dataset.forget_classes)
+        for group in groups:
+            for class_name in group:
+                dataset.label(class_name)
+            tasks.append((name, group))
+    if choice.datasets is not None:
+        for wanted in choice.datasets:
+            if wanted not in datasets:
+                raise unknown("dataset of this suite", wanted, datasets)
+        tasks = [task for task in tasks if task[0] in choice.datasets]
+    if choice.classes is None:
+        return tasks
+    allowed = {n: d for n, d in datasets.items() if choice.datasets is None or n in choice.datasets}
+    return [find_class(item, allowed) for item in choice.classes]
+
+
+def find_class(wanted: str, datasets: Mapping[str, Dataset]) -> tuple[str, tuple[str, ...]]:
+    """The task for a class that the user named, alone or as `dataset/class`; several joined by `+` at once."""
+    owner, _, rest = wanted.rpartition("/")
+    names = tuple(part.strip() for part in (rest if owner in datasets else wanted).split("+"))
+    if owner in datasets:
+        for name in names:
+            datasets[owner].label(name)
+        return owner, names
+    owners = [key for key, dataset in datasets.items() if set(names) <= set(dataset.class_names)]
+    if not owners:
+        everything = [name for dataset in datasets.values() for name in dataset.class_names]
+        raise unknown("class", next((n for n in names if n not in everything), wanted), everything)
+    if len(owners) > 1:
+        options = ", ".join(repr(f"{key}/{wanted}") for key in owners)
+        raise InputError(f"class {wanted!r} is in {len(owners)} datasets; say which: {options}")
+    return owners[0], names
+
+
+def settings_for(suite: Suite, choice: Choice, *, device: str, skip_bad: bool) -> list[Setting]:
+    """One workbench setting for each model of the sweep."""
+    return [
+        Setting(
+            model=model,
+            datasets=suite.datasets,
+            control=suite.control,
+            train_split=suite.train_split,
+            test_split=suite.test_split,
+            device=device,
+            skip_bad=skip_bad,
+        )
+        for model in (choice.models if choice.models is not None else suite.models)
+    ]
+
+
+def take_shard(cells: Sequence[Cell], index: int, count: int) -> list[Cell]:
+    """Every `count`-th cell from the `index`-th (1-based); all shards together are all cells, none twice."""
+    return list(cells[index - 1 :: count])
+
+
+def on_device(cell: Cell, device: str) -> Cell:
+    """The same cell on another device (its record's key is the same)."""
+    return replace(cell, setting=replace(cell.setting, device=device))

@@ -1,0 +1,81 @@
+"""Under what conditions a run took place, for its record."""
+
+import platform
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unlearn_bench import __version__
+
+_PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "scikit-learn", "matplotlib")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What the sweep decided for its workers.
+
+    Attributes:
+        device: where models run. jobs: workers at a time. threads: of each worker.
+        commit: of the project's checkout, with `+dirty` where files differ from it; None for an installed package.
+    """
+
+    device: str
+    jobs: int
+    threads: int
+    commit: str | None
+
+
+def describe(conditions: Conditions) -> dict[str, Any]:
+    """The record's provenance; seconds of contended runs are marked, since a neighbour slows them."""
+    return {
+        "version": __version__,
+        "commit": conditions.commit,
+        "packages": dict(_packages()),
+        "device": _device_name(conditions.device),
+        "jobs": conditions.jobs,
+        "threads": conditions.threads,
+        "contended": conditions.jobs > 1,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+@lru_cache(maxsize=1)
+def _packages() -> tuple[tuple[str, str], ...]:
+    found = [("python", platform.python_version())]
+    for name in _PACKAGES:
+        try:
+            found.append((name, version(name)))
+        except PackageNotFoundError:
+            continue
+    return tuple(found)
+
+
+def _device_name(device: str) -> str:
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(torch.device(device))
+    return f"cpu {platform.machine()}"
+
+
+def current_commit() -> str | None:
+    """The commit of the checkout that this package is in, or None."""
+    folder = Path(__file__).resolve().parent
+
+    def git(*words: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "--short=12", "HEAD")
+    if not commit or git("ls-files", "--error-unmatch", __file__) is None:
+        return None
+    return f"{commit}+dirty" if git("status", "--porcelain", "--untracked-files=no") else commit

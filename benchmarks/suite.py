@@ -1,0 +1,111 @@
+"""A suite: a sweep as data, in one TOML file."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from unlearn_bench.errors import InputError, unknown
+
+_FOLDER = Path(__file__).parent / "suites"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """What is run.
+
+    Attributes:
+        name: of the file, without its ending. summary: one line for `list suites`.
+        models: model specs, as `--model` takes them.
+        datasets: dataset specs; from each, classes are forgotten, and on all of them every run is measured.
+        control: dataset specs that are measured as well, outside the score.
+        classes: for a dataset, what is forgotten: class names, or lists of them to be forgotten at once. A dataset
+            that is not named here gives its own default.
+        tuning: for a dataset, the classes that `tune` uses.
+        methods, metrics: names, or `["all"]`.
+        seeds: one run each.
+        train_split, test_split: what methods are given, and what tables are measured on.
+    """
+
+    name: str
+    models: tuple[str, ...]
+    datasets: tuple[str, ...]
+    summary: str = ""
+    control: tuple[str, ...] = ()
+    classes: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    tuning: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    methods: tuple[str, ...] = ("all",)
+    metrics: tuple[str, ...] = ("all",)
+    seeds: tuple[int, ...] = (0,)
+    train_split: str = "train"
+    test_split: str = "test"
+
+
+def known_suites() -> dict[str, str]:
+    """Names of the suites in the package, with their summaries."""
+    return {path.stem: str(_parse(path).get("summary", "")) for path in sorted(_FOLDER.glob("*.toml"))}
+
+
+def load_suite(name: str) -> Suite:
+    """The suite called `name`, or the one in the file of that path (ending in `.toml`).
+
+    Raises:
+        InputError: no such suite or file, not TOML, an unknown key, or a value of the wrong kind.
+    """
+    path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
+    if not path.is_file():
+        if name.endswith(".toml"):
+            raise InputError(f"no suite file at {name!r}; give a name ({', '.join(known_suites())}) or a path")
+        raise unknown("suite", name, known_suites())
+    table = _parse(path)
+    known = {item.name for item in fields(Suite)} - {"name"}
+    for key in table:
+        if key not in known:
+            raise unknown(f"key in suite file {str(path)!r}", key, known)
+    for key in ("models", "datasets"):
+        if not table.get(key):
+            raise InputError(f"suite file {str(path)!r} lacks {key!r}: a list of at least one name")
+    values = {key: _value(path, key, value) for key, value in table.items()}
+    return Suite(name=path.stem, **values)
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"suite file {str(path)!r} is not TOML ({error}); mend that line") from error
+
+
+def _value(path: Path, key: str, value: object) -> Any:  # noqa: ANN401  (each key has its own kind)
+    def refuse(expected: str) -> InputError:
+        return InputError(f"suite file {str(path)!r}: {key!r} must be {expected}; it is {value!r}")
+
+    if key in {"summary", "train_split", "test_split"}:
+        if not isinstance(value, str):
+            raise refuse("a text")
+        return value
+    if key == "seeds":
+        if not _is_list(value, int) or isinstance(value, str):
+            raise refuse("a list of whole numbers")
+        return tuple(value)  # type: ignore[arg-type]
+    if key in {"classes", "tuning"}:
+        if not isinstance(value, dict):
+            raise refuse("a table of dataset to class names")
+        if key == "tuning":
+            return {name: tuple(names) for name, names in value.items()}
+        return {
+            name: tuple((item,) if isinstance(item, str) else tuple(item) for item in names)
+            for name, names in value.items()
+        }
+    if not _is_list(value, str):
+        raise refuse("a list of names")
+    return tuple(value)  # type: ignore[arg-type]
+
+
+def _is_list(value: object, kind: type) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(item, kind) and not isinstance(item, bool) for item in value)
+    )

@@ -1,0 +1,114 @@
+"""What a worker keeps from cell to cell: the original model, the images, and what the model made of them before."""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import torch
+
+from unlearn_bench.benchmarks.data.base import SPLITS, Dataset, Split
+from unlearn_bench.benchmarks.data.sources import open_dataset
+from unlearn_bench.benchmarks.embedding import Before, embed_before
+from unlearn_bench.benchmarks.image_cache import PreparedImages, prepared_images
+from unlearn_bench.clip import Clip
+from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.model_sources import open_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What decides a workbench; plain data, so that it crosses processes.
+
+    Attributes:
+        model: spec. datasets, control: specs. train_split, test_split: names of splits.
+        device: `cpu`, `cuda`, `cuda:1`, ... skip_bad: leave unreadable images out.
+    """
+
+    model: str
+    datasets: tuple[str, ...]
+    control: tuple[str, ...]
+    train_split: str
+    test_split: str
+    device: str
+    skip_bad: bool = False
+
+
+class Evaluated:
+    """A dataset on which every run is measured; images and embeddings are made when first asked."""
+
+    def __init__(self, bench: "Workbench", spec: str, *, control: bool) -> None:
+        self.dataset: Dataset = open_dataset(spec)
+        self.control = control
+        self._bench = bench
+
+    @cached_property
+    def images(self) -> PreparedImages:
+        """The test images as the model takes them."""
+        return self._bench.images(self.dataset, self._bench.setting.test_split)
+
+    @cached_property
+    def train(self) -> PreparedImages:
+        """The images that methods may be given."""
+        return self._bench.images(self.dataset, self._bench.setting.train_split)
+
+    @cached_property
+    def before(self) -> Before:
+        """What the original model makes of the test images."""
+        bench = self._bench
+        return embed_before(bench.clip, self.images, self.dataset.texts, fingerprint=bench.fingerprint)
+
+
+class Workbench:
+    """The original model and the evaluation sets of one setting."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.clip: Clip = open_model(setting.model).to(setting.device)
+        self.fingerprint = self.clip.fingerprint()
+        self.pristine = {name: value.clone() for name, value in self.clip.state().items()}
+        self.evaluated: dict[str, Evaluated] = {}
+        for spec, control in (
+            (s, c) for specs, c in ((setting.datasets, False), (setting.control, True)) for s in specs
+        ):
+            item = Evaluated(self, spec, control=control)
+            if item.dataset.name in self.evaluated:
+                raise InputError(f"dataset {item.dataset.name!r} is named twice; name each once")
+            self.evaluated[item.dataset.name] = item
+
+    def images(self, dataset: Dataset, split: str) -> PreparedImages:
+        """A split as the model takes it."""
+        return prepared_images(dataset, as_split(split), self.clip, skip_bad=self.setting.skip_bad)
+
+    def is_untouched(self) -> bool:
+        """Whether the original model is bit-identical to what it was when it was opened."""
+        return all(torch.equal(value, self.pristine[name]) for name, value in self.clip.state().items())
+
+    def restore(self) -> None:
+        """Put the original tensors back, after a method reached for them."""
+        with torch.no_grad():
+            for name, value in self.clip.state().items():
+                value.copy_(self.pristine[name])
+
+
+@lru_cache(maxsize=1)
+def open_workbench(setting: Setting) -> Workbench:
+    """The workbench of a setting; a worker that lives long opens it once."""
+    return Workbench(setting)
+
+
+def as_split(name: str) -> Split:
+    """`name` as a split, or an error that lists the splits."""
+    if name not in SPLITS:
+        raise unknown("split", name, SPLITS)
+    return name
+
+
+def choose_device(name: str) -> str:
+    """`auto` is the GPU where there is one; anything else is taken as it is, if this machine has it."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().split("\n", 1)[0]
+        raise InputError(f"device {name!r} can't be used ({reason}); give auto, cpu, cuda or cuda:N") from error
+    return name

@@ -1,0 +1,1 @@
+"""What came out: records, their aggregation, and the tables made from them."""

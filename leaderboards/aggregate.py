@@ -1,0 +1,262 @@
+"""From records to the rows of a leaderboard: what may share a row, and what is averaged over what."""
+
+import math
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from unlearn_bench.errors import InputError
+from unlearn_bench.leaderboards.encoding import compact
+from unlearn_bench.leaderboards.intervals import (
+    OTHER,
+    TARGET,
+    ClassKey,
+    Images,
+    Samples,
+    interval,
+    resampled_scores,
+    scores,
+)
+from unlearn_bench.leaderboards.records import Record, Run
+from unlearn_bench.leaderboards.rows import Board, Cell, Difference, Pair, Row, Summary, mean_pair, seed_mean
+from unlearn_bench.leaderboards.standing import rank, standing_of
+from unlearn_bench.metrics.outcomes import unpack
+
+
+def boards(records: Iterable[Record], *, plan: Collection[Cell] = ()) -> tuple[Board, ...]:
+    """The leaderboards in `records`, by suite and model.
+
+    Args:
+        plan: cells that there should be for every method, besides those of which any method has a record.
+
+    Records of one method that differ in version, file, hyperparameters or settings of the synthetic images
+    become rows of their own. Those that differ in model, fingerprint, test data, metrics' versions or split
+    become boards of their own. So no number ever mixes them.
+
+    Raises:
+        InputError: two records of one row are about the same cell.
+    """
+    ordered = sorted(records, key=lambda record: (record.run.suite, record.run.model, record.run.key))
+    grouped = _group(ordered, lambda record: compact(_board_identity(record.run)))
+    titles = [(group[0].run.suite, group[0].run.model) for group in grouped]
+    found = []
+    for title, group in zip(titles, grouped, strict=True):
+        alike = [other[0] for other, name in zip(grouped, titles, strict=True) if name == title]
+        variant = _differing(group[0], alike, _board_identity)
+        found.append(_board(group, variant, frozenset(plan)))
+    return tuple(found)
+
+
+def difference(row: Row, baseline: Row, dataset: str = "") -> Difference:
+    """`row` against `baseline` on one forget dataset, or over all; gaps where one of them is incomplete."""
+    mine = row.datasets[dataset] if dataset else row.overall
+    theirs = baseline.datasets[dataset] if dataset else baseline.overall
+    if mine.score is None or theirs.score is None:
+        return Difference(mean=None, interval=None)
+    drawn = dataset in row.draws and dataset in baseline.draws
+    found = interval(row.draws[dataset] - baseline.draws[dataset]) if drawn else None
+    return Difference(mean=mine.score - theirs.score, interval=found)
+
+
+def _board_identity(run: Run) -> dict[str, object]:
+    return {
+        "suite": run.suite,
+        "model": run.model,
+        "fingerprint": run.fingerprint,
+        "evaluation": {item.name: vars(item) for item in run.evaluation},
+        "metrics": run.metrics,
+        "train_split": run.train_split,
+    }
+
+
+def _row_identity(record: Record) -> dict[str, object]:
+    run = record.run
+    same: dict[str, object] = {
+        "method": run.method,
+        "version": run.method_version,
+        "file": run.method_file,
+        **run.hyperparameters,
+    }
+    if record.preset.get("source") != "paper-per-class":  # its thresholds for synthetic images go by class
+        same["synthesis"] = run.synthesis
+    return same
+
+
+def _group(records: Iterable[Record], name: Callable[[Record], Hashable]) -> list[list[Record]]:
+    groups: dict[Hashable, list[Record]] = {}
+    for record in records:
+        groups.setdefault(name(record), []).append(record)
+    return list(groups.values())
+
+
+def _differing(record: Record, alike: Sequence[Record], identity: Callable[[Run], Mapping[str, object]]) -> str:
+    return describe_differences(identity(record.run), [identity(other.run) for other in alike])
+
+
+def describe_differences(mine: Mapping[str, object], alike: Sequence[Mapping[str, object]]) -> str:
+    """What in `mine` is not the same in all of `alike`, as `name=value, ..`; mappings are looked into.
+
+    >>> describe_differences({"a": 1, "b": {"c": 2, "d": 3}}, [{"a": 1, "b": {"c": 2, "d": 4}}])
+    'b.d=3'
+    """
+    parts: list[str] = []
+    for name, value in mine.items():
+        values = [other.get(name) for other in alike]
+        if all(compact(other) == compact(value) for other in values):
+            continue
+        if isinstance(value, Mapping) and all(isinstance(other, Mapping) for other in values):
+            inner = [other for other in values if isinstance(other, Mapping)]
+            deeper = describe_differences(value, inner)
+            parts.extend(f"{name}.{part}" for part in deeper.split(", ") if part)
+        else:
+            parts.append(f"{name}={value}")
+    return ", ".join(parts)
+
+
+def _board(records: Sequence[Record], variant: str, plan: frozenset[Cell]) -> Board:
+    cells = plan | {(record.run.dataset, record.run.forget, record.run.seed) for record in records}
+    variants = _group(records, lambda record: compact(_row_identity(record)))
+    rows = []
+    for group in variants:
+        alike = [other[0] for other in variants if other[0].run.method == group[0].run.method]
+        extra = describe_differences(_row_identity(group[0]), [_row_identity(other) for other in alike])
+        name = group[0].run.method
+        rows.append(_row(f"{name} ({extra})" if extra else name, group, cells))
+    placed = rank(_with_intervals(rows), lambda row, first: difference(row, first).interval)
+    ordered = [replace(row, place=place) for row, place in placed]
+    return Board(run=records[0].run, variant=variant, rows=tuple(ordered), cells=cells)
+
+
+def _row(label: str, records: Sequence[Record], cells: frozenset[Cell]) -> Row:
+    done: dict[ClassKey, list[Record]] = {(dataset, forget): [] for dataset, forget, _ in sorted(cells)}
+    _refuse_twice(label, records)
+    for record in sorted(records, key=lambda record: record.run.seed):
+        if record.status == "ok":
+            done[record.run.dataset, record.run.forget].append(record)
+    planned = {key: sum(cell[:2] == key for cell in cells) for key in done}
+    classes = {key: _of_class(key, found, planned[key]) for key, found in done.items()}
+    by_dataset = {name: [summary for key, summary in classes.items() if key[0] == name] for name, _ in classes}
+    datasets = {name: _of_dataset(summaries) for name, summaries in by_dataset.items()}
+    return Row(
+        label=label,
+        records=tuple(records),
+        by_class={key: tuple(found) for key, found in done.items()},
+        standing=standing_of(records),
+        overall=_over_datasets(list(datasets.values())),
+        datasets=datasets,
+        classes=classes,
+    )
+
+
+def _refuse_twice(label: str, records: Sequence[Record]) -> None:
+    seen: set[Cell] = set()
+    for record in records:
+        cell = (record.run.dataset, record.run.forget, record.run.seed)
+        if cell in seen:
+            raise InputError(
+                f"two records of {label!r} are about {cell[0]}, {', '.join(cell[1])}, seed {cell[2]}; "
+                "give each run once"
+            )
+        seen.add(cell)
+
+
+def _places(run: Run) -> dict[str, tuple[str, str]]:
+    """The terms of the score after the target's by role: the dataset and the group where each is measured."""
+    others = [item.name for item in run.evaluation if not item.control and item.name != run.dataset]
+    return {OTHER: (run.dataset, OTHER), **{name: (name, "all") for name in others}}
+
+
+def _of_class(key: ClassKey, records: Sequence[Record], planned: int) -> Summary:
+    if len(records) < planned or not records:
+        return Summary(target=None, others={}, score=None, interval=None, done=len(records), planned=planned)
+    target = seed_mean(records, "accuracy", TARGET, key[0])
+    others = {
+        role: seed_mean(records, "accuracy", group, dataset)
+        for role, (dataset, group) in _places(records[0].run).items()
+    }
+    return _scored(target, others, done=len(records), planned=planned)
+
+
+def _of_dataset(classes: Sequence[Summary]) -> Summary:
+    done, planned = sum(item.done for item in classes), sum(item.planned for item in classes)
+    if done < planned:
+        return Summary(target=None, others={}, score=None, interval=None, done=done, planned=planned)
+    target = mean_pair([item.target for item in classes if item.target])
+    others = {role: mean_pair([item.others[role] for item in classes]) for role in classes[0].others}
+    return _scored(target, others, done=done, planned=planned)
+
+
+def _over_datasets(datasets: Sequence[Summary]) -> Summary:
+    known = [item.score for item in datasets if item.score is not None]
+    complete = all(item.done == item.planned for item in datasets)
+    return Summary(
+        target=mean_pair([item.target for item in datasets if item.target]) if complete else None,
+        others={},
+        score=math.fsum(known) / len(known) if complete and len(known) == len(datasets) else None,
+        interval=None,
+        done=sum(item.done for item in datasets),
+        planned=sum(item.planned for item in datasets),
+    )
+
+
+def _scored(target: Pair, others: Mapping[str, Pair], *, done: int, planned: int) -> Summary:
+    pairs = [target, *others.values()]
+    before, after = (
+        np.array([math.nan if value is None else value for value in side], dtype=np.float64)
+        for side in ([pair.before for pair in pairs], [pair.after for pair in pairs])
+    )
+    score = float(scores(before, after))
+    return Summary(
+        target=target,
+        others=others,
+        score=None if math.isnan(score) else score,
+        interval=None,
+        done=done,
+        planned=planned,
+    )
+
+
+def _with_intervals(rows: Sequence[Row]) -> list[Row]:
+    """The rows with resampled scores, for each dataset where they have a score and all outcomes."""
+    labels = [str(number) for number in range(len(rows))]
+    drawn = resampled_scores({label: _samples(row) for label, row in zip(labels, rows, strict=True)})
+    found = []
+    for label, row in zip(labels, rows, strict=True):
+        draws = dict(drawn[label])
+        if row.overall.score is not None and draws.keys() == row.datasets.keys():
+            draws[""] = np.mean([draws[name] for name in row.datasets], axis=0)
+        datasets = {
+            name: replace(summary, interval=interval(draws.get(name))) for name, summary in row.datasets.items()
+        }
+        overall = replace(row.overall, interval=interval(draws.get("")))
+        found.append(replace(row, overall=overall, datasets=datasets, draws=draws))
+    return found
+
+
+def _samples(row: Row) -> Samples:
+    found: dict[ClassKey, Mapping[str, Images]] = {}
+    for dataset, summary in row.datasets.items():
+        keys = [key for key in row.by_class if key[0] == dataset]
+        images = {key: _images(row.by_class[key]) for key in keys} if summary.score is not None else {}
+        if all(images.values()):
+            found.update({key: groups for key, groups in images.items() if groups})
+    return found
+
+
+def _images(records: Sequence[Record]) -> dict[str, Images] | None:
+    """The outcomes of one class by role, summed over seeds; None if any is not there."""
+    run = records[0].run
+    groups = {}
+    for role, (dataset, group) in {TARGET: (run.dataset, TARGET), **_places(run)}.items():
+        found = [record.find("accuracy", dataset=dataset, group=group) for record in records]
+        known = [item for item in found if item is not None and item.outcomes]
+        if len(known) < len(found) or len({item.n for item in known}) != 1:
+            return None
+        sides = [unpack(item.outcomes, item.n) for item in known]
+        groups[role] = Images(
+            before=np.sum([before for before, _ in sides], axis=0, dtype=np.int64),
+            after=np.sum([after for _, after in sides], axis=0, dtype=np.int64),
+            seeds=len(sides),
+        )
+    return groups

@@ -1,0 +1,178 @@
+"""What stands beside a table: which model, data, seeds and presets, and what the intervals are over."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from unlearn_bench.leaderboards.intervals import RESAMPLES, SEED, ClassKey
+from unlearn_bench.leaderboards.records import Record
+from unlearn_bench.leaderboards.rows import Board, Cell, Row
+
+INTERVALS = (
+    f"Intervals: 95 %, {RESAMPLES} resamples (seed {SEED}) of the forget classes within each dataset and of the "
+    "test images within each class, other group and other dataset, the same images before and after and for every "
+    "method; outcomes are averaged over seeds first; the ratio of means is recomputed."
+)
+SCORE = (
+    "Avg. Score: ( AF/BF of the target + the sum of max(0, (BF - AF)/BF) over the own dataset's other classes and "
+    "each other dataset ) / (number of terms), of class-averaged accuracies (seeds, then classes; a ratio of means); "
+    "overall it is the mean over the forget datasets. Lower is better; doing nothing scores {nothing}."
+)
+RANKS = (
+    "Ranks: by Avg. Score; methods whose paired difference to the best of their group has an interval that includes 0 "
+    "share its rank. 'Did not forget': target AF/BF over .5."
+)
+
+
+def title(board: Board) -> str:
+    """Model and suite, and what tells this board from another of the same."""
+    extra = f" ({board.variant})" if board.variant else ""
+    return f"{board.run.model}, suite {board.run.suite}{extra}"
+
+
+def about(board: Board) -> tuple[str, ...]:
+    """The paragraphs that hold for all tables of a board."""
+    run = board.run
+    classes = "; ".join(
+        f"{name}: {', '.join(' + '.join(forget) for dataset, forget in board.classes if dataset == name)}"
+        for name in board.datasets
+    )
+    tested = "; ".join(
+        f"{item.name} ({item.split}, version {item.version}{', control' if item.control else ''})"
+        for item in run.evaluation
+    )
+    terms = 1 + sum(not item.control for item in run.evaluation)
+    nothing = f"1/{terms}" if all(name in _evaluated(board) for name in board.datasets) else "1 / terms"
+    what = (
+        f"Model {run.model} (fingerprint {run.fingerprint}), suite {run.suite}, {_seeds(board)}, "
+        f"{len(board.classes)} forget sets ({classes}), {len(board.cells)} cells for each method; "
+        f"methods are given images of the split {run.train_split!r}. Test data: {tested}. {_code(board)}"
+    )
+    return what, f"Presets: {presets(board)}.", f"{SCORE.format(nothing=nothing)} {RANKS}", INTERVALS
+
+
+def presets(board: Board) -> str:
+    """Where each method's hyperparameters come from."""
+    said = []
+    for row in board.rows:
+        if row.run.hyperparameters:
+            found = dict.fromkeys(_preset(record) for record in row.records)
+            said.append(f"{row.label} {' or '.join(found)}")
+        else:
+            said.append(f"{row.label} has no hyperparameters")
+    return "; ".join(said)
+
+
+def of_dataset(board: Board, dataset: str) -> str:
+    """The caption of one forget dataset's table."""
+    names = [" + ".join(forget) for own, forget in board.classes if own == dataset]
+    return (
+        f"{_line(board)}; forget sets {', '.join(names)}; accuracies averaged over seeds, then over forget sets; "
+        f"{_counts(board, dataset)}. Intervals over forget sets and test images."
+    )
+
+
+def of_class(board: Board, key: ClassKey) -> str:
+    """The caption of one forget class's table."""
+    return f"{_line(board)}; accuracies averaged over seeds; {_counts(board, *key)}."
+
+
+def of_differences(board: Board, baseline: Row) -> str:
+    """The caption of the paired differences."""
+    return (
+        f"{_line(board)}; Avg. Score of the row minus that of {baseline.label}; negative: better than "
+        f"{baseline.label}. Intervals are of paired differences: the same resampled forget sets and images for "
+        "both."
+    )
+
+
+def of_retrieval(board: Board) -> str:
+    """The caption of a retrieval table."""
+    return (
+        f"{of_means(board)} Precision@k in the pooled test images; ceiling: the most that k images can reach; chance: "
+        "a random order."
+    )
+
+
+def of_means(board: Board) -> str:
+    """The caption of a table of plain means."""
+    return f"{_line(board)}; averaged over seeds, then forget sets, then datasets ({len(board.cells)} cells)."
+
+
+def cell(found: Cell) -> str:
+    """A cell in words."""
+    dataset, forget, seed = found
+    return f"{dataset}: {' + '.join(forget)}, seed {seed}"
+
+
+def listed(items: Sequence[str], most: int = 3) -> str:
+    """The first few of a list, and how many more there are.
+
+    >>> listed(["a", "b", "c", "d"], most=2)
+    'a; b; and 2 more'
+    """
+    shown = [*items[:most], *([f"and {len(items) - most} more"] if len(items) > most else [])]
+    return "; ".join(shown)
+
+
+def _evaluated(board: Board) -> set[str]:
+    return {item.name for item in board.run.evaluation if not item.control}
+
+
+def _line(board: Board) -> str:
+    run = board.run
+    return f"{run.model} (fingerprint {run.fingerprint}), suite {run.suite}, {_seeds(board)}"
+
+
+def _seeds(board: Board) -> str:
+    word = "seed" if len(board.seeds) == 1 else "seeds"
+    return f"{word} {', '.join(str(seed) for seed in board.seeds)}"
+
+
+def _counts(board: Board, dataset: str, forget: tuple[str, ...] | None = None) -> str:
+    """How many test images each accuracy is over: a number, or a range where forget sets differ."""
+    found: dict[str, list[int]] = {}
+    for row in board.rows:
+        for record in row.records:
+            if record.run.dataset == dataset and forget in {None, record.run.forget}:
+                for item in record.measurements:
+                    if item.metric == "accuracy":
+                        name = item.group if item.group in {"target", "other"} else item.dataset
+                        found.setdefault(name, []).append(item.n)
+    said = [f"{name} {min(n)}" if min(n) == max(n) else f"{name} {min(n)} to {max(n)}" for name, n in found.items()]
+    return f"test images: {', '.join(said)}" if said else "no test images counted"
+
+
+def _preset(record: Record) -> str:
+    preset = record.preset
+    source = str(preset.get("source", "default"))
+    if source != "tuned":
+        return {
+            "paper": "as its paper says",
+            "paper-per-class": "as its paper says, chosen by class on the reported classes",
+            "default": "by default, not tuned",
+            "given": "given by hand",
+        }.get(source, source)
+    budget = preset.get("trials", preset.get("budget"))
+    return f"tuned ({budget} trials)" if isinstance(budget, int) else "tuned"
+
+
+def _code(board: Board) -> str:
+    """Versions of the package, of the methods that are not at their first, and of the metrics."""
+    found = [record.provenance for row in board.rows for record in row.records]
+    versions = _known(found, "version")
+    commits = _known(found, "commit")
+    parts = [f"unlearn-bench {', '.join(versions) or 'of unknown version'}"]
+    if commits:
+        parts.append(f"commit {', '.join(commits)}")
+    methods = {row.run.method: row.run.method_version for row in board.rows}
+    parts.append("methods at version " + _versions(methods))
+    parts.append("metrics at version " + _versions(board.run.metrics))
+    return f"Measured with {'; '.join(parts)}."
+
+
+def _versions(versions: Mapping[str, int]) -> str:
+    other = [f"{name} {version}" for name, version in sorted(versions.items()) if version != 1]
+    return f"1 except {', '.join(other)}" if other else "1"
+
+
+def _known(provenances: Iterable[Mapping[str, object]], name: str) -> list[str]:
+    return sorted({str(found[name]) for found in provenances if found.get(name)})

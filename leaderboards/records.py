@@ -1,0 +1,101 @@
+"""A record: one run, how it ended, and what was measured."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from unlearn_bench.metrics.base import Measurement
+
+Status = Literal["ok", "skipped", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSet:
+    """One dataset on which every run of a suite is measured.
+
+    Attributes:
+        version: the dataset's version or content hash. split: which images. template: of the class texts.
+        control: outside the score.
+    """
+
+    name: str
+    version: str
+    split: str
+    template: str
+    control: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One cell of a sweep: everything that decides its numbers, apart from rounding.
+
+    Attributes:
+        suite: whose cell it is; not part of the key.
+        model: its name, perhaps with a path; not part of the key. fingerprint: a hash of what it computes.
+        method: its name. method_version: raised by hand. method_file: hash of an outside method's file, else None.
+        access, kind: of the method, for the tables.
+        hyperparameters: all of the method's fields, resolved.
+        dataset: from which classes are forgotten. forget: their names.
+        evaluation: the evaluated datasets. metrics: name to version.
+        synthesis: settings of the synthetic images, resolved.
+        train_split: the split whose images methods are given.
+        seed: of the run.
+    """
+
+    suite: str
+    model: str
+    fingerprint: str
+    method: str
+    method_version: int
+    method_file: str | None
+    access: str
+    kind: str
+    hyperparameters: Mapping[str, Any]
+    dataset: str
+    forget: tuple[str, ...]
+    evaluation: tuple[EvaluationSet, ...]
+    metrics: Mapping[str, int]
+    synthesis: Mapping[str, Any]
+    train_split: str
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Sixteen hex digits: equal runs have equal keys on every machine, and any difference changes it."""
+        parts = {
+            name: value
+            for name, value in vars(self).items()
+            if name not in {"suite", "model", "access", "kind", "evaluation"}
+        }
+        parts["evaluation"] = [vars(item) for item in self.evaluation]
+        text = json.dumps(parts, sort_keys=True, default=list)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """How one run ended.
+
+    Attributes:
+        run: what was run. status: `ok`, `skipped` or `failed`. reason: why not `ok`; empty otherwise.
+        measurements: empty unless `ok`.
+        preset: where the hyperparameters come from (`source`, and for tuned ones budget, classes, scores).
+        provenance: version, commit, dirty, packages, device, threads, jobs, time, contended, notes.
+    """
+
+    run: Run
+    status: Status
+    reason: str = ""
+    measurements: tuple[Measurement, ...] = ()
+    preset: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def find(self, metric: str, *, dataset: str | None = None, group: str | None = None) -> Measurement | None:
+        """The first measurement of `metric` (on that dataset, of that group), or None."""
+        for item in self.measurements:
+            wanted_dataset = dataset is None or item.dataset == dataset
+            if item.metric == metric and wanted_dataset and (group is None or item.group == group):
+                return item
+        return None

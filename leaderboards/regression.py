@@ -1,0 +1,247 @@
+"""Whether a run gives the numbers that were published: cell by cell, within tolerances that were measured."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tabulate import tabulate
+
+from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.leaderboards.aggregate import describe_differences
+from unlearn_bench.leaderboards.records import Record, Run
+from unlearn_bench.metrics.base import Measurement
+
+_ROUNDING = 5e-6
+"""What 6 significant digits of a fraction may differ by; one image of 200,000 is more."""
+
+Place = tuple[str, str, str, tuple[str, ...], int]
+"""Model, method, dataset, forget set, seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tolerances:
+    """How far a cell may lie from the published one on another machine.
+
+    Other threads or instruction sets round differently, and training amplifies that. Accuracies before forgetting
+    must be equal: nothing is trained there.
+
+    Attributes:
+        target_images: target accuracy after, in test images. others: other accuracies after, as a fraction.
+        class_mean: target accuracy after, averaged over a method's seeds and forget sets, as a fraction.
+    """
+
+    target_images: float = 2
+    others: float = 0.02
+    class_mean: float = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """One thing that is not as published; the fields are the columns of the table."""
+
+    model: str
+    method: str
+    cell: str
+    what: str
+    published: str
+    measured: str
+    allowed: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What came of a comparison.
+
+    Attributes:
+        compared: how many cells were in both. drifts: what is not as published.
+        not_run: published cells that were not measured. new: measured cells that were not published.
+    """
+
+    compared: int
+    drifts: tuple[Drift, ...]
+    not_run: tuple[str, ...]
+    new: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that was compared is as published."""
+        return not self.drifts
+
+    @property
+    def summary(self) -> str:
+        """One line."""
+        said = f"{self.compared} cells compared, {len(self.drifts)} numbers drifted"
+        return f"{said}; {len(self.not_run)} published cells not run, {len(self.new)} cells new"
+
+    def table(self) -> str:
+        """The drifts as a Markdown table; empty if there are none."""
+        rows = [[text.replace("|", r"\|") for text in dataclasses.astuple(drift)] for drift in self.drifts]
+        headers = [item.name for item in dataclasses.fields(Drift)]
+        return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True) if rows else ""
+
+
+def parse_tolerances(texts: Sequence[str]) -> Tolerances:
+    """The tolerances with what `name=value` texts set.
+
+    Raises:
+        InputError: no `=`, an unknown name, or a value that is no number of 0 or more.
+
+    >>> parse_tolerances(["others=0.03"]).others
+    0.03
+    """
+    known = [item.name for item in dataclasses.fields(Tolerances)]
+    values: dict[str, float] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals:
+            raise InputError(f"tolerance {text!r} is not of the form name=value; names: {', '.join(known)}")
+        if name not in known:
+            raise unknown("tolerance", name, known)
+        try:
+            values[name] = float(value)
+        except ValueError:
+            raise InputError(f"tolerance {name} takes a number, got {value!r}") from None
+        if not 0 <= values[name] < float("inf"):
+            raise InputError(f"tolerance {name} takes a number of 0 or more, got {value!r}")
+    return Tolerances(**values)
+
+
+def compare_runs(
+    measured: Sequence[Record], published: Sequence[Record], tolerances: Tolerances | None = None
+) -> Comparison:
+    """Hold measured records against published ones of the same model, method, dataset, forget set and seed.
+
+    A published cell that was not run is no drift, so a part of a suite can be checked. Another fingerprint, version,
+    hyperparameter or setting is one, and is named. Seconds and memory are never compared.
+
+    Raises:
+        InputError: no cell is in both; a check that looked at nothing must not pass.
+    """
+    allowed = tolerances or Tolerances()
+    known = _by_place(published)
+    found = _by_place(measured)
+    pairs = {place: _closest(found[place], known[place]) for place in found if place in known}
+    if not pairs:
+        raise InputError(
+            f"nothing to compare: none of the {len(found)} measured cells is among the {len(known)} published ones; "
+            "give a run of the same models and methods"
+        )
+    drifts = [drift for place, pair in pairs.items() for drift in _of_cell(place, *pair, allowed)]
+    drifts += _of_means(list(pairs.values()), allowed)
+    return Comparison(
+        compared=len(pairs),
+        drifts=tuple(drifts),
+        not_run=tuple(_name(place) for place in sorted(known.keys() - found.keys())),
+        new=tuple(_name(place) for place in sorted(found.keys() - known.keys())),
+    )
+
+
+def _by_place(records: Sequence[Record]) -> dict[Place, list[Record]]:
+    found: dict[Place, list[Record]] = {}
+    for record in records:
+        run = record.run
+        found.setdefault((run.model, run.method, run.dataset, run.forget, run.seed), []).append(record)
+    return found
+
+
+def _closest(measured: Sequence[Record], published: Sequence[Record]) -> tuple[Record, Record]:
+    """The pair of equal keys if there is one (a method may be in a table with several settings), else the first."""
+    keys = {record.run.key: record for record in published}
+    for record in measured:
+        if record.run.key in keys:
+            return record, keys[record.run.key]
+    return measured[0], published[0]
+
+
+def _name(place: Place) -> str:
+    model, method, dataset, forget, seed = place
+    return f"{model}, {method}, {dataset}: {' + '.join(forget)}, seed {seed}"
+
+
+def _of_cell(place: Place, measured: Record, published: Record, allowed: Tolerances) -> Iterator[Drift]:
+    model, method, dataset, forget, seed = place
+    cell = f"{dataset}: {' + '.join(forget)}, seed {seed}"
+
+    def drift(what: str, was: str, came: str, within: str) -> Drift:
+        return Drift(model=model, method=method, cell=cell, what=what, published=was, measured=came, allowed=within)
+
+    mine, theirs = _identity(measured.run), _identity(published.run)
+    if measured.run.key != published.run.key:
+        yield drift(
+            "what was run", describe_differences(theirs, [mine]), describe_differences(mine, [theirs]), "equal"
+        )
+        return
+    if measured.status != published.status:
+        yield drift("status", published.status, f"{measured.status}: {measured.reason}".rstrip(": "), "equal")
+        return
+    now, then = _accuracies(measured), _accuracies(published)
+    for name in dict.fromkeys([*then, *now]):
+        yield from (
+            drift(" ".join(filter(None, (*name, side))), was, came, within)
+            for side, was, came, within in _compare(name[1], now.get(name), then.get(name), allowed)
+        )
+
+
+def _compare(
+    group: str, now: Measurement | None, then: Measurement | None, allowed: Tolerances
+) -> Iterator[tuple[str, str, str, str]]:
+    """Side, published, measured and allowed, for each side of one accuracy that drifted."""
+    if now is None or then is None:
+        yield "", *("absent" if item is None else "present" for item in (then, now)), "equal"
+        return
+    if now.n != then.n:
+        yield "test images", str(then.n), str(now.n), "equal"
+        return
+    if _apart(now.before, then.before, 0):
+        yield "before", _digits(then.before), _digits(now.before), "equal"
+    target = group == "target"
+    within = allowed.target_images / max(1, then.n) if target else allowed.others
+    if _apart(now.after, then.after, within):
+        images = f"{within:.4g} ({allowed.target_images:g} of {then.n} images)"
+        yield "after", _digits(then.after), _digits(now.after), images if target else f"{within:g}"
+
+
+def _of_means(pairs: Sequence[tuple[Record, Record]], allowed: Tolerances) -> Iterator[Drift]:
+    """Methods whose target accuracy drifted as a whole, though each cell may be within its tolerance."""
+    rows: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for measured, published in pairs:
+        if measured.run.key == published.run.key:
+            now, then = (_target(record) for record in (measured, published))
+            if now is not None and then is not None:
+                rows.setdefault((measured.run.model, measured.run.method), []).append((now, then))
+    for (model, method), values in rows.items():
+        now, then = (sum(side) / len(values) for side in zip(*values, strict=True))
+        if _apart(now, then, allowed.class_mean):
+            yield Drift(
+                model=model,
+                method=method,
+                cell=f"mean of {len(values)} cells",
+                what="target after",
+                published=_digits(then),
+                measured=_digits(now),
+                allowed=f"{allowed.class_mean:g}",
+            )
+
+
+def _identity(run: Run) -> Mapping[str, object]:
+    same = {name: value for name, value in vars(run).items() if name not in {"suite", "access", "kind"}}
+    return {**same, "evaluation": {item.name: vars(item) for item in run.evaluation}}
+
+
+def _accuracies(record: Record) -> dict[tuple[str, str], Measurement]:
+    return {(item.dataset, item.group): item for item in record.measurements if item.metric == "accuracy"}
+
+
+def _target(record: Record) -> float | None:
+    found = record.find("accuracy", dataset=record.run.dataset, group="target")
+    return found.after if found else None
+
+
+def _apart(now: float | None, then: float | None, within: float) -> bool:
+    if now is None or then is None:
+        return now is not then
+    return not abs(now - then) <= within + _ROUNDING
+
+
+def _digits(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.6g}"

@@ -1,0 +1,187 @@
+"""A leaderboard as a file: Markdown, CSV, LaTeX, or one HTML page."""
+
+import html
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Literal, cast, get_args
+
+import pandas as pd
+from tabulate import tabulate
+
+from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.leaderboards.aggregate import boards
+from unlearn_bench.leaderboards.records import Record
+from unlearn_bench.leaderboards.rows import Board, Cell, Row
+from unlearn_bench.leaderboards.tables import Section, sections
+from unlearn_bench.leaderboards.tidy import tidy
+
+Format = Literal["md", "csv", "latex", "html"]
+FORMATS: tuple[str, ...] = get_args(Format)
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 84rem; padding: 0 1rem; color: #1a1a1a; }
+h1, h2, h3, h4 { line-height: 1.2; margin: 2rem 0 .5rem; }
+h2 { border-top: 2px solid #1a1a1a; padding-top: 1rem; }
+p { color: #555; margin: .3rem 0; max-width: 64rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabular-nums; font-size: .9rem; }
+th { border-bottom: 2px solid #999; text-align: left; vertical-align: bottom; }
+th, td { padding: .25rem .7rem; }
+td.number, th.number { text-align: right; white-space: nowrap; }
+tr:nth-child(even) td { background: #f4f4f4; }
+@media (prefers-color-scheme: dark) {
+  body { background: #161616; color: #e4e4e4; }
+  p { color: #aaa; }
+  h2 { border-color: #e4e4e4; }
+  tr:nth-child(even) td { background: #222; }
+}
+"""
+
+
+def render(
+    records: Iterable[Record],
+    *,
+    fmt: Format | str,
+    baseline: str | None = None,
+    short: bool = False,
+    plan: Collection[Cell] = (),
+) -> str:
+    """The leaderboards of `records` as text, ending in a line feed.
+
+    Args:
+        fmt: `md`; `latex` (needs the package booktabs); `html`, one file without scripts; `csv`, a row for each
+            number.
+        baseline: to which method differences are taken; without it, the best-ranked one of each board.
+        short: only the overall tables.
+        plan: cells that there should be, besides those of which there are records.
+
+    Raises:
+        InputError: no records, an unknown format, or a baseline that no board has.
+    """
+    if fmt not in FORMATS:
+        raise unknown("format", fmt, FORMATS)
+    found = boards(records, plan=plan)
+    if not found:
+        raise InputError("no records to make a leaderboard of; give a run's folder that has cells in it")
+    if baseline is not None and not any(board.find(baseline) for board in found):
+        raise unknown("baseline", baseline, {row.label for board in found for row in board.rows})
+    if fmt == "csv":
+        return pd.DataFrame(tidy(found)).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    parts = [part for board in found for part in sections(board, _baseline(board, baseline), short=short)]
+    return _WRITERS[cast("Format", fmt)](parts, short)
+
+
+def _baseline(board: Board, name: str | None) -> Row | None:
+    chosen = board.find(name) if name else None
+    scored = [row for row in board.rows if row.overall.score is not None]
+    return chosen or (scored[0] if scored else None)
+
+
+def _frame(section: Section) -> pd.DataFrame:
+    # Two columns may have one name ("95 % interval"), which a frame from a mapping could not hold.
+    return pd.DataFrame(list(section.rows), columns=list(section.headers), dtype=object)
+
+
+def _alignment(section: Section, left: str = "left", right: str = "right") -> list[str]:
+    return [left if place < section.words else right for place in range(len(section.headers))]
+
+
+def _markdown(parts: Sequence[Section], short: bool) -> str:
+    blocks = [] if short else ["# Leaderboard"]
+    for section in parts:
+        title = _markdown_escape(section.title)
+        if title:
+            blocks.append(f"**{title}**" if short else f"{'#' * section.level} {title}")
+        blocks.extend(_markdown_escape(text) for text in section.paragraphs)
+        if section.headers:
+            frame = _frame(section).map(_markdown_escape)
+            table = tabulate(
+                frame.to_numpy().tolist(),
+                headers=[_markdown_escape(name) for name in section.headers],
+                tablefmt="pipe",
+                colalign=_alignment(section) if section.rows else None,
+                disable_numparse=True,
+            )
+            blocks.append(table)
+    return "\n\n".join(blocks) + "\n"
+
+
+def _markdown_escape(text: str) -> str:
+    """One line in which no character of a name or a reason is taken for markup or ends a cell."""
+    flat = " ".join(text.split())
+    return re.sub(r"([\\|*`])", r"\\\1", flat).replace("<", "&lt;").replace(">", "&gt;")
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+}  # fmt: skip
+
+
+def _latex_escape(text: str) -> str:
+    return "".join(_LATEX.get(letter, letter) for letter in " ".join(text.split()))
+
+
+def _latex(parts: Sequence[Section], short: bool) -> str:  # noqa: ARG001  (writers share a signature)
+    blocks = ["% needs \\usepackage{booktabs}"]
+    for section in parts:
+        caption = " ".join(_latex_escape(text) for text in (section.title + ".", *section.paragraphs))
+        if not section.headers:
+            blocks.append("\n".join(f"% {line}" for line in (section.title, *section.paragraphs)))
+            continue
+        cells = [[_latex_escape(str(cell)) for cell in row] for row in _frame(section).to_numpy().tolist()]
+        table = tabulate(
+            cells,
+            headers=[_latex_escape(name) for name in section.headers],
+            tablefmt="latex_raw",  # escaped above; its lines become those of booktabs below
+            colalign=_alignment(section) if cells else None,
+            disable_numparse=True,
+        )
+        table = _booktabs(table)
+        blocks.append("\\begin{table}\n\\caption{" + caption + "}\n" + table + "\n\\end{table}")
+    return "\n\n".join(blocks) + "\n"
+
+
+def _booktabs(table: str) -> str:
+    lines = iter(("\\toprule", "\\midrule", "\\bottomrule"))
+    return re.sub(r"\\hline", lambda _: next(lines), table)
+
+
+def _page(parts: Sequence[Section], short: bool) -> str:  # noqa: ARG001
+    blocks = []
+    for section in parts:
+        if section.title:
+            blocks.append(f"<h{section.level}>{html.escape(section.title)}</h{section.level}>")
+        blocks.extend(f"<p>{html.escape(text)}</p>" for text in section.paragraphs)
+        if section.headers:
+            blocks.append(_html_table(section))
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>Leaderboard</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>Leaderboard</h1>\n"
+        + "\n".join(blocks)
+        + "\n</body>\n</html>\n"
+    )
+
+
+def _html_table(section: Section) -> str:
+    kinds = _alignment(section, "", ' class="number"')
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        inner = "".join(
+            f"<{tag}{kind}>{html.escape(str(cell))}</{tag}>" for cell, kind in zip(cells, kinds, strict=True)
+        )
+        return f"<tr>{inner}</tr>"
+
+    body = "\n".join(line(row, "td") for row in section.rows)
+    return (
+        f'<div class="wide"><table>\n<thead>{line(section.headers, "th")}</thead>\n'
+        f"<tbody>\n{body}\n</tbody>\n</table></div>"
+    )
+
+
+_WRITERS: Mapping[Format, Callable[[Sequence[Section], bool], str]] = {
+    "md": _markdown,
+    "latex": _latex,
+    "html": _page,
+}

@@ -1,0 +1,161 @@
+"""What a leaderboard is made of: pairs before and after, summaries, rows, boards."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from unlearn_bench.leaderboards.intervals import ClassKey, Floats, Interval
+from unlearn_bench.leaderboards.records import Record, Run
+from unlearn_bench.leaderboards.standing import Standing
+
+Cell = tuple[str, tuple[str, ...], int]
+"""A dataset, the classes forgotten from it, a seed."""
+
+FORGOTTEN = 0.5
+"""A row whose target AF/BF is over this did not forget."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A quantity before and after forgetting; None where it has no such side or is undefined."""
+
+    before: float | None
+    after: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """One method on one class, one forget dataset, or all of them.
+
+    Attributes:
+        target: zero-shot accuracy on the forget class. others: that of the own dataset's other classes
+            (`other`) and of each other dataset by its name; empty in the summary over all datasets.
+        score: Avg. Score; None where a cell is missing or an accuracy undefined. interval: of it, 95 %.
+        done, planned: cells that are ok, and cells that there should be.
+    """
+
+    target: Pair | None
+    others: Mapping[str, Pair]
+    score: float | None
+    interval: Interval | None
+    done: int
+    planned: int
+
+    @property
+    def ratio(self) -> float | None:
+        """Target AF/BF."""
+        if self.target is None or self.target.after is None or not self.target.before:
+            return None
+        return self.target.after / self.target.before
+
+    @property
+    def did_not_forget(self) -> bool:
+        """Whether more than half of the target accuracy is still there."""
+        return self.ratio is not None and self.ratio > FORGOTTEN
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Row:
+    """One method with one version and one set of hyperparameters.
+
+    Attributes:
+        label: the method's name, with what differs where several rows have that name.
+        records: all of the row's, ok or not. by_class: the ok ones of each forget class, by seed.
+        standing: how it may be ranked. place: its rank among rows of the same standing, or None.
+        overall, datasets, classes: its numbers. draws: resampled scores by dataset, and over all under "".
+    """
+
+    label: str
+    records: tuple[Record, ...]
+    by_class: Mapping[ClassKey, tuple[Record, ...]]
+    standing: Standing
+    overall: Summary
+    datasets: Mapping[str, Summary]
+    classes: Mapping[ClassKey, Summary]
+    draws: Mapping[str, Floats] = field(default_factory=dict)
+    place: int | None = None
+
+    @property
+    def run(self) -> Run:
+        """One of the row's runs: what is the same in all of them can be read there."""
+        return self.records[0].run
+
+    def mean(self, metric: str, group: str | None = None, *, dataset: str | None = None) -> Pair:
+        """A quantity over the row: seeds within a class, then classes within a dataset, then datasets.
+
+        None on both sides unless all cells are there and all of them have the quantity.
+        """
+        if self.overall.done < self.overall.planned:
+            return Pair(before=None, after=None)
+        by_dataset: dict[str, list[Pair]] = {}
+        for (own, _), records in self.by_class.items():
+            by_dataset.setdefault(own, []).append(seed_mean(records, metric, group, dataset))
+        return mean_pair([mean_pair(pairs) for pairs in by_dataset.values()])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A method's Avg. Score minus the baseline's, over the same resamples; negative is better."""
+
+    mean: float | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """The rows that may share a table: one suite, model, fingerprint, test data, metrics' versions, split.
+
+    Attributes:
+        variant: what tells it from another board of the same suite and model; empty if there is none.
+        rows: ranked ones first, references last.
+        cells: what every row should have.
+    """
+
+    run: Run
+    variant: str
+    rows: tuple[Row, ...]
+    cells: frozenset[Cell]
+
+    @cached_property
+    def datasets(self) -> tuple[str, ...]:
+        """The forget datasets, in the order of evaluation."""
+        order = {item.name: place for place, item in enumerate(self.run.evaluation)}
+        return tuple(sorted({cell[0] for cell in self.cells}, key=lambda name: (order.get(name, 10**6), name)))
+
+    @cached_property
+    def classes(self) -> tuple[ClassKey, ...]:
+        """The forget classes, dataset by dataset."""
+        found = {(dataset, forget) for dataset, forget, _ in self.cells}
+        return tuple(sorted(found, key=lambda key: (self.datasets.index(key[0]), key[1])))
+
+    @cached_property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds of the runs."""
+        return tuple(sorted({seed for _, _, seed in self.cells}))
+
+    def find(self, name: str) -> Row | None:
+        """The row with that label, or the only one of that method; None if there is none."""
+        found = [row for row in self.rows if row.label == name]
+        same = [row for row in self.rows if row.run.method == name]
+        return found[0] if found else same[0] if len(same) == 1 else None
+
+
+def mean_pair(pairs: Sequence[Pair]) -> Pair:
+    """The mean of each side; None for a side that any of the pairs lacks, and of nothing."""
+
+    def mean(side: list[float | None]) -> float | None:
+        known = [value for value in side if value is not None and not math.isnan(value)]
+        return math.fsum(known) / len(known) if known and len(known) == len(side) else None
+
+    return Pair(
+        before=mean([pair.before for pair in pairs]),
+        after=mean([pair.after for pair in pairs]),
+    )
+
+
+def seed_mean(records: Sequence[Record], metric: str, group: str | None, dataset: str | None) -> Pair:
+    """A quantity of one forget class, averaged over its seeds; a gap where any of them lacks it."""
+    found = [record.find(metric, group=group, dataset=dataset) for record in records]
+    nothing = Pair(before=None, after=None)
+    return mean_pair([Pair(before=m.before, after=m.after) if m else nothing for m in found])

@@ -1,0 +1,331 @@
+"""The tables of a leaderboard as text cells; what they look like in a file is `render`'s business."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from unlearn_bench.leaderboards import captions, costs
+from unlearn_bench.leaderboards.aggregate import difference
+from unlearn_bench.leaderboards.intervals import OTHER, ClassKey, Interval
+from unlearn_bench.leaderboards.rows import Board, Pair, Row, Summary
+from unlearn_bench.leaderboards.standing import STANDINGS
+from unlearn_bench.metrics.base import Measurement
+
+OWN = "-"
+"""In the column of the forget set's own dataset."""
+
+_RETRIEVAL = re.compile(r"(?P<kind>[^@/]+)@(?P<k>\d+)/(?P<part>[^/]+)")
+_KINDS = {
+    "ift": "image from text",
+    "ifi": "image from image, every image a query",
+    "ifi-one": "image from image, one query for each forget class",
+}
+_STANDING_TITLES = {
+    "ranked": "Overall",
+    "apart": "Overall, tuned on the reported classes (ranked apart)",
+    "not tuned": "Overall, not tuned (without a rank)",
+    "reference": "References",
+}
+_SHOWN_ELSEWHERE = {"accuracy", "average-score", "retrieval", *costs.METRICS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A heading, paragraphs under it, and perhaps a table.
+
+    Attributes:
+        level: of the heading, 1 the highest. headers, rows: of the table; no headers, no table.
+        words: how many of the first columns hold words; the others hold numbers and go to the right.
+    """
+
+    title: str
+    level: int
+    paragraphs: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    words: int = 1
+
+
+def sections(board: Board, baseline: Row | None, *, short: bool = False) -> tuple[Section, ...]:
+    """Everything that is said about one suite and model; only the overall tables if `short`."""
+    if short:
+        return (*overall(board), Section(title="", level=4, paragraphs=captions.about(board)))
+    name = captions.title(board)
+    return (
+        Section(title=name, level=2, paragraphs=captions.about(board)),
+        *overall(board),
+        *(differences(board, baseline) if baseline else ()),
+        *(for_dataset(board, name) for name in board.datasets),
+        *(for_class(board, key) for key in board.classes),
+        *retrieval(board),
+        *further(board),
+        *controls(board),
+        *_costs(board),
+        *missing(board),
+    )
+
+
+def number(value: float | None) -> str:
+    """Three decimals; nothing where there is no value.
+
+    >>> number(0.0625), number(-1e-9), number(None)
+    ('0.062', '0.000', '')
+    """
+    text = "" if value is None else f"{value:.3f}"
+    return "0.000" if text == "-0.000" else text
+
+
+def span(found: Interval | None) -> str:
+    """An interval as `low to high`."""
+    return f"{number(found.low)} to {number(found.high)}" if found else ""
+
+
+def overall(board: Board) -> tuple[Section, ...]:
+    """One table for each standing that occurs: ranked, ranked apart, not tuned, references."""
+    headers = (
+        "rank", "method", "access", "target BF", "target AF", "AF/BF", "Avg. Score", "95 % interval", "cells",
+        "method, s", "changed", "note",
+    )  # fmt: skip
+    timing = costs.Timing(board)
+    found = []
+    for standing in STANDINGS:
+        rows = [row for row in board.rows if row.standing == standing]
+        if rows:
+            found.append(
+                Section(
+                    title=f"{_STANDING_TITLES[standing]}: {captions.title(board)}",
+                    level=3,
+                    headers=headers,
+                    rows=tuple(_overall_row(row, timing) for row in rows),
+                    words=3,
+                )
+            )
+    return tuple(found)
+
+
+def _overall_row(row: Row, timing: costs.Timing) -> tuple[str, ...]:
+    summary = row.overall
+    return (
+        "" if row.place is None else str(row.place),
+        row.label,
+        row.run.access,
+        *_sides(summary.target),
+        number(summary.ratio),
+        number(summary.score),
+        span(summary.interval),
+        _cells(summary),
+        timing.seconds(row, "method"),
+        number(row.mean("share-changed", "all").after),
+        "did not forget" if summary.did_not_forget else "",
+    )
+
+
+def for_dataset(board: Board, dataset: str) -> Section:
+    """The columns of the paper's Table 1, for one forget dataset."""
+    return _accuracies(
+        board,
+        dataset,
+        title=f"Forgetting from {dataset}: {captions.title(board)}",
+        level=3,
+        caption=captions.of_dataset(board, dataset),
+        summary=lambda row: row.datasets[dataset],
+    )
+
+
+def for_class(board: Board, key: ClassKey) -> Section:
+    """The same columns for one forget class."""
+    return _accuracies(
+        board,
+        key[0],
+        title=f"Forgetting {', '.join(key[1])} ({key[0]}): {captions.title(board)}",
+        level=4,
+        caption=captions.of_class(board, key),
+        summary=lambda row: row.classes[key],
+    )
+
+
+def _accuracies(
+    board: Board, own: str, *, title: str, level: int, caption: str, summary: Callable[[Row], Summary]
+) -> Section:
+    names = [item.name for item in board.run.evaluation if not item.control]
+    has_intervals = any(summary(row).interval for row in board.rows)
+    headers = ["method", "access", *_both("target"), *_both("other")]
+    headers += [side for name in names for side in _both(name)]
+    headers += ["Avg. Score", *(["95 % interval"] if has_intervals else []), "cells", "note"]
+    rows = []
+    for row in board.rows:
+        found = summary(row)
+        cells = [*_label(row), *_sides(found.target), *_sides(found.others.get(OTHER))]
+        for name in names:
+            cells += (OWN, OWN) if name == own else _sides(found.others.get(name))
+        cells += [number(found.score), *([span(found.interval)] if has_intervals else []), _cells(found)]
+        rows.append((*cells, "did not forget" if found.did_not_forget else ""))
+    return Section(title=title, level=level, paragraphs=(caption,), headers=tuple(headers), rows=tuple(rows), words=2)
+
+
+def differences(board: Board, baseline: Row) -> tuple[Section, ...]:
+    """Each method against the baseline: difference of Avg. Score over all datasets and for each."""
+    scopes = ["", *board.datasets]
+    headers = ["method", *(word for name in scopes for word in (name or "overall", "95 % interval"))]
+    rows = []
+    for row in board.rows:
+        if row is not baseline:
+            found = [difference(row, baseline, name) for name in scopes]
+            cells = [text for item in found for text in (number(item.mean), span(item.interval))]
+            rows.append((_label(row)[0], *cells))
+    if not rows:
+        return ()
+    section = Section(
+        title=f"Differences to {baseline.label}: {captions.title(board)}",
+        level=3,
+        paragraphs=(captions.of_differences(board, baseline),),
+        headers=tuple(headers),
+        rows=tuple(rows),
+    )
+    return (section,)
+
+
+def retrieval(board: Board) -> tuple[Section, ...]:
+    """One table for each kind of query: precision@k before and after, with ceiling and chance."""
+    found: dict[str, dict[tuple[str, int], None]] = {}
+    for group in _groups(board, "retrieval"):
+        match = _RETRIEVAL.fullmatch(group)
+        if match:
+            found.setdefault(match["kind"], {})[match["part"], int(match["k"])] = None
+    return tuple(_retrieval(board, kind, list(places)) for kind, places in found.items())
+
+
+def _retrieval(board: Board, kind: str, places: Sequence[tuple[str, int]]) -> Section:
+    places = sorted(places, key=lambda place: (place[0] != "target", *place))
+    headers = ["method", *(side for part, k in places for side in _both(f"{part} @{k}"))]
+
+    def cells(row: Row, extra: str = "") -> list[str]:
+        groups = [f"{kind}@{k}/{extra}{part}" for part, k in places]
+        return [text for group in groups for text in _sides(row.mean("retrieval", group))]
+
+    rows = [(_label(row)[0], *cells(row)) for row in board.rows]
+    complete = [row for row in board.rows if row.overall.done == row.overall.planned]
+    if complete:
+        rows += [(f"({name})", *cells(complete[0], f"{name}/")) for name in ("ceiling", "chance")]
+    return Section(
+        title=f"Retrieval, {_KINDS.get(kind, kind)}: {captions.title(board)}",
+        level=3,
+        paragraphs=(captions.of_retrieval(board),),
+        headers=tuple(headers),
+        rows=tuple(rows),
+    )
+
+
+def further(board: Board) -> tuple[Section, ...]:
+    """A table for every other metric that was measured, each group before and after."""
+    metrics = sorted({item.metric for item in _measured(board)} - _SHOWN_ELSEWHERE)
+    found = []
+    for metric in metrics:
+        groups = _groups(board, metric)
+        rows = [
+            (_label(row)[0], *(text for group in groups for text in _sides(row.mean(metric, group))))
+            for row in board.rows
+        ]
+        found.append(
+            Section(
+                title=f"{metric.replace('-', ' ').capitalize()}: {captions.title(board)}",
+                level=3,
+                paragraphs=(captions.of_means(board),),
+                headers=("method", *(side for group in groups for side in _both(group))),
+                rows=tuple(rows),
+            )
+        )
+    return tuple(found)
+
+
+def controls(board: Board) -> tuple[Section, ...]:
+    """Accuracy on the control sets, which are no part of any score."""
+    names = [item.name for item in board.run.evaluation if item.control]
+    if not names:
+        return ()
+    rows = [
+        (
+            _label(row)[0],
+            *(text for name in names for text in _sides(row.mean("accuracy", "control", dataset=name))),
+        )
+        for row in board.rows
+    ]
+    return (
+        Section(
+            title=f"Control sets: {captions.title(board)}",
+            level=3,
+            paragraphs=(f"Outside the score. {captions.of_means(board)}",),
+            headers=("method", *(side for name in names for side in _both(name))),
+            rows=tuple(rows),
+        ),
+    )
+
+
+def missing(board: Board) -> tuple[Section, ...]:
+    """Every cell that gave no numbers, with its reason."""
+    rows = []
+    for row in board.rows:
+        where: dict[tuple[str, str], list[str]] = {}
+        there = set()
+        for record in row.records:
+            cell = (record.run.dataset, record.run.forget, record.run.seed)
+            there.add(cell)
+            if record.status != "ok":
+                where.setdefault((record.status, record.reason), []).append(captions.cell(cell))
+        for cell in sorted(board.cells - there):
+            where.setdefault(("missing", "no record"), []).append(captions.cell(cell))
+        for (status, reason), cells in where.items():
+            rows.append((row.label, status, str(len(cells)), captions.listed(cells), reason))
+    if not rows:
+        return ()
+    return (
+        Section(
+            title=f"Cells without numbers: {captions.title(board)}",
+            level=3,
+            paragraphs=("A row with such a cell has no mean.",),
+            headers=("method", "status", "cells", "which", "reason"),
+            rows=tuple(rows),
+            words=5,
+        ),
+    )
+
+
+def _costs(board: Board) -> tuple[Section, ...]:
+    headers, rows = costs.table(board)
+    if len(headers) == 1:
+        return ()
+    return (
+        Section(
+            title=f"Costs: {captions.title(board)}",
+            level=3,
+            paragraphs=(costs.Timing(board).caption,),
+            headers=headers,
+            rows=rows,
+        ),
+    )
+
+
+def _both(name: str) -> tuple[str, str]:
+    return f"{name} BF", f"{name} AF"
+
+
+def _sides(pair: Pair | None) -> tuple[str, str]:
+    return ("", "") if pair is None else (number(pair.before), number(pair.after))
+
+
+def _label(row: Row) -> tuple[str, str]:
+    return (f"{row.label} (reference)" if row.standing == "reference" else row.label), row.run.access
+
+
+def _cells(summary: Summary) -> str:
+    return f"{summary.done} of {summary.planned}"
+
+
+def _measured(board: Board) -> list[Measurement]:
+    records = [record for row in board.rows for record in row.records if record.status == "ok"]
+    return [item for record in records for item in record.measurements]
+
+
+def _groups(board: Board, metric: str) -> list[str]:
+    """The groups of a metric in the order in which it says them."""
+    return list(dict.fromkeys(item.group for item in _measured(board) if item.metric == metric))

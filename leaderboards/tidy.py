@@ -1,0 +1,54 @@
+"""The numbers of leaderboards as one long table, a row for each: for plots and other programs."""
+
+from collections.abc import Iterator, Sequence
+
+from unlearn_bench.leaderboards.intervals import Interval
+from unlearn_bench.leaderboards.rows import Board, Pair, Row, Summary
+
+Line = dict[str, str | int | float | None]
+"""One row of the table, at the edge to pandas."""
+
+
+def tidy(boards: Sequence[Board]) -> list[Line]:
+    """Accuracies and scores of every method: over all (`scope` overall), by dataset, by forget set."""
+    return [line for board in boards for row in board.rows for line in _of_row(board, row)]
+
+
+def _of_row(board: Board, row: Row) -> Iterator[Line]:
+    same: Line = {
+        "suite": board.run.suite,
+        "model": board.run.model,
+        "fingerprint": board.run.fingerprint,
+        "variant": board.variant,
+        "method": row.label,
+        "method_version": row.run.method_version,
+        "access": row.run.access,
+        "standing": row.standing,
+        "rank": row.place,
+    }
+    yield from _of_summary({**same, "scope": "overall", "dataset": "", "forget": ""}, row.overall)
+    for name in board.datasets:
+        yield from _of_summary({**same, "scope": "dataset", "dataset": name, "forget": ""}, row.datasets[name])
+    for key in board.classes:
+        place: Line = {"scope": "forget set", "dataset": key[0], "forget": " + ".join(key[1])}
+        yield from _of_summary({**same, **place}, row.classes[key])
+
+
+def _of_summary(same: Line, summary: Summary) -> Iterator[Line]:
+    score = Pair(before=None, after=summary.score)
+    quantities = [("average-score", "", score, summary.interval)]
+    pairs = {"target": summary.target or Pair(before=None, after=None), **summary.others}
+    quantities += [("accuracy", role, pair, None) for role, pair in pairs.items()]
+    for metric, group, pair, found in quantities:
+        yield {**same, **_numbers(metric, group, pair, found), "done": summary.done, "planned": summary.planned}
+
+
+def _numbers(metric: str, group: str, pair: Pair, found: Interval | None) -> Line:
+    return {
+        "metric": metric,
+        "group": group,
+        "before": pair.before,
+        "after": pair.after,
+        "low": found.low if found else None,
+        "high": found.high if found else None,
+    }

@@ -1,0 +1,1 @@
+"""Who competes: one file, one class, one paper."""

@@ -1,0 +1,137 @@
+"""What a method is given, and what it gives back."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from unlearn_bench.clip import Clip
+from unlearn_bench.synthesis import Synthetic
+
+Access = Literal["ZS", "semi-ZS", "not-ZS"]
+"""What a method may see: class names only; real images of the forget set too; real images of the retain set too."""
+
+Kind = Literal["method", "reference"]
+"""A competitor, or a row that shows the scale (nothing done; the best that real retain data can do)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concept:
+    """One thing to forget or to keep, as words: the bare name and the text that the classifier uses for it."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """Real images with what is known of them.
+
+    Attributes:
+        pixels: prepared images (N, H, W, 3) uint8 on the CPU; `clip.to_input(pixels[rows])` makes a batch.
+        labels: (N,) int64, indices into `request.concepts`.
+        texts: N captions.
+        domains: N domain names, or empty where the data know no domains.
+    """
+
+    pixels: Tensor
+    labels: Tensor
+    texts: tuple[str, ...]
+    domains: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class Report(Protocol):
+    """Takes one line of a run's history: the step's number and named values."""
+
+    def __call__(self, step: int, **values: float | str) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to forget and what to keep, with the data that the method's access allows and nothing else.
+
+    Attributes:
+        forget: the concepts to forget.
+        retain: the other concepts of the same dataset, to keep.
+        forget_examples: real images of `forget` (None for ZS).
+        retain_examples: real images of `retain` (None for ZS and semi-ZS).
+        synthesize: makes (or takes from the cache) the synthetic images of `forget`; its time is recorded apart.
+        generator: a CPU random generator for a named purpose; the same purpose always starts the same stream.
+        device: where the model is.
+        report: writes a step into the run's history.
+    """
+
+    forget: tuple[Concept, ...]
+    retain: tuple[Concept, ...]
+    forget_examples: Examples | None
+    retain_examples: Examples | None
+    synthesize: Callable[[], Synthetic]
+    generator: Callable[[str], torch.Generator]
+    device: torch.device
+    report: Report
+
+    @property
+    def concepts(self) -> tuple[Concept, ...]:
+        """All concepts, the forgotten ones first; labels are indices into this."""
+        return self.forget + self.retain
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(ABC):
+    """An unlearning method; the dataclass fields of a subclass are its hyperparameters.
+
+    Class attributes, each a plain literal so that listings need no import:
+        name: what `--methods` takes.
+        access: what it may see.
+        reference: authors, year, title.
+        version: raised by hand whenever the same hyperparameters would give another result.
+        kind: `method`, or `reference` for a row that only shows the scale.
+    """
+
+    name: ClassVar[str]
+    access: ClassVar[Access]
+    reference: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+    kind: ClassVar[Kind] = "method"
+
+    @abstractmethod
+    def unlearn(self, clip: Clip, request: Request) -> Clip:
+        """Make `clip` forget. It is the method's own copy: change it in place and return it."""
+
+    def skip(self, clip: Clip, request: Request) -> str | None:  # noqa: ARG002
+        """Why the method does not apply to this model and task; None where it does."""
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """The values among which tuning may choose: between two ends, or a list of choices."""
+
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    choices: tuple[float, ...] = ()
+
+
+def tunable(
+    default: Any,  # noqa: ANN401  (dataclasses.field is typed so, and the annotation beside it says what it is)
+    *,
+    low: float = 0.0,
+    high: float = 0.0,
+    log: bool = False,
+    choices: Sequence[float] = (),
+) -> Any:  # noqa: ANN401
+    """A hyperparameter with a default and the range in which `tune` searches it."""
+    found = Range(low=low, high=high, log=log, choices=tuple(choices))
+    return field(default=default, metadata={"range": found})
+
+
+def search_space(method: type[Method]) -> dict[str, Range]:
+    """The tunable hyperparameters of a method class, by name."""
+    return {item.name: item.metadata["range"] for item in fields(method) if "range" in item.metadata}

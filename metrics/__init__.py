@@ -1,0 +1,1 @@
+"""How a method is judged: one file, one quantity."""

@@ -1,0 +1,167 @@
+"""What a metric sees and what it says."""
+
+from __future__ import annotations  # tables read measurements without waiting for torch
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Direction = Literal["lower", "higher", "neither"]
+"""Which way is better for the one who wants to forget the target and keep the rest; `neither`: for reading only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One number, before and after forgetting.
+
+    Attributes:
+        metric: the metric's name. version: of its definition.
+        dataset: where it was measured; empty if not on a dataset.
+        group: which part of it (target, other, all, ..).
+        before, after: None where the quantity is undefined or has no such side; the table then shows a gap.
+        n: how many images (queries, tensors ..) the number is over.
+        outcomes: for rates, what happened to each image, as `unlearn_bench.metrics.outcomes` packs it; else empty.
+    """
+
+    metric: str
+    version: int
+    dataset: str
+    group: str
+    before: float | None
+    after: float | None
+    n: int
+    outcomes: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedded:
+    """What one model makes of one dataset, L2-normalised, fp32, on the CPU.
+
+    Attributes:
+        images: (N, D). texts: (C, D), the evaluation template filled with each class name.
+    """
+
+    images: Tensor
+    texts: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetEvidence:
+    """One evaluated dataset, seen by the original and by the unlearned model.
+
+    Attributes:
+        labels: (N,) int64, indices into `class_names`.
+        domains: N names, or empty.
+        control: whether it is a control set: concepts unrelated to any task, outside the score.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    labels: Tensor
+    domains: tuple[str, ...]
+    control: bool
+    before: Embedded
+    after: Embedded
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyntheticEvidence:
+    """The synthetic images of the forget set, embedded by both models, with the class texts of the own dataset.
+
+    Attributes:
+        labels: (M,) int64, indices into the own dataset's class names.
+        before, after: `images` (M, D) and `texts` (C, D).
+    """
+
+    labels: Tensor
+    before: Embedded
+    after: Embedded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What the run took.
+
+    Attributes:
+        seconds: by part: `method`, `synthesis`, `evaluation`.
+        peak_memory_bytes: of the device, or the process's growth of resident memory on a CPU.
+    """
+
+    seconds: Mapping[str, float]
+    peak_memory_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """All that the referee saw in one run.
+
+    Attributes:
+        dataset: the forget set's own dataset, a key of `datasets`.
+        forget: indices of the forgotten classes in it.
+        datasets: every evaluated dataset by name, in the suite's order, control sets last.
+        logit_scale, logit_bias: of the original model.
+        synthetic: None where the run made no synthetic images.
+        original, unlearned: the two states; `trainable` names the tensors that are parameters, not buffers.
+        seed: the run's seed, for the metrics that draw (a query image).
+    """
+
+    dataset: str
+    forget: tuple[int, ...]
+    datasets: Mapping[str, DatasetEvidence]
+    logit_scale: float
+    logit_bias: float
+    synthetic: SyntheticEvidence | None
+    original: Mapping[str, Tensor]
+    unlearned: Mapping[str, Tensor]
+    trainable: tuple[str, ...]
+    cost: Cost
+    seed: int
+
+    @property
+    def own(self) -> DatasetEvidence:
+        """The forget set's own dataset."""
+        return self.datasets[self.dataset]
+
+
+class Metric(ABC):
+    """One quantity. Class attributes are plain literals, so that listings need no import.
+
+    name: what suites name it by. version: raised by hand when the definition changes. unit: of the numbers.
+    direction: which way is better. bounds: the least and the greatest possible value (None: no bound).
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    unit: ClassVar[str]
+    direction: ClassVar[Direction]
+    bounds: ClassVar[tuple[float | None, float | None]]
+
+    @abstractmethod
+    def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
+        """The numbers, one for each dataset and group; a pure function of the evidence."""
+
+    def say(
+        self,
+        *,
+        before: float | None,
+        after: float | None,
+        n: int,
+        dataset: str = "",
+        group: str = "",
+        outcomes: str = "",
+    ) -> Measurement:
+        """A measurement that carries this metric's name and version."""
+        return Measurement(
+            metric=self.name,
+            version=self.version,
+            dataset=dataset,
+            group=group,
+            before=before,
+            after=after,
+            n=n,
+            outcomes=outcomes,
+        )

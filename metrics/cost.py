@@ -1,0 +1,133 @@
+"""What forgetting took, and how much of the model it moved."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from unlearn_bench.metrics.base import Evidence, Measurement, Metric
+
+_MIB = 2**20
+
+
+class Seconds(Metric):
+    """Wall time of a run, by part: `method`, `synthesis` and `evaluation`, each without the others.
+
+    Only runs on one device with the same jobs and threads compare, and a loaded machine counts its load.
+
+    Unit: s. Direction: lower is better. Bounds: at least 0. No value before forgetting; a part that was not
+    timed is None with n = 0.
+
+    Source: none; the clock of the referee.
+    Departures: none.
+    """
+
+    name = "seconds"
+    version = 1
+    unit = "s"
+    direction = "lower"
+    bounds = (0.0, None)
+
+    def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
+        """One number for each of the three parts."""
+        timed = evidence.cost.seconds
+        return tuple(
+            self.say(before=None, after=timed.get(part), n=int(part in timed), group=part)
+            for part in ("method", "synthesis", "evaluation")
+        )
+
+
+class PeakMemory(Metric):
+    """The most memory that the run held: of the device, or the growth of the process on a CPU.
+
+    Unit: MiB (2^20 bytes). Direction: lower is better. Bounds: at least 0. No value before forgetting.
+
+    Source: none; what the allocator or the system says.
+    Departures: none.
+    """
+
+    name = "peak-memory"
+    version = 1
+    unit = "MiB"
+    direction = "lower"
+    bounds = (0.0, None)
+
+    def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
+        """One number."""
+        return (self.say(before=None, after=evidence.cost.peak_memory_bytes / _MIB, n=1, group="all"),)
+
+
+class ShareChanged(Metric):
+    """Share of the trainable parameters whose value differs after forgetting.
+
+        all     = #{i : after_i != before_i} / #{i}        over the scalars of all trainable tensors
+        tensors = #{t : after_t != before_t} / #{t}        over the trainable tensors; one scalar suffices
+
+    Buffers count in neither. `n` is the number of scalars or tensors.
+
+    Unit: fraction, in [0, 1]. Direction: neither (a small change may do harm). No value before forgetting;
+    None for a model without trainable tensors.
+
+    Source: none; the plain count.
+    Departures: none.
+    """
+
+    name = "share-changed"
+    version = 1
+    unit = "fraction"
+    direction = "neither"
+    bounds = (0.0, 1.0)
+
+    def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
+        """`all`, then `tensors`."""
+        counts = [(int((before != after).sum()), before.numel()) for before, after in _moved(evidence)]
+        scalars = sum(size for _, size in counts)
+        changed = sum(moved for moved, _ in counts)
+        touched = sum(moved > 0 for moved, _ in counts)
+        return (
+            self.say(before=None, after=_share(changed, scalars), n=scalars, group="all"),
+            self.say(before=None, after=_share(touched, len(counts)), n=len(counts), group="tensors"),
+        )
+
+
+class RelativeChange(Metric):
+    """Length of the change of the trainable parameters against their own length.
+
+        || after - before ||_2 / || before ||_2            all trainable tensors as one vector, in float64
+
+    Unit: ratio. Direction: neither. Bounds: at least 0. `n` is the number of scalars. No value before
+    forgetting; None where the parameters were all 0, or there are none.
+
+    Source: none; the plain ratio.
+    Departures: none.
+    """
+
+    name = "relative-change"
+    version = 1
+    unit = "ratio"
+    direction = "neither"
+    bounds = (0.0, None)
+
+    def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
+        """One number."""
+        length = change = 0.0
+        scalars = 0
+        for before, after in _moved(evidence):
+            start = before.double()
+            length += float(start.square().sum())
+            change += float((after.double() - start).square().sum())
+            scalars += before.numel()
+        ratio = math.sqrt(change) / math.sqrt(length) if length > 0 else None
+        return (self.say(before=None, after=ratio, n=scalars, group="all"),)
+
+
+def _moved(evidence: Evidence) -> Iterator[tuple[Tensor, Tensor]]:
+    """Each trainable tensor before and after, on one device."""
+    for name in evidence.trainable:
+        before = evidence.original[name]
+        yield before, torch.as_tensor(evidence.unlearned[name], device=before.device)
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

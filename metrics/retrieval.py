@@ -1,0 +1,254 @@
+"""Retrieval: what comes up first when one asks for the forgotten class, by its name or by an image of it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from unlearn_bench import seeding
+from unlearn_bench.metrics.base import Embedded, Evidence, Measurement, Metric
+from unlearn_bench.metrics.classification import belongs, cosines, mean
+
+CUTOFFS = (1, 5, 10)
+_CHUNK = 512  # rows of similarities held at once: 40 MiB for a gallery of 20,000 images
+
+
+class Retrieval(Metric):
+    """Precision@k of images found by a class's text (ift) or by an image of the class (ifi).
+
+        precision@k = |{the k images nearest to the query} that show the query's class| / k,  k in 1, 5, 10
+
+    The gallery pools the test images of all evaluated datasets but control sets; an image is relevant if it
+    shows the same class of the same dataset. A text query is the dataset's evaluation template filled with
+    the class name. An image query is never in its own gallery. Groups are `<kind>@<k>/<part>`:
+
+    - `ift@k/target`: the texts of the forget classes. `ift@k/other`: the texts of all other classes.
+    - `ifi@k/target`: every image of the forget classes. `ifi@k/other`: every image of all other classes,
+      without which a destroyed model would look best.
+    - `ifi-one@k/target`: one image of each forget class, drawn by the seed.
+
+    Beside each stand `<kind>@<k>/ceiling/<part>`, the mean over the queries of min(k, R) / k with R relevant
+    images among the G of the gallery, and `<kind>@<k>/chance/<part>`, the mean of R / G, what a random
+    ranking is expected to have; both are equal before and after. `n` counts queries. `target` is reported
+    under the own dataset's name, `other`, which spans the pool, under none.
+
+    Where the k-th and the next image tie, the expected precision over all orders of the tied images counts,
+    so that no number depends on the order of the gallery.
+
+    Unit: fraction, in [0, 1]. Direction: low is better for `target`, high for `other`, so `neither` as a
+    whole. Queries for which the gallery holds nothing relevant are left out. Undefined (None, n = 0) without
+    queries, for `target` also if one of the forget classes has none, and (None) where the gallery holds fewer
+    than k images.
+
+    Raises:
+        CellFailure: embeddings that are not finite.
+
+    Source: Alexey Kravets, Vinay P. Namboodiri, 2025, Zero-Shot Class Unlearning in CLIP with Synthetic
+    Samples, Table 2. Ties: Frank McSherry, Marc Najork, 2008, Computing Information Retrieval Performance
+    Measures Efficiently in the Presence of Tied Scores.
+    Departures: the paper names neither the text of the query nor the image, nor whether the image stays in
+    the gallery; it reports one query per class and the target only.
+    """
+
+    name = "retrieval"
+    version = 1
+    unit = "fraction"
+    direction = "neither"
+    bounds = (0.0, 1.0)
+
+    def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
+        """Every kind, cutoff and part, each with its ceiling and chance."""
+        return tuple(self._measure(evidence))
+
+    def _measure(self, evidence: Evidence) -> Iterator[Measurement]:
+        pool, own = _pool(evidence), evidence.dataset
+        by_text, by_image = _by_text(pool), _by_image(pool)
+        for kind, search in (("ift", by_text), ("ifi", by_image)):
+            target, other = _queries(search, pool.target)
+            yield from self._part(search, target, kind, "target", own)
+            yield from self._part(search, other, kind, "other", "")
+        yield from self._part(by_image, _draw(by_image, pool.target, evidence), "ifi-one", "target", own)
+
+    def _part(
+        self, search: "_Search", rows: Tensor, kind: str, part: str, dataset: str
+    ) -> Iterator[Measurement]:
+        relevant = search.relevant[rows].double()  # (Q,)
+        for column, k in enumerate(CUTOFFS):
+            before = after = ceiling = chance = None
+            if k <= search.gallery:
+                before, after = mean(search.before[rows, column]), mean(search.after[rows, column])
+                ceiling, chance = mean(relevant.clamp(max=k) / k), mean(relevant / search.gallery)
+            for group, sides in (
+                (f"{kind}@{k}/{part}", (before, after)),
+                (f"{kind}@{k}/ceiling/{part}", (ceiling, ceiling)),
+                (f"{kind}@{k}/chance/{part}", (chance, chance)),
+            ):
+                yield self.say(before=sides[0], after=sides[1], n=len(rows), dataset=dataset, group=group)
+
+
+def precision_at(
+    similarity: Tensor, query_labels: Tensor, gallery_labels: Tensor, cutoffs: Sequence[int]
+) -> Tensor:
+    """Share of the k most similar gallery entries that carry the query's label, for several k.
+
+    Where the k-th and the next entry tie, the expected value over all orders of the tied ones:
+
+        ( relevant above the tie + (k - entries above) * relevant in the tie / entries in the tie ) / k
+
+    Args:
+        similarity: (Q, G) float. query_labels: (Q,) int64. gallery_labels: (G,) int64.
+        cutoffs: K values of k, each from 1 to G.
+
+    Returns:
+        (Q, K) float64.
+
+    Raises:
+        ValueError: a cutoff that the gallery can't serve.
+
+    >>> scores = torch.tensor([[0.9, 0.5, 0.5, 0.1]])
+    >>> precision_at(scores, torch.tensor([1]), torch.tensor([1, 1, 0, 0]), (1, 2, 4)).tolist()
+    [[1.0, 0.75, 0.5]]
+    """
+    size = similarity.shape[1]
+    if not all(1 <= k <= size for k in cutoffs):
+        raise ValueError(f"cutoffs must lie between 1 and the gallery's size {size}, got {list(cutoffs)}")
+    found = similarity.new_empty(len(similarity), len(cutoffs), dtype=torch.float64)
+    width = min(max(cutoffs, default=0) + 1, size)  # one more than asked, to see whether the last one ties
+    values, order = similarity.topk(width, dim=1)  # (Q, width)
+    hits = (gallery_labels[order] == query_labels[:, None]).double().cumsum(dim=1)
+    for column, k in enumerate(cutoffs):
+        found[:, column] = hits[:, k - 1] / k
+        if k < width:
+            torn = (values[:, k - 1] == values[:, k]).nonzero().squeeze(1)
+            edge = values[torn, k - 1, None]
+            found[torn, column] = _expected(similarity[torn], edge, query_labels[torn], gallery_labels, k)
+    return found
+
+
+def _expected(
+    similarity: Tensor, edge: Tensor, query_labels: Tensor, gallery_labels: Tensor, k: int
+) -> Tensor:
+    relevant = gallery_labels[None] == query_labels[:, None]  # (Q, G)
+    above, level = similarity > edge, similarity == edge
+    share = (level & relevant).sum(dim=1).double() / level.sum(dim=1)
+    return ((above & relevant).sum(dim=1) + (k - above.sum(dim=1)) * share) / k
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pool:
+    """The evaluated datasets as one: `labels` (P,) and `target` are classes counted through all of them."""
+
+    labels: Tensor
+    target: tuple[int, ...]
+    before: Embedded
+    after: Embedded
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Search:
+    """Q queries of one kind against `gallery` images.
+
+    Attributes:
+        labels: (Q,) the queries' classes. relevant: (Q,) how many images of the gallery show them.
+        before, after: (Q, K) float64, for the cutoffs that the gallery can serve.
+    """
+
+    labels: Tensor
+    gallery: int
+    relevant: Tensor
+    before: Tensor
+    after: Tensor
+
+
+def _pool(evidence: Evidence) -> _Pool:
+    pooled = [
+        (name, dataset)
+        for name, dataset in evidence.datasets.items()
+        if name == evidence.dataset or not dataset.control
+    ]
+    labels: list[Tensor] = []
+    offset, target = 0, tuple[int, ...]()
+    for name, dataset in pooled:
+        labels.append(dataset.labels + offset)
+        if name == evidence.dataset:
+            target = tuple(offset + label for label in evidence.forget)
+        offset += len(dataset.class_names)
+    parts = [dataset for _, dataset in pooled]
+    return _Pool(
+        labels=torch.cat(labels),
+        target=target,
+        before=_join([part.before for part in parts]),
+        after=_join([part.after for part in parts]),
+    )
+
+
+def _join(parts: Sequence[Embedded]) -> Embedded:
+    return Embedded(
+        images=torch.cat([part.images for part in parts]), texts=torch.cat([part.texts for part in parts])
+    )
+
+
+def _by_text(pool: _Pool) -> _Search:
+    classes, gallery = len(pool.before.texts), len(pool.labels)
+    labels = torch.arange(classes)
+
+    def rank(side: Embedded) -> Tensor:
+        similarity = cosines(side.texts, side.images)  # (C, P)
+        return precision_at(similarity, labels, pool.labels, _served(gallery))
+
+    return _Search(
+        labels=labels,
+        gallery=gallery,
+        relevant=pool.labels.bincount(minlength=classes),
+        before=rank(pool.before),
+        after=rank(pool.after),
+    )
+
+
+def _by_image(pool: _Pool) -> _Search:
+    gallery = max(0, len(pool.labels) - 1)
+
+    def rank(side: Embedded) -> Tensor:
+        chunks = []
+        for start in range(0, len(side.images), _CHUNK):
+            similarity = cosines(side.images[start : start + _CHUNK], side.images)  # (<= chunk, P)
+            rows = torch.arange(len(similarity))
+            similarity[rows, start + rows] = -torch.inf  # a query is not in its own gallery
+            labels = pool.labels[start : start + _CHUNK]
+            chunks.append(precision_at(similarity, labels, pool.labels, _served(gallery)))
+        return torch.cat(chunks) if chunks else torch.empty(0, len(_served(gallery)), dtype=torch.float64)
+
+    return _Search(
+        labels=pool.labels,
+        gallery=gallery,
+        relevant=pool.labels.bincount()[pool.labels] - 1,
+        before=rank(pool.before),
+        after=rank(pool.after),
+    )
+
+
+def _served(gallery: int) -> tuple[int, ...]:
+    """The cutoffs that a gallery of this size can serve: the first ones, so columns keep their place."""
+    return tuple(k for k in CUTOFFS if k <= gallery)
+
+
+def _queries(search: _Search, target: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Rows of the target's queries (none if one of its classes has none), and rows of all other queries."""
+    answerable, wanted = search.relevant > 0, belongs(search.labels, target)
+    mine = (answerable & wanted).nonzero().squeeze(1)
+    if not all(bool((search.labels[mine] == label).any()) for label in target):
+        mine = mine[:0]
+    return mine, (answerable & ~wanted).nonzero().squeeze(1)
+
+
+def _draw(search: _Search, target: tuple[int, ...], evidence: Evidence) -> Tensor:
+    """One row for each target class, by the run's seed and the class's name; none if one has no query."""
+    mine, _ = _queries(search, target)
+    drawn = []
+    for label, own_label in zip(target, evidence.forget, strict=True):
+        rows = mine[search.labels[mine] == label]
+        purpose = (evidence.seed, evidence.dataset, evidence.own.class_names[own_label], "retrieval query")
+        if len(rows):
+            drawn.append(rows[torch.randint(len(rows), (1,), generator=seeding.generator(*purpose))])
+    return torch.cat(drawn) if drawn else mine

@@ -1,0 +1,25 @@
+"""The two ways in which things go wrong: the user can mend it (exit 2), or one cell failed (a record)."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(Exception):
+    """Something that the user gave can't be used; the message is one line: what, expected, came, to do."""
+
+
+class CellFailure(Exception):  # noqa: N818  (it becomes a record, and reads as what it is there)
+    """One cell of a sweep can't be finished; the message becomes the reason in its `failed` record."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """The error for a name that nobody registered, with the choices and the nearest one.
+
+    >>> str(unknown("method", "lipp", ["lip", "emb"]))
+    "unknown method 'lipp'; known: emb, lip; did you mean 'lip'?"
+    """
+    choices = sorted(known)
+    message = f"unknown {kind} {name!r}; known: {', '.join(choices) or 'none'}"
+    lowered = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(name.lower(), lowered, n=1)
+    return InputError(f"{message}; did you mean {lowered[near[0]]!r}?" if near else message)

@@ -1,0 +1,204 @@
+"""`OpenClip`: any model of the open_clip library behind the `Clip` interface."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import open_clip
+import torch
+from open_clip.modified_resnet import ModifiedResNet
+from open_clip.transformer import VisionTransformer
+from PIL import Image
+from torch import Tensor, nn
+
+from unlearn_bench.clip import Clip, Place, Role, resize_and_crop
+
+Tokenizer = Callable[[list[str]], Tensor]
+
+
+class OpenClip(Clip):
+    """A dual encoder built by open_clip, cast to fp32 and put into evaluation mode.
+
+    A ModifiedResNet runs in the stages stem, layer1 .. layer4, attnpool; a VisionTransformer in stem,
+    block0 .., head; any other image tower (timm's, say) in one.
+
+    Args:
+        model: what open_clip built: `CLIP` or `CustomTextCLIP`.
+        tokenizer: texts to ids, as open_clip makes it for the same configuration.
+        name: how the model was asked for.
+        config: open_clip's `model_cfg`, so that an unlearned model can be written out and loaded again.
+        mean, std: of the input normalisation.
+        interpolation, resize_mode: of the resizing, in open_clip's words: `bicubic` or `bilinear`; `shortest`
+            (resize the shorter side, crop the centre) or `squash` (both sides, the shape is lost).
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Tokenizer,
+        *,
+        name: str,
+        config: Mapping[str, Any],
+        mean: tuple[float, float, float],
+        std: tuple[float, float, float],
+        interpolation: str = "bicubic",
+        resize_mode: str = "shortest",
+    ) -> None:
+        self.module = model.float().eval().requires_grad_(False)
+        self.name = name
+        self.config = dict(config)
+        self.mean, self.std = mean, std
+        self.interpolation, self.resize_mode = interpolation, resize_mode
+        size = cast(Any, model).visual.image_size
+        self.image_size = int(size[0] if isinstance(size, tuple | list) else size)
+        self._tokenizer = tokenizer
+
+    @property
+    def _model(self) -> Any:  # noqa: ANN401  (open_clip carries no types)
+        return self.module
+
+    @property
+    def architecture(self) -> str:
+        """open_clip's configuration as text: the activation is not in the state, yet decides the outputs."""
+        return json.dumps(self.config, sort_keys=True)
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """exp of the stored logarithm."""
+        return cast(Tensor, self._model.logit_scale.exp())
+
+    @property
+    def logit_bias(self) -> Tensor | None:
+        """The stored bias of SigLIP-like models."""
+        return cast("Tensor | None", getattr(self._model, "logit_bias", None))
+
+    @property
+    def preparation(self) -> str:
+        """Names the resizing, so that models which resize alike share prepared images."""
+        squash = "" if self.resize_mode == "shortest" else f"-{self.resize_mode}"
+        return f"{self.interpolation}-{self.image_size}{squash}"
+
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        """One picture to (H, W, 3) uint8, as open_clip's transform for evaluation resizes it."""
+        resample = Image.Resampling[self.interpolation.upper()]
+        side = self.image_size
+        if self.resize_mode == "squash":
+            return np.array(image.convert("RGB").resize((side, side), resample), dtype=np.uint8)
+        return resize_and_crop(image, side, resample)
+
+    def save_tokenizer(self, folder: Path) -> None:
+        """Write the tokenizer's files where it has any; CLIP's own comes with open_clip."""
+        save = getattr(self._tokenizer, "save_pretrained", None)
+        if save is not None:
+            save(str(folder))
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        """Token ids (N, context length) int64."""
+        return self._tokenizer(list(texts)).to(self.device)
+
+    def encode_texts(self, tokens: Tensor) -> Tensor:
+        """Embeddings (N, D) of token ids."""
+        return cast(Tensor, self._model.encode_text(tokens))
+
+    @property
+    def image_stages(self) -> tuple[str, ...]:
+        """Stage names of the image tower."""
+        visual = self._model.visual
+        if isinstance(visual, ModifiedResNet):
+            return ("stem", "layer1", "layer2", "layer3", "layer4", "attnpool")
+        if isinstance(visual, VisionTransformer):
+            blocks = len(visual.transformer.resblocks)
+            return ("stem", *(f"block{index}" for index in range(blocks)), "head")
+        return ("tower",)
+
+    def run_image_stages(self, activation: Tensor, *, start: int = 0, stop: int | None = None) -> Tensor:
+        """Run a slice of the image tower; all slices in turn compute what open_clip computes."""
+        for stage in self.image_stages[start:stop]:
+            activation = self._run_stage(stage, activation)
+        return activation
+
+    def _run_stage(self, stage: str, activation: Tensor) -> Tensor:
+        visual = self._model.visual
+        if stage == "tower":
+            return cast(Tensor, visual(activation))
+        if isinstance(visual, ModifiedResNet):
+            return cast(Tensor, getattr(visual, stage)(activation))
+        if stage == "stem":
+            return cast(Tensor, visual._embeds(activation))
+        if stage == "head":
+            pooled, _ = visual._pool(activation)
+            return cast(Tensor, pooled if visual.proj is None else pooled @ visual.proj)
+        block = visual.transformer.resblocks[int(stage.removeprefix("block"))]
+        if visual.transformer.batch_first:
+            return cast(Tensor, block(activation))
+        return cast(Tensor, block(activation.transpose(0, 1).contiguous()).transpose(0, 1))
+
+    def locate(self, name: str) -> Place:
+        """Tower, stage and role, read off open_clip's tensor names."""
+        if name in {"logit_scale", "logit_bias"}:
+            return Place(tower="joint", stage="scale", role="scale")
+        if name.startswith("visual."):
+            inner = name.removeprefix("visual.")
+            return Place(tower="image", stage=self._image_stage(inner), role=self._image_role(inner))
+        inner = name.removeprefix("text.")
+        return Place(tower="text", stage=_text_stage(inner), role=_transformer_role(inner, text=True))
+
+    def _image_stage(self, inner: str) -> str:
+        stages = self.image_stages
+        head = inner.split(".", 1)[0]
+        if len(stages) == 1:
+            return stages[0]
+        if head == "transformer":
+            return f"block{inner.split('.')[2]}"
+        if head in stages:
+            return head
+        return "head" if head in {"ln_post", "proj", "attn_pool"} else "stem"
+
+    def _image_role(self, inner: str) -> Role:
+        if not isinstance(self._model.visual, ModifiedResNet):
+            return _transformer_role(inner, text=False)
+        if inner.startswith("attnpool."):
+            part = inner.split(".")[1]
+            if part == "positional_embedding":
+                return "position_embedding"
+            return "projection" if part == "c_proj" else "attention"
+        module = self._model.visual.get_submodule(inner.rsplit(".", 1)[0])
+        return "batch_norm" if isinstance(module, nn.BatchNorm2d) else "convolution"
+
+
+def _text_stage(inner: str) -> str:
+    if inner.startswith("transformer.resblocks."):
+        return f"block{inner.split('.')[2]}"
+    return "embedding" if inner.split(".", 1)[0] in {"token_embedding", "positional_embedding"} else "head"
+
+
+def _transformer_role(inner: str, *, text: bool) -> Role:
+    parts = inner.split(".")
+    roles: dict[str, Role] = {
+        "token_embedding": "token_embedding",
+        "positional_embedding": "position_embedding",
+        "pos_embed": "position_embedding",
+        "class_embedding": "class_embedding",
+        "cls_emb": "class_embedding",
+        "conv1": "patch_embedding",
+        "patch_embed": "patch_embedding",
+        "text_projection": "projection",
+        "proj": "projection",
+    }
+    if parts[0] in roles and not (text and parts[0] == "proj"):
+        return roles[parts[0]]
+    if any(part.startswith(("ln_", "norm")) for part in parts):
+        return "norm"
+    if "attn" in parts or "attn_pool" in parts:
+        return "attention"
+    return "mlp" if "mlp" in parts else "other"
+
+
+def build_open_clip(config: Mapping[str, Any]) -> nn.Module:
+    """An open_clip model of this `model_cfg`, with open_clip's own random weights."""
+    chosen = dict(config)
+    custom = chosen.pop("custom_text", False) or "hf_model_name" in chosen.get("text_cfg", {})
+    builder = open_clip.CustomTextCLIP if custom else open_clip.CLIP
+    return cast(nn.Module, builder(**chosen)).to(torch.float32)

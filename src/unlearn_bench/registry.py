@@ -1,0 +1,156 @@
+"""Finding what is registered without importing it, and loading what was chosen.
+
+A class in this project's folders is registered by being there: a file whose class sets `name` to a literal.
+Reading the source with `ast` keeps `list` and `--help` free of torch. Other packages register by entry point,
+and a file outside any package is named as `path/to/file.py:Attribute`.
+"""
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+
+from unlearn_bench.errors import InputError, unknown
+
+_FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One registered thing: its name, where it is loaded from, and the class attributes that are literals."""
+
+    name: str
+    target: str
+    summary: str = ""
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+def catalogue(package: str) -> dict[str, Entry]:
+    """What the folder `unlearn_bench/PACKAGE` and the entry points of `unlearn_bench.PACKAGE` register."""
+    found = _in_folder(package)
+    for point in entry_points(group=f"unlearn_bench.{package}"):
+        if point.name in found:
+            raise InputError(
+                f"the name {point.name!r} of the entry point {point.value!r} is taken by "
+                f"{found[point.name].target!r}; rename one of them"
+            )
+        source = point.dist.name if point.dist else "an installed package"
+        found[point.name] = Entry(name=point.name, target=point.value, summary=f"from {source}")
+    return found
+
+
+def find(package: str, name: str, *, kind: str) -> Entry:
+    """The entry called `name`, or one for `file.py:Attribute`; for others an error with the choices."""
+    if is_path_target(name):
+        return Entry(name=name, target=name)
+    known = catalogue(package)
+    if name not in known:
+        raise unknown(kind, name, known)
+    return known[name]
+
+
+def is_path_target(name: str) -> bool:
+    """Whether `name` is of the form `path/to/file.py:Attribute`."""
+    return ".py:" in name
+
+
+def load(target: str) -> object:
+    """Import `package.module:Attribute` or `path/to/file.py:Attribute` and return the attribute.
+
+    Raises:
+        InputError: the file is not there, does not import, or lacks the attribute.
+    """
+    source, _, attribute = target.rpartition(":")
+    module = _load_file(Path(source)) if is_path_target(target) else _import_module(source)
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        public = sorted(name for name in vars(module) if not name.startswith("_"))
+        raise unknown(f"attribute of {source!r}", attribute, public) from None
+
+
+def file_hash(target: str) -> str | None:
+    """A hash of the file behind `file.py:Attribute` (it enters the run's key); None for installed code."""
+    if not is_path_target(target):
+        return None
+    path = Path(target.rpartition(":")[0])
+    if not path.is_file():
+        raise InputError(f"no plug-in file at {str(path)!r}; give path/to/file.py:Name")
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _import_module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise InputError(
+            f"module {name!r} does not import ({error}); install what it needs, or mend its entry point"
+        ) from error
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise InputError(f"no plug-in file at {str(path)!r}; give path/to/file.py:Name")
+    resolved = path.resolve()
+    name = f"unlearn_bench_plugin_{hashlib.sha256(str(resolved).encode()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, resolved)
+    if spec is None or spec.loader is None:
+        raise InputError(f"plug-in {str(path)!r} is not a Python file; give path/to/file.py:Name")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up while the class is made
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise InputError(
+            f"plug-in {str(path)!r} does not import ({type(error).__name__}: {error}); mend it and run again"
+        ) from error
+    return module
+
+
+def _in_folder(package: str) -> dict[str, Entry]:
+    entries = {}
+    for path in sorted((_FOLDER / package).glob("*.py")):
+        for entry in _in_file(path, package):
+            entries[entry.name] = entry
+    return entries
+
+
+def _in_file(path: Path, package: str) -> list[Entry]:
+    entries = []
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        facts = _literals(node)
+        name = facts.pop("name", None)
+        if isinstance(name, str):
+            summary = (ast.get_docstring(node) or "").split("\n", 1)[0]
+            target = f"unlearn_bench.{package}.{path.stem}:{node.name}"
+            entries.append(Entry(name=name, target=target, summary=summary, facts=facts))
+    return entries
+
+
+def _literals(node: ast.ClassDef) -> dict[str, object]:
+    facts = {}
+    for statement in node.body:
+        target: ast.expr
+        if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            target, value = statement.target, statement.value
+        elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+            target, value = statement.targets[0], statement.value
+        else:
+            continue
+        if isinstance(target, ast.Name):
+            try:
+                facts[target.id] = ast.literal_eval(value)
+            except ValueError:
+                continue
+    return facts

@@ -1,0 +1,165 @@
+"""Training on images paired with class texts: the losses and the loop that several methods share."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from unlearn_bench.clip import Clip, Role
+from unlearn_bench.errors import CellFailure
+
+_NEVER_TRAINED: frozenset[Role] = frozenset({"scale", "token_embedding"})
+
+
+def finite(loss: Tensor, *, step: int) -> float:
+    """The loss as a number.
+
+    Raises:
+        CellFailure: it is NaN or infinite.
+    """
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise CellFailure(f"the loss became {value} in step {step}; lower the learning rate")
+    return value
+
+
+def shuffled(count: int, size: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """The rows 0 .. count-1 in random order, in batches of `size` (the last may be smaller)."""
+    return torch.randperm(count, generator=generator).split(size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """Images, each with the class whose text it is trained on.
+
+    Attributes:
+        labels: (N,) int64 on the CPU, indices of class texts.
+        read: rows (B,) to model inputs (B, 3, S, S) on the model's device.
+    """
+
+    labels: Tensor
+    read: Callable[[Tensor], Tensor]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Inputs (B, 3, S, S) and labels (B,) of these rows, both on the model's device."""
+        inputs = self.read(rows)
+        return inputs, self.labels[rows].to(inputs.device)
+
+    def __add__(self, other: "Pairs") -> "Pairs":
+        """Both sets in one; within a batch, this set's images come first."""
+        own = len(self)
+
+        def read(rows: Tensor) -> Tensor:
+            here = rows < own
+            inputs = [
+                part.read(chosen)
+                for part, chosen in ((self, rows[here]), (other, rows[~here] - own))
+                if len(chosen)
+            ]
+            return torch.cat(inputs)[_positions(here)]
+
+        return Pairs(labels=torch.cat([self.labels, other.labels]), read=read)
+
+
+def _positions(first: Tensor) -> Tensor:
+    """Where each row went when those of `first` (B,) bool were moved to the front."""
+    return torch.argsort(torch.argsort(~first, stable=True))
+
+
+def trainable_names(clip: Clip) -> tuple[str, ...]:
+    """All tensors but the logit scale, the bias, and the token embedding.
+
+    Of the embedding's tens of thousands of rows a class's name reaches a handful; a dense optimiser over all of
+    them costs more than the rest of the model.
+    """
+    return tuple(weight.name for weight in clip.weights() if weight.place.role not in _NEVER_TRAINED)
+
+
+def contrastive_loss(clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor) -> Tensor:
+    """CLIP's symmetric loss over a batch in which several images may share one text.
+
+        s_iu = scale cos(v_i, t_u), over the batch's images i and its different texts u
+        1/2 mean_i [ -log softmax_u(s_i.)_{u(i)} ] + 1/2 mean_u mean_{i of u} [ -log softmax_i(s_.u)_i ]
+
+    With all texts different this is CLIP's loss. Equal texts are one column: they are no rivals of each other.
+
+    Args:
+        clip: the model.
+        inputs: (B, 3, S, S).
+        labels: (B,) int64, rows of `tokens`.
+        tokens: (C, L), the texts of all classes; only those that occur pass the tower.
+    """
+    present, column = torch.unique(labels, return_inverse=True)  # (U,), (B,)
+    texts = clip.encode_texts(tokens[present])
+    logits = clip.logits(clip.encode_images(inputs), texts)  # (B, U)
+    to_text = nn.functional.cross_entropy(logits, column)
+    belongs = nn.functional.one_hot(column, len(present)).to(logits)  # (B, U)
+    to_image = -(logits.log_softmax(0) * belongs).sum(0) / belongs.sum(0)  # (U,)
+    return (to_text + to_image.mean()) / 2
+
+
+def classification_loss(clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor) -> Tensor:
+    """Cross-entropy of scaled cosines over all class texts (C, L), both towers in the graph; mean over images."""
+    logits = clip.logits(clip.encode_images(inputs), clip.encode_texts(tokens))  # (B, C)
+    return nn.functional.cross_entropy(logits, labels)
+
+
+Loss = Callable[[Clip, Tensor, Tensor, Tensor], Tensor]
+"""Of a model, inputs (B, 3, S, S), labels (B,) and the tokens (C, L) of all classes."""
+
+
+def train(
+    clip: Clip,
+    pairs: Pairs,
+    optimizer: torch.optim.Optimizer,
+    *,
+    loss: Loss,
+    tokens: Tensor,
+    epochs: int,
+    batch_size: int,
+    generator: torch.Generator,
+    report: Callable[..., None],
+    after_step: Callable[[], None] | None = None,
+    watch: Callable[[], dict[str, float]] | None = None,
+) -> None:
+    """Minimise a loss over shuffled batches; batch normalisation stays in evaluation mode.
+
+    Args:
+        clip: the model, whose trained tensors require gradients.
+        pairs: what to train on.
+        optimizer: over the trained tensors.
+        loss: mean over a batch.
+        tokens: (C, L), the texts of all classes.
+        epochs: passes over `pairs`.
+        batch_size: images per update.
+        generator: of the order.
+        report: takes a line per epoch: the mean loss, and what `watch` says.
+        after_step: called after every update.
+        watch: called after every epoch for more values to report.
+
+    Raises:
+        CellFailure: the loss is not finite.
+    """
+    for epoch in range(epochs):
+        total = 0.0
+        for rows in shuffled(len(pairs), batch_size, generator):
+            inputs, labels = pairs.batch(rows)
+            optimizer.zero_grad()
+            value = loss(clip, inputs, labels, tokens)
+            total += finite(value, step=epoch) * len(rows)
+            value.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            if after_step is not None:
+                after_step()
+        more = watch() if watch is not None else {}
+        report(epoch, loss=total / len(pairs), **more)
+
+
+def batches_in_order(count: int, size: int) -> Iterator[Tensor]:
+    """The rows 0 .. count-1 as they come, in batches of `size`."""
+    yield from torch.arange(count).split(size)

@@ -1,0 +1,96 @@
+"""`TwoTowers`: a dual encoder that is not open_clip's, from two modules and a tokenizer."""
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from unlearn_bench.clip import Clip, Place, Role
+
+_ROLES: tuple[tuple[type[nn.Module], Role], ...] = (
+    (nn.Conv2d, "convolution"),
+    (nn.BatchNorm2d, "batch_norm"),
+    (nn.LayerNorm, "norm"),
+    (nn.Embedding, "token_embedding"),
+    (nn.MultiheadAttention, "attention"),
+)
+
+
+class TwoTowers(Clip):
+    """Any image encoder beside any text encoder, for models that open_clip does not build.
+
+    The image tower is one stage, so nothing of it is reused when a part of it changes. Subclass and override
+    `prepare`, `preparation` and `to_input` for a preprocessing of one's own.
+
+    Args:
+        image_tower: (N, 3, S, S) float32 to (N, D).
+        text_tower: (N, L) int64 to (N, D).
+        tokenizer: texts to (N, L) int64.
+        name: how reports call the model.
+        image_size: S.
+        logit_scale: the factor before the cosine (100 for OpenAI's models).
+        logit_bias: added to the scaled cosine, where the model has one.
+        mean, std: of the input normalisation.
+    """
+
+    def __init__(
+        self,
+        image_tower: nn.Module,
+        text_tower: nn.Module,
+        tokenizer: Callable[[list[str]], Tensor],
+        *,
+        name: str,
+        image_size: int,
+        logit_scale: float,
+        logit_bias: float | None = None,
+        mean: tuple[float, float, float] = (0.5, 0.5, 0.5),
+        std: tuple[float, float, float] = (0.5, 0.5, 0.5),
+    ) -> None:
+        self.module = nn.ModuleDict({"image": image_tower, "text": text_tower}).float()
+        self.module.register_buffer("logit_scale", torch.tensor(float(logit_scale)))
+        if logit_bias is not None:
+            self.module.register_buffer("logit_bias", torch.tensor(float(logit_bias)))
+        self.module.eval().requires_grad_(False)
+        self.name, self.image_size = name, image_size
+        self.mean, self.std = mean, std
+        self._tokenizer = tokenizer
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        """Token ids (N, L) int64."""
+        return self._tokenizer(list(texts)).to(self.device)
+
+    def encode_texts(self, tokens: Tensor) -> Tensor:
+        """Embeddings (N, D) of token ids."""
+        return cast(Tensor, self.module.get_submodule("text")(tokens))
+
+    @property
+    def image_stages(self) -> tuple[str, ...]:
+        """One stage."""
+        return ("tower",)
+
+    def run_image_stages(self, activation: Tensor, *, start: int = 0, stop: int | None = None) -> Tensor:
+        """The whole tower, or nothing."""
+        if self.image_stages[start:stop]:
+            return cast(Tensor, self.module.get_submodule("image")(activation))
+        return activation
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """The fixed factor."""
+        return self.module.get_buffer("logit_scale")
+
+    @property
+    def logit_bias(self) -> Tensor | None:
+        """The fixed bias, if any."""
+        return dict(self.module.named_buffers()).get("logit_bias")
+
+    def locate(self, name: str) -> Place:
+        """Tower by the name's first part, role by the kind of module that holds the tensor."""
+        tower, _, inner = name.partition(".")
+        if tower not in {"image", "text"}:
+            return Place(tower="joint", stage="scale", role="scale")
+        holder = self.module.get_submodule(name.rpartition(".")[0])
+        usual: Role = "mlp" if inner and isinstance(holder, nn.Linear) else "other"
+        role = next((role for kind, role in _ROLES if isinstance(holder, kind)), usual)
+        return Place(tower="image" if tower == "image" else "text", stage="tower", role=role)
