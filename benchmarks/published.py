@@ -2,12 +2,20 @@
 
 from pathlib import Path
 
+from unlearn_bench.leaderboards.publish import Published
 from unlearn_bench.leaderboards.records import Record
 from unlearn_bench.leaderboards.storage import read_csv
 
-RESULTS = Path(__file__).resolve().parent.parent / "leaderboards" / "results"
+_ROOT = Path(__file__).resolve().parent.parent
+
+PUBLISHED = Published(
+    records=_ROOT / "leaderboards" / "results" / "mini-full.csv",
+    table=_ROOT / "leaderboards" / "mini-full.md",
+    readme=_ROOT / "README.md",
+)
+"""Where the embedded suite's published numbers are; in an installed package, the CSV and the table alone."""
 
 
 def published_records() -> tuple[Record, ...]:
-    """The records of every CSV in `leaderboards/results`; empty where none are shipped."""
-    return tuple(record for path in sorted(RESULTS.glob("*.csv")) for record in read_csv(path))
+    """The records of every CSV beside the published one; empty where none are shipped."""
+    return tuple(record for path in sorted(PUBLISHED.records.parent.glob("*.csv")) for record in read_csv(path))

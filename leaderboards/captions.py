@@ -14,12 +14,14 @@ INTERVALS = (
 SCORE = (
     "Avg. Score: ( AF/BF of the target + the sum of max(0, (BF - AF)/BF) over the own dataset's other classes and "
     "each other dataset ) / (number of terms), of class-averaged accuracies (seeds, then classes; a ratio of means); "
-    "overall it is the mean over the forget datasets. Lower is better; doing nothing scores {nothing}."
+    "overall it is the mean over the forget datasets. Lower is better; doing nothing scores 1 / (number of terms)."
 )
 RANKS = (
-    "Ranks: by Avg. Score; methods whose paired difference to the best of their group has an interval that includes 0 "
-    "share its rank. 'Did not forget': target AF/BF over .5."
+    "Ranks: by Avg. Score; methods whose paired difference to the best of their group has an interval that includes "
+    "0 share its rank. 'Did not forget': target AF/BF over .5. A row with a missing cell has no mean."
 )
+READING = ("BF, AF: zero-shot accuracy before and after forgetting. " + SCORE, RANKS, INTERVALS)
+"""What holds for every leaderboard."""
 
 
 def title(board: Board) -> str:
@@ -39,14 +41,12 @@ def about(board: Board) -> tuple[str, ...]:
         f"{item.name} ({item.split}, version {item.version}{', control' if item.control else ''})"
         for item in run.evaluation
     )
-    terms = 1 + sum(not item.control for item in run.evaluation)
-    nothing = f"1/{terms}" if all(name in _evaluated(board) for name in board.datasets) else "1 / terms"
     what = (
         f"Model {run.model} (fingerprint {run.fingerprint}), suite {run.suite}, {_seeds(board)}, "
         f"{len(board.classes)} forget sets ({classes}), {len(board.cells)} cells for each method; "
         f"methods are given images of the split {run.train_split!r}. Test data: {tested}. {_code(board)}"
     )
-    return what, f"Presets: {presets(board)}.", f"{SCORE.format(nothing=nothing)} {RANKS}", INTERVALS
+    return what, f"Presets: {presets(board)}."
 
 
 def presets(board: Board) -> str:
@@ -78,17 +78,16 @@ def of_class(board: Board, key: ClassKey) -> str:
 def of_differences(board: Board, baseline: Row) -> str:
     """The caption of the paired differences."""
     return (
-        f"{_line(board)}; Avg. Score of the row minus that of {baseline.label}; negative: better than "
-        f"{baseline.label}. Intervals are of paired differences: the same resampled forget sets and images for "
-        "both."
+        f"{_line(board)}; Avg. Score of the row minus that of {baseline.label}; negative: better than it. "
+        "Intervals are of paired differences: the same resampled forget sets and images for both."
     )
 
 
 def of_retrieval(board: Board) -> str:
     """The caption of a retrieval table."""
     return (
-        f"{of_means(board)} Precision@k in the pooled test images; ceiling: the most that k images can reach; chance: "
-        "a random order."
+        f"{of_means(board)} Precision@k in the pooled test images; ceiling: the most that k images can reach; "
+        "chance: a random order."
     )
 
 
@@ -111,10 +110,6 @@ def listed(items: Sequence[str], most: int = 3) -> str:
     """
     shown = [*items[:most], *([f"and {len(items) - most} more"] if len(items) > most else [])]
     return "; ".join(shown)
-
-
-def _evaluated(board: Board) -> set[str]:
-    return {item.name for item in board.run.evaluation if not item.control}
 
 
 def _line(board: Board) -> str:

@@ -187,7 +187,8 @@ def _compare(
 ) -> Iterator[tuple[str, str, str, str]]:
     """Side, published, measured and allowed, for each side of one accuracy that drifted."""
     if now is None or then is None:
-        yield "", *("absent" if item is None else "present" for item in (then, now)), "equal"
+        was, came = ("absent" if item is None else "present" for item in (then, now))
+        yield "", was, came, "equal"
         return
     if now.n != then.n:
         yield "test images", str(then.n), str(now.n), "equal"

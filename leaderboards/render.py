@@ -10,6 +10,7 @@ from tabulate import tabulate
 
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.leaderboards.aggregate import boards
+from unlearn_bench.leaderboards.captions import READING
 from unlearn_bench.leaderboards.records import Record
 from unlearn_bench.leaderboards.rows import Board, Cell, Row
 from unlearn_bench.leaderboards.tables import Section, sections
@@ -68,6 +69,8 @@ def render(
     if fmt == "csv":
         return pd.DataFrame(tidy(found)).to_csv(index=False, float_format="%.6g", lineterminator="\n")
     parts = [part for board in found for part in sections(board, _baseline(board, baseline), short=short)]
+    reading = Section(title="" if short else "How to read the tables", level=2, paragraphs=READING)
+    parts = [*parts, reading] if short else [reading, *parts]
     return _WRITERS[cast("Format", fmt)](parts, short)
 
 

@@ -12,6 +12,10 @@ Standing = Literal["ranked", "apart", "not tuned", "reference"]
 STANDINGS: tuple[Standing, ...] = ("ranked", "apart", "not tuned", "reference")
 
 
+_DIGITS = 12
+"""Scores that differ by less are equal: the last bits depend on the order of adding."""
+
+
 class Scored(Protocol):
     """What ranking needs of a row's summary."""
 
@@ -68,7 +72,7 @@ def rank(rows: Iterable[R], paired: Callable[[R, R], Interval | None]) -> list[t
 
     def order(row: R) -> tuple[int, bool, float, str]:
         score = row.overall.score
-        return (STANDINGS.index(row.standing), score is None, score or 0.0, row.label)
+        return (STANDINGS.index(row.standing), score is None, round(score or 0.0, _DIGITS), row.label)
 
     placed: list[tuple[R, int | None]] = []
     for standing in STANDINGS:
@@ -85,7 +89,10 @@ def rank(rows: Iterable[R], paired: Callable[[R, R], Interval | None]) -> list[t
 
 
 def _tied(row: Rankable, best: Rankable, difference: Interval | None) -> bool:
-    return row.overall.score == best.overall.score if difference is None else 0.0 in difference
+    if difference is not None:
+        return 0.0 in difference
+    mine, theirs = row.overall.score, best.overall.score
+    return mine is not None and theirs is not None and round(mine - theirs, _DIGITS) == 0
 
 
 def _tuning_classes(value: object, dataset: str | None = None) -> list[tuple[str | None, str]]:

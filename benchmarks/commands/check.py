@@ -11,5 +11,7 @@ from unlearn_bench.benchmarks.commands.leaderboard import load_records
 def execute(*, runs: list[Path], against: Path, tolerances: list[str]) -> int:
     """Print what drifted; 0 if nothing did, 1 otherwise."""
     comparison = compare_runs(load_records(runs), load_records([against]), parse_tolerances(tolerances))
-    typer.echo(comparison.to_markdown())
+    if comparison.drifts:
+        typer.echo(comparison.table())
+    typer.echo(comparison.summary)
     return 0 if comparison.ok else 1

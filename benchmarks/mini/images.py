@@ -54,8 +54,13 @@ class MiniImages:
     attributes: tuple[Mapping[str, str], ...]
 
 
-def render_split(dataset: str, split: Split) -> MiniImages:
-    """All images of a split, class by class.
+def render_split(dataset: str, split: Split, *, limit: int | None = None) -> MiniImages:
+    """The images of a split, class by class.
+
+    Args:
+        dataset: registered name.
+        split: "pretrain", "train", "val" or "test".
+        limit: at most so many of each class (the same ones as without it).
 
     Raises:
         InputError: no such dataset.
@@ -67,7 +72,7 @@ def render_split(dataset: str, split: Split) -> MiniImages:
     drawn = [
         (render_image(described, split, name, index), label, domain_of(described, index))
         for label, name, count in names
-        for index in range(count)
+        for index in range(count if limit is None else min(limit, count))
     ]
     return MiniImages(
         pixels=np.stack([pixels for (pixels, _), _, _ in drawn]),

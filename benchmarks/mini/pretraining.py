@@ -91,11 +91,11 @@ def corpus(without: frozenset[tuple[str, str]] = frozenset(), *, limit: int | No
     caption_codes: list[list[int]] = []
     spans: list[tuple[int, int]] = []
     for dataset in DATASETS.values():
-        images = render_split(dataset.name, "pretrain")
+        images = render_split(dataset.name, "pretrain", limit=limit)
         for label, name in enumerate(dataset.class_names):
             if (dataset.name, name) in without:
                 continue
-            number, chosen = len(spans), np.flatnonzero(images.labels == label)[:limit]
+            number, chosen = len(spans), np.flatnonzero(images.labels == label)
             pixels.append(images.pixels[chosen])
             image_codes += [_code(number, _facts(dataset, images, index)) for index in chosen]
             captions = captions_of(dataset, name)

@@ -116,8 +116,7 @@ def shifted(pixels: Tensor, reach: int, draws: torch.Generator) -> Tensor:
 
 
 class Training:
-    """A model on its way: weights, optimiser and the number of epochs done, as one thing to save and to go
-    on from.
+    """A model on its way: weights, optimiser and the number of epochs done, saved and resumed as one.
 
     Only the embeddings of tokens that occur are trained, as a small table of their own: the optimiser would
     else walk over 49,408 rows in every step. Their order is kept, so that the largest token number still
@@ -130,7 +129,9 @@ class Training:
         self.rows, compact = torch.unique(data.tokens, return_inverse=True)
         self.tokens = compact  # (M, L), numbers of rows in the small table
         self.full_table = self.model.token_embedding.weight.detach().clone()
-        self.model.token_embedding = torch.nn.Embedding.from_pretrained(self.full_table[self.rows], freeze=False)
+        self.model.token_embedding = torch.nn.Embedding(
+            len(self.rows), self.full_table.shape[1], _weight=self.full_table[self.rows]
+        )
         self.model.train()
         if recipe.model == "mini-rn":
             self.model.visual.to(memory_format=torch.channels_last)

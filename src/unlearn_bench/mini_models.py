@@ -7,7 +7,6 @@ rows, and the others are drawn from a fixed seed when the file is loaded. They w
 during training.
 """
 
-import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -15,10 +14,11 @@ from typing import Any, cast
 import numpy as np
 import open_clip
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from unlearn_bench.cache import atomic_path
+from unlearn_bench.checkpoints import load_strictly, read_tensors
 from unlearn_bench.errors import InputError, unknown
 
 NAMES = ("mini-rn", "mini-vit")
@@ -108,37 +108,25 @@ def load_weights(name: str, path: Path) -> open_clip.CLIP:
     """A mini model with the packed weights at `path`, cast to fp32, in evaluation mode.
 
     Raises:
-        InputError: no file, or a file of another architecture.
+        InputError: no file, a truncated one, or one of another architecture.
     """
-    if not path.is_file():
-        raise InputError(f"no weights at {str(path)!r}; make them with python -m unlearn_bench.benchmarks.mini.train")
-    state = dict(load_file(path))
+    state = read_tensors(path)
     model = build_untrained(name, seed=0)
     if _ROWS not in state or _EMBEDDING not in state:
         raise InputError(f"weights {str(path)!r} are not packed by save_weights; expected {_ROWS!r} in the file")
     embedding = filled_embedding()
     embedding[state.pop(_ROWS).long()] = state[_EMBEDDING].float()
     state[_EMBEDDING] = embedding
-    try:
-        model.load_state_dict(
-            {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
-        )
-    except RuntimeError as error:
-        raise InputError(f"weights {str(path)!r} are not of {name!r}; give a file made for that model") from error
+    load_strictly(model, state, source=str(path))
     return cast(open_clip.CLIP, model.eval())
 
 
 def save_weights(model: open_clip.CLIP, path: Path) -> None:
-    """Pack weights as float16 safetensors: of the token embedding, only the rows that differ from the
-    fill."""
+    """Pack weights as float16 safetensors: of the token embedding, only rows that training changed."""
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     packed = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
     rows = torch.nonzero((packed[_EMBEDDING].float() != filled_embedding()).any(dim=1)).flatten()
     packed[_EMBEDDING] = packed[_EMBEDDING][rows].contiguous()
     packed[_ROWS] = rows.to(torch.int32)
     with atomic_path(path) as part:
-        save_file(packed, part, metadata={"model_cfg": json.dumps(_config_of(model))})
-
-
-def _config_of(model: open_clip.CLIP) -> dict[str, int]:
-    return {"context_length": int(model.context_length), "vocab_size": int(model.vocab_size)}
+        save_file(packed, part)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.linalg import vector_norm
 
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure
@@ -24,9 +25,7 @@ class Perturbed:
 
 
 @torch.no_grad()
-def perturb(
-    clip: Clip, inputs: Tensor, *, sigma: float, count: int, generator: torch.Generator
-) -> Perturbed:
+def perturb(clip: Clip, inputs: Tensor, *, sigma: float, count: int, generator: torch.Generator) -> Perturbed:
     """Embed `count` noisy copies x' = clamp(x + e, min(x), max(x)) with e ~ N(0, sigma^2).
 
     Min and max are over the whole batch. One copy of the batch is in memory at a time, whatever `count` is.
@@ -43,7 +42,7 @@ def perturb(
     for _ in range(count):
         noise = torch.randn(inputs.shape, generator=generator).to(inputs)
         noisy = torch.clamp(inputs + sigma * noise, low, high)  # (B, 3, S, S)
-        distances.append((inputs - noisy).flatten(1).norm(dim=1))
+        distances.append(vector_norm((inputs - noisy).flatten(1), dim=1))
         embeddings.append(clip.encode_images(noisy))
     return Perturbed(embeddings=torch.stack(embeddings), distances=torch.stack(distances))
 
@@ -60,15 +59,13 @@ def lipschitz_loss(images: Tensor, texts: Tensor | None, perturbed: Perturbed) -
         texts: t, (B, D), embeddings of their texts; None leaves the text term out.
         perturbed: z and the distances.
     """
-    gaps = (images - perturbed.embeddings).norm(dim=-1)  # (N, B)
+    gaps: Tensor = vector_norm(images - perturbed.embeddings, dim=-1)  # (N, B)
     if texts is not None:
-        gaps = gaps + (texts - perturbed.embeddings).norm(dim=-1)
+        gaps = gaps + vector_norm(texts - perturbed.embeddings, dim=-1)
     return (gaps / (2 * perturbed.distances)).sum() / (2 * len(perturbed.embeddings))
 
 
-def embedding_loss(
-    images: Tensor, texts: Tensor, perturbed: Perturbed, *, alpha: float, order: int
-) -> Tensor:
+def embedding_loss(images: Tensor, texts: Tensor, perturbed: Perturbed, *, alpha: float, order: int) -> Tensor:
     """How far embeddings lie from those of the noisy images, and from cancelling each other.
 
         mean_ni ( ||v_i - z_ni||_p + ||t_i - z_ni||_p ) + alpha mean_i ||v_i + t_i||_p
@@ -80,9 +77,10 @@ def embedding_loss(
         alpha: weight of the last term.
         order: p, 1 or 2.
     """
-    gaps = (images - perturbed.embeddings).norm(p=order, dim=-1)  # (N, B)
-    gaps = gaps + (texts - perturbed.embeddings).norm(p=order, dim=-1)
-    return gaps.mean() + alpha * (images + texts).norm(p=order, dim=-1).mean()
+    gaps: Tensor = vector_norm(images - perturbed.embeddings, order, dim=-1)  # (N, B)
+    gaps = gaps + vector_norm(texts - perturbed.embeddings, order, dim=-1)
+    sums: Tensor = vector_norm(images + texts, order, dim=-1)  # (B,)
+    return gaps.mean() + alpha * sums.mean()
 
 
 class ForgetSet:
@@ -120,7 +118,7 @@ class ForgetSet:
         self._stage = clip.first_image_stage(moving)
         self._batch_size = batch_size
         with torch.no_grad():
-            kept = [clip.run_image_stages(part, stop=self._stage) for part in self.inputs.split(batch_size)]
+            kept = [clip.run_image_stages(part, stop=self._stage) for part in torch.split(self.inputs, batch_size)]
         self._trunk = torch.cat(kept)
 
     def __len__(self) -> int:
@@ -149,7 +147,9 @@ class ForgetSet:
         texts = self._clip.encode_texts(self._classes)
         right = 0
         for trunk, labels in zip(
-            self._trunk.split(self._batch_size), self.labels.split(self._batch_size), strict=True
+            torch.split(self._trunk, self._batch_size),
+            torch.split(self.labels, self._batch_size),
+            strict=True,
         ):
             logits = self._clip.logits(self._clip.run_image_stages(trunk, start=self._stage), texts)
             if not bool(torch.isfinite(logits).all()):

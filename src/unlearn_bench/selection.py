@@ -120,10 +120,10 @@ def forget_gradually(
         moved: dict[nn.Parameter, None] = {}
         parts = list(batches())
         share = min(len(parts), accumulate)
-        total, now = 0.0, best
+        total, passed, now = 0.0, 0, best
         for number, rows in enumerate(parts, start=1):
             value = loss(rows, pressure.sigma) / share
-            total += finite(value, step=epoch)
+            total, passed = total + finite(value, step=epoch), number
             value.backward()  # type: ignore[no-untyped-call]
             keep_largest(weights, image=pressure.image_tensors, text=pressure.text_tensors)
             if number % share == 0 or number == len(parts):
@@ -136,7 +136,7 @@ def forget_gradually(
         kept = now < best
         report(
             epoch,
-            loss=total * share / len(parts),
+            loss=total * share / passed,
             synthetic_accuracy=now,
             sigma=pressure.sigma,
             moved=len(moved),

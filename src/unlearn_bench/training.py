@@ -1,7 +1,7 @@
 """Training on images paired with class texts: the losses and the loop that several methods share."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -27,7 +27,7 @@ def finite(loss: Tensor, *, step: int) -> float:
 
 def shuffled(count: int, size: int, generator: torch.Generator) -> tuple[Tensor, ...]:
     """The rows 0 .. count-1 in random order, in batches of `size` (the last may be smaller)."""
-    return torch.randperm(count, generator=generator).split(size)
+    return torch.split(torch.randperm(count, generator=generator), size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,15 +51,13 @@ class Pairs:
         return inputs, self.labels[rows].to(inputs.device)
 
     def __add__(self, other: "Pairs") -> "Pairs":
-        """Both sets in one; within a batch, this set's images come first."""
+        """Both sets in one: this set's rows, then the other's."""
         own = len(self)
 
         def read(rows: Tensor) -> Tensor:
             here = rows < own
             inputs = [
-                part.read(chosen)
-                for part, chosen in ((self, rows[here]), (other, rows[~here] - own))
-                if len(chosen)
+                part.read(chosen) for part, chosen in ((self, rows[here]), (other, rows[~here] - own)) if len(chosen)
             ]
             return torch.cat(inputs)[_positions(here)]
 
@@ -69,6 +67,21 @@ class Pairs:
 def _positions(first: Tensor) -> Tensor:
     """Where each row went when those of `first` (B,) bool were moved to the front."""
     return torch.argsort(torch.argsort(~first, stable=True))
+
+
+def from_inputs(inputs: Tensor, labels: Tensor) -> Pairs:
+    """Images that are ready: inputs (N, 3, S, S) on the model's device, labels (N,)."""
+    return Pairs(labels=labels.cpu(), read=lambda rows: inputs[rows.to(inputs.device)])
+
+
+def from_pixels(clip: Clip, pixels: Tensor, labels: Tensor) -> Pairs:
+    """Prepared images (N, H, W, 3) uint8, made inputs of `clip` batch by batch; labels (N,)."""
+    return Pairs(labels=labels, read=lambda rows: clip.to_input(pixels[rows]))
+
+
+def other_labels(count: int, *, forget: int, classes: int, generator: torch.Generator) -> Tensor:
+    """For each of `count` images a random class that is kept, (count,) int64: all but the first `forget`."""
+    return torch.randint(forget, classes, (count,), generator=generator)
 
 
 def trainable_names(clip: Clip) -> tuple[str, ...]:
@@ -158,8 +171,3 @@ def train(
                 after_step()
         more = watch() if watch is not None else {}
         report(epoch, loss=total / len(pairs), **more)
-
-
-def batches_in_order(count: int, size: int) -> Iterator[Tensor]:
-    """The rows 0 .. count-1 as they come, in batches of `size`."""
-    yield from torch.arange(count).split(size)

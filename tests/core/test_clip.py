@@ -51,7 +51,6 @@ def test_single_stages_chain(clip: Clip) -> None:
     [
         {"patch_dropout": 0.5},
         {"pool_type": "avg"},
-        {"global_average_pool": True},
         {"no_ln_pre": True},
         {"final_ln_after_pool": True, "pool_type": "avg"},
         {"attentional_pool": True, "attn_pooler_heads": 2, "output_tokens": False},

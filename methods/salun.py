@@ -1,0 +1,112 @@
+"""SalUn: wrong texts for forget images and right ones for the rest, on the weights that matter to the forget set."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from unlearn_bench.clip import Clip
+from unlearn_bench.masking import restorer, salient
+from unlearn_bench.methods.base import Method, Request, tunable
+from unlearn_bench.training import (
+    Pairs,
+    classification_loss,
+    finite,
+    from_pixels,
+    other_labels,
+    train,
+    trainable_names,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SalUn(Method):
+    """SalUn: random labels on real forget images and true ones on the rest, updating only salient weights.
+
+    With CE the cross-entropy of scaled cosines over the texts of all classes of the dataset, the mask is
+
+        m = 1 for the share of single weights with the greatest |d/dw mean CE(forget images, true class)|, else 0
+
+    over all trained tensors together; a weight without any gradient is never in it. Then SGD with momentum and
+    decay minimises CE on forget images with a random kept class and retain images with their own. After every step
+    the weights outside the mask are put back and their momentum is cleared, so that they stay bit for bit.
+
+    Never moved: the logit scale and bias, the token embedding, statistics of batch normalisation, and what is masked.
+
+    Raises:
+        CellFailure: a loss is not finite.
+
+    Source: Chongyu Fan, Jiancheng Liu, Yihua Zhang, Eric Wong, Dennis Wei, Sijia Liu, 2024, SalUn: Empowering Machine
+    Unlearning via Gradient-based Weight Saliency, ICLR, https://arxiv.org/abs/2310.12508 (random labelling).
+
+    Departures: for CLIP: cross-entropy over class texts, both towers, and the settings of a later port of it to CLIP.
+    The retain images are of the forget set's own dataset. Wrong classes are drawn once, among those that are kept
+    (the origin: among all). The token embedding stays (`training.trainable_names`). No augmentation.
+    """
+
+    name = "salun"
+    access = "not-ZS"
+    reference = "Fan et al., 2024, SalUn: Empowering Machine Unlearning via Gradient-based Weight Saliency"
+
+    learning_rate: float = tunable(0.01, low=1e-5, high=0.1, log=True)
+    epochs: int = tunable(10, choices=(1, 3, 5, 10))
+    saliency: float = tunable(0.5, choices=(0.1, 0.3, 0.5, 0.8))  # share of the trained weights
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    batch_size: int = 128  # images
+
+    def skip(self, clip: Clip, request: Request) -> str | None:  # noqa: ARG002
+        """Real images are missing on either side."""
+        if request.forget_examples is None or not len(request.forget_examples):
+            return "it needs real images of the forget set, and there are none"
+        if request.retain_examples is None or not len(request.retain_examples):
+            return "it needs real images of the retain set, and there are none"
+        return None
+
+    def unlearn(self, clip: Clip, request: Request) -> Clip:
+        """Find the salient weights, then train them, in place."""
+        forget, retain = request.forget_examples, request.retain_examples
+        if forget is None or retain is None:
+            return clip
+        parameters = clip.train_only(trainable_names(clip))
+        tokens = clip.tokenize([concept.text for concept in request.concepts])
+        known = from_pixels(clip, forget.pixels, forget.labels)
+        mask = salient(gradients(clip, known, tokens, parameters, self.batch_size), self.saliency)
+        wrong = other_labels(
+            len(forget),
+            forget=len(request.forget),
+            classes=len(request.concepts),
+            generator=request.generator("relabel"),
+        )
+        optimizer = torch.optim.SGD(
+            parameters, lr=self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay
+        )
+        train(
+            clip,
+            from_pixels(clip, forget.pixels, wrong) + from_pixels(clip, retain.pixels, retain.labels),
+            optimizer,
+            loss=classification_loss,
+            tokens=tokens,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            generator=request.generator("order"),
+            report=request.report,
+            after_step=restorer(parameters, mask, optimizer),
+        )
+        return clip
+
+
+def gradients(
+    clip: Clip, pairs: Pairs, tokens: Tensor, parameters: Sequence[nn.Parameter], batch_size: int
+) -> list[Tensor]:
+    """|gradient| of the mean cross-entropy over all of `pairs`, one tensor for each parameter."""
+    for rows in torch.split(torch.arange(len(pairs)), batch_size):
+        inputs, labels = pairs.batch(rows)
+        loss = classification_loss(clip, inputs, labels, tokens) * (len(rows) / len(pairs))
+        finite(loss, step=0)
+        loss.backward()  # type: ignore[no-untyped-call]
+    found = [torch.zeros_like(value) if value.grad is None else value.grad.abs() for value in parameters]
+    for value in parameters:
+        value.grad = None
+    return found
