@@ -100,18 +100,25 @@ def describe_differences(mine: Mapping[str, object], alike: Sequence[Mapping[str
     >>> describe_differences({"a": 1, "b": {"c": 2, "d": 3}}, [{"a": 1, "b": {"c": 2, "d": 4}}])
     'b.d=3'
     """
+    return ", ".join(_differences(mine, alike))
+
+
+def _differences(mine: Mapping[str, object], alike: Sequence[Mapping[str, object]]) -> list[str]:
     parts: list[str] = []
-    for name, value in mine.items():
-        values = [other.get(name) for other in alike]
-        if all(compact(other) == compact(value) for other in values):
+    for name in dict.fromkeys([*mine, *(key for other in alike for key in other)]):
+        if name not in mine:
+            parts.append(f"{name} absent")
             continue
-        if isinstance(value, Mapping) and all(isinstance(other, Mapping) for other in values):
-            inner = [other for other in values if isinstance(other, Mapping)]
-            deeper = describe_differences(value, inner)
-            parts.extend(f"{name}.{part}" for part in deeper.split(", ") if part)
-        else:
-            parts.append(f"{name}={value}")
-    return ", ".join(parts)
+        value = mine[name]
+        others = [other[name] for other in alike if name in other]
+        inner = [other for other in others if isinstance(other, Mapping)]
+        if isinstance(value, Mapping) and len(inner) == len(alike):
+            parts.extend(f"{name}.{part}" for part in _differences(value, inner))
+        elif isinstance(value, Mapping) and len(others) < len(alike):
+            parts.append(f"{name} present")
+        elif len(others) < len(alike) or any(compact(other) != compact(value) for other in others):
+            parts.append(f"{name}={value if isinstance(value, str) else compact(value)}")
+    return parts
 
 
 def _board(records: Sequence[Record], variant: str, plan: frozenset[Cell]) -> Board:

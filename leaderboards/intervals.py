@@ -93,7 +93,8 @@ def resampled_scores(rows: Mapping[str, Samples], *, resamples: int = RESAMPLES)
 
     Source: Bradley Efron, 1979, Bootstrap Methods: Another Look at the Jackknife.
     Departures: "other" groups overlap between classes (the images of one class are others of the next), and
-    are drawn independently for each. Images of several classes forgotten at once are drawn as one group.
+    are drawn independently for each. Images of several classes forgotten at once are drawn as one group. As
+    gains count as no loss, a resample can lose where the sample gained: intervals of scores lean upwards.
     """
     means = _resampled_means(rows, resamples)
     found: dict[str, dict[str, Floats]] = {}

@@ -28,7 +28,8 @@ p { color: #555; margin: .3rem 0; max-width: 64rem; }
 table { border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabular-nums; font-size: .9rem; }
 th { border-bottom: 2px solid #999; text-align: left; vertical-align: bottom; }
 th, td { padding: .25rem .7rem; }
-td.number, th.number { text-align: right; white-space: nowrap; }
+td.number, th.number { text-align: right; }
+td.number, td:first-child { white-space: nowrap; }
 tr:nth-child(even) td { background: #f4f4f4; }
 @media (prefers-color-scheme: dark) {
   body { background: #161616; color: #e4e4e4; }
@@ -130,7 +131,7 @@ def _latex(parts: Sequence[Section], short: bool) -> str:  # noqa: ARG001  (writ
     for section in parts:
         caption = " ".join(_latex_escape(text) for text in (section.title + ".", *section.paragraphs))
         if not section.headers:
-            blocks.append("\n".join(f"% {line}" for line in (section.title, *section.paragraphs)))
+            blocks.append("\n".join(f"% {line}" for line in (section.title, *section.paragraphs) if line))
             continue
         cells = [[_latex_escape(str(cell)) for cell in row] for row in _frame(section).to_numpy().tolist()]
         table = tabulate(

@@ -41,9 +41,9 @@ class Placement:
         return [(float(x), float(y)) for x, y in scaled]
 
 
-def place(rng: np.random.RandomState, size: str, *, turn: float, shift: float = 5.0) -> Placement:
+def place(rng: np.random.RandomState, size: str, *, turn: float, shift: float = 2.5) -> Placement:
     """A placement for a "small" or a "large" object, turned by up to `turn` degrees either way."""
-    low, high = (12.0, 15.5) if size == "small" else (19.0, 24.0)
+    low, high = (15.0, 17.5) if size == "small" else (21.0, 24.5)
     return Placement(
         x=SIZE / 2 + rng.uniform(-shift, shift),
         y=SIZE / 2 + rng.uniform(-shift, shift),

@@ -4,10 +4,10 @@ haze."""
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from unlearn_bench.benchmarks.mini.canvas import (
-    FINE,
     SIZE,
     FloatArray,
     shrink,
@@ -84,9 +84,8 @@ def _photo(rng: np.random.RandomState, mask: Image.Image, colour: FloatArray, gr
 def _sketch(rng: np.random.RandomState, mask: Image.Image, colour: FloatArray, ground: FloatArray) -> FloatArray:
     """A coloured pencil: the outline, and a little hatching inside."""
     width = 2 * rng.randint(2, 4) + 1
-    outline = np.asarray(mask.filter(ImageFilter.MaxFilter(width)), dtype=np.int16)
-    outline = outline - np.asarray(mask.filter(ImageFilter.MinFilter(width)), dtype=np.int16)
-    edge = shrink(Image.fromarray(outline.astype(np.uint8)))
+    drawn = np.asarray(mask)
+    edge = shrink(Image.fromarray(_over_window(drawn, width, np.maximum) - _over_window(drawn, width, np.minimum)))
     rows, columns = np.mgrid[0:SIZE, 0:SIZE]
     angle, pitch = rng.uniform(0, np.pi), rng.uniform(3.5, 6)
     hatch = np.sin((np.cos(angle) * columns + np.sin(angle) * rows) * 2 * np.pi / pitch) > 0.5
@@ -95,9 +94,21 @@ def _sketch(rng: np.random.RandomState, mask: Image.Image, colour: FloatArray, g
     return _blend(paper, colour, np.clip(edge + 0.3 * hatch * shrink(mask), 0, 1) * grain)
 
 
+def _over_window(pixels: NDArray[np.uint8], width: int, pick: np.ufunc) -> NDArray[np.uint8]:
+    """The largest or smallest value in a square window around each pixel, rows first, then columns.
+
+    Pillow's rank filters give the same and take ten times as long.
+    """
+    for axis in (0, 1):
+        margin = [(width // 2, width // 2) if each == axis else (0, 0) for each in (0, 1)]
+        padded, length = np.pad(pixels, margin, mode="edge"), pixels.shape[axis]
+        pixels = pick.reduce([padded.take(range(step, step + length), axis=axis) for step in range(width)])
+    return pixels
+
+
 def _painting(rng: np.random.RandomState, mask: Image.Image, colour: FloatArray, ground: FloatArray) -> FloatArray:
     """Blotchy paint laid on with a broad brush, on a canvas whose weave shows."""
-    strokes = np.repeat(np.repeat(rng.uniform(-0.22, 0.22, size=(16, 16, 3)), 4, axis=0), 4, axis=1)
+    strokes = np.repeat(np.repeat(rng.uniform(-0.28, 0.28, size=(16, 16, 3)), 4, axis=0), 4, axis=1)
     turned = np.clip(colour + 0.8 * strokes + 0.08 * rng.uniform(-1, 1, size=3), 0, 1)
     flat = to_image(_blend(np.asarray(ground + 0.6 * strokes, np.float32), turned.astype(np.float32), shrink(mask)))
     brushed = to_array(flat.filter(ImageFilter.ModeFilter(5)).filter(ImageFilter.SMOOTH))
@@ -139,9 +150,6 @@ def _bar(rng: np.random.RandomState, draw: ImageDraw.ImageDraw, image: Image.Ima
     draw.rectangle((x, y, x + width, y + height), fill=colour)
 
 
-def finish(pixels: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def finish(pixels: FloatArray) -> NDArray[np.uint8]:
     """Floats to the uint8 that datasets hold."""
     return np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
-
-
-__all__ = ["FINE", "Difficulty", "background", "finish", "paint", "spoil"]

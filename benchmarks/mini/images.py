@@ -3,6 +3,7 @@ change it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,22 +20,28 @@ from unlearn_bench.benchmarks.mini.textures import draw_texture
 from unlearn_bench.errors import unknown
 
 # Chosen on val so that zero-shot accuracies leave room on both sides (.65 to .92 aimed at).
-DIFFICULTIES: Mapping[str, Difficulty] = {
-    "mini-digits": Difficulty(
-        noise=(0.05, 0.2), blur=(0.3, 1.6), contrast=(0.35, 0.9), clutter=(1, 4), occlusion=0.5
-    ),
-    "mini-shapes": Difficulty(
-        noise=(0.02, 0.14), blur=(0.2, 1.2), contrast=(0.5, 1.0), clutter=(0, 3), occlusion=0.3
-    ),
-    "mini-letters": Difficulty(
-        noise=(0.02, 0.14), blur=(0.2, 1.2), contrast=(0.45, 1.0), clutter=(0, 3), occlusion=0.3
-    ),
-    "mini-textures": Difficulty(
-        noise=(0.05, 0.22), blur=(0.3, 1.8), contrast=(0.25, 0.8), clutter=(0, 4), occlusion=0.5
-    ),
-    "mini-icons": Difficulty(noise=(0.02, 0.14), blur=(0.2, 1.2), contrast=(0.5, 1.0), clutter=(0, 3), occlusion=0.3),
-}
-_TURNS = {"mini-digits": 25.0, "mini-shapes": 180.0, "mini-letters": 15.0, "mini-icons": 20.0}
+DIFFICULTIES: Mapping[str, Difficulty] = MappingProxyType(
+    {
+        "mini-digits": Difficulty(
+            noise=(0.01, 0.06), blur=(0.2, 0.7), contrast=(0.65, 1.0), clutter=(0, 1), occlusion=0.1
+        ),
+        "mini-shapes": Difficulty(
+            noise=(0.01, 0.06), blur=(0.2, 0.7), contrast=(0.7, 1.0), clutter=(0, 1), occlusion=0.1
+        ),
+        "mini-letters": Difficulty(
+            noise=(0.01, 0.06), blur=(0.2, 0.7), contrast=(0.65, 1.0), clutter=(0, 1), occlusion=0.1
+        ),
+        "mini-textures": Difficulty(
+            noise=(0.01, 0.1), blur=(0.2, 0.8), contrast=(0.45, 1.0), clutter=(0, 2), occlusion=0.15
+        ),
+        "mini-icons": Difficulty(
+            noise=(0.01, 0.08), blur=(0.2, 0.8), contrast=(0.6, 1.0), clutter=(0, 2), occlusion=0.15
+        ),
+    }
+)
+_TURNS: Mapping[str, float] = MappingProxyType(
+    {"mini-digits": 10.0, "mini-shapes": 20.0, "mini-letters": 6.0, "mini-icons": 12.0}
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,8 +27,8 @@ def draw_texture(rng: np.random.RandomState, name: str, *, scale: str, tone: str
     """
     period = rng.uniform(7, 10) if scale == "fine" else rng.uniform(14, 20)
     rows, columns = np.mgrid[0:SIZE, 0:SIZE].astype(np.float64) - SIZE / 2
-    angle = np.deg2rad(rng.uniform(-30, 30))
-    warp = 1.6 * (smooth_noise(rng, 6) - 0.5)
+    angle = np.deg2rad(rng.uniform(-12, 12))
+    warp = 1.2 * (smooth_noise(rng, 6) - 0.5)
     x = (np.cos(angle) * columns + np.sin(angle) * rows + warp) / period
     y = (np.cos(angle) * rows - np.sin(angle) * columns + warp) / period
     shift = rng.uniform(-0.5, 0.5, size=2) if name in {"ripples", "spiral"} else rng.uniform(0, 8, size=2)

@@ -68,9 +68,9 @@ class Recipe:
     seed: int = 0
     epochs: int = 30
     batch: int = 128
-    learning_rate: float = 1e-3
+    learning_rate: float = 1.5e-3
     weight_decay: float = 0.05
-    shift: int = 3
+    shift: int = 2
     without: tuple[str, ...] = ()
     threads: int = 1
     limit: int | None = None

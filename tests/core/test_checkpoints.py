@@ -88,7 +88,7 @@ def test_code_in_a_pickle_does_not_run(tmp_path: Path, tensors: dict[str, Tensor
     elif how == "nested":
         torch.save({"state_dict": tensors, "optimizer": Payload(sign)}, path)
     else:
-        path.write_bytes(pickle.dumps({"weight": Payload(sign)}))
+        path.write_bytes(pickle.dumps({"weight": Payload(sign)}, protocol=2))
     with pytest.raises(InputError) as caught:
         read_tensors(path)
     assert "more than tensors" in one_line(caught)
@@ -100,6 +100,7 @@ def test_the_payload_is_live(tmp_path: Path) -> None:
     assert (tmp_path / "code-ran").exists(), "otherwise the test above could not fail"
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_torchscript_archive(tmp_path: Path) -> None:
     example = torch.zeros(1, 2)
     torch.jit.trace(nn.Linear(2, 2), example).save(str(tmp_path / "w.pt"))  # type: ignore[no-untyped-call]

@@ -100,7 +100,8 @@ def tree(tmp_path: Path) -> Path:
     (tmp_path / "methods" / "lip.py").write_text("from unlearn_bench.methods.base import Method\n")
     (tmp_path / "leaderboards" / "records.py").write_text("from unlearn_bench.metrics.base import Metric\n")
     (tmp_path / "benchmarks" / "runner.py").write_text(
-        "from unlearn_bench import methods\nfrom unlearn_bench.metrics import base\nimport unlearn_bench.leaderboards\n"
+        "from unlearn_bench import methods\nfrom unlearn_bench.metrics import base\n"
+        "import unlearn_bench.leaderboards\n"
     )
     return tmp_path
 

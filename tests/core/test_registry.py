@@ -100,7 +100,8 @@ def test_find(folder: Path) -> None:
 def test_loads_from_a_path(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(
-        "from dataclasses import dataclass\n\n@dataclass(frozen=True, kw_only=True)\nclass Mine:\n    rate: float = 2.0\n"
+        "from dataclasses import dataclass\n\n"
+        "@dataclass(frozen=True, kw_only=True)\nclass Mine:\n    rate: float = 2.0\n"
     )
     loaded = registry.load(f"{path}:Mine")
     assert isinstance(loaded, type)

@@ -22,7 +22,7 @@ from tests.leaderboards.examples import (
 )
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.aggregate import boards, describe_differences, difference
-from unlearn_bench.leaderboards.records import EvaluationSet, Record
+from unlearn_bench.leaderboards.records import EvaluationSet, Record, Status
 from unlearn_bench.leaderboards.rows import Board, Pair, Row
 from unlearn_bench.metrics.score import average_score
 
@@ -87,7 +87,7 @@ def test_identity_scores_one_over_the_terms_with_certainty() -> None:
 
 
 @pytest.mark.parametrize("status", ["failed", "skipped"])
-def test_a_cell_without_numbers_gives_no_mean(status: str) -> None:
+def test_a_cell_without_numbers_gives_no_mean(status: Status) -> None:
     records = sweep()
     records[0] = ended(records[0], status, "why")
     found = row(only(records), "lip")
@@ -237,7 +237,7 @@ def test_no_difference_to_an_incomplete_row() -> None:
 def test_ranks_are_shared_where_the_difference_includes_nothing() -> None:
     board = only(
         sweep("a", targets=(2,))
-        + sweep("b", targets=(3, 2, 1))
+        + sweep("b", targets=(3, 1, 2))  # the same mean
         + sweep("c", targets=(12,))
         + sweep("d", targets=(12,))
         + identity()
@@ -267,4 +267,6 @@ def test_describe_differences() -> None:
     mine = {"a": 1, "b": {"c": (1, 2)}, "d": {"x": 1}}
     assert describe_differences(mine, [mine]) == ""
     assert describe_differences(mine, [mine, {"a": 1, "b": {"c": [1, 2]}, "d": {"x": 1}}]) == ""
-    assert describe_differences(mine, [mine, {"a": 2, "b": {"c": (1, 2)}, "d": 3}]) == "a=1, d={'x': 1}"
+    assert describe_differences(mine, [mine, {"a": 2, "b": {"c": (1, 2)}, "d": 3}]) == 'a=1, d={"x":1}'
+    assert describe_differences({"a": {}, "c": None}, [{"b": "x, y", "c": 1}]) == "a present, c=null, b absent"
+    assert describe_differences({"b": "x, y"}, [{"b": "z"}]) == "b=x, y"

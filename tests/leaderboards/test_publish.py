@@ -1,0 +1,77 @@
+"""Blocks in other files, and whether published files are stale."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.leaderboards.examples import sweep
+from unlearn_bench.errors import InputError
+from unlearn_bench.leaderboards.publish import Published, block, publish, replace_between, stale
+from unlearn_bench.leaderboards.render import render
+from unlearn_bench.leaderboards.wide_csv import write_csv
+
+TEXT = "before\n<!-- leaderboard:begin -->\nold\n<!-- leaderboard:end -->\nafter\n"
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Published:
+    found = Published(records=tmp_path / "records.csv", table=tmp_path / "table.md", readme=tmp_path / "README.md")
+    write_csv(found.records, sweep() + sweep("emb", targets=(9,)))
+    found.readme.write_text(TEXT)
+    return found
+
+
+def test_a_block_is_replaced_and_nothing_else() -> None:
+    changed = replace_between(TEXT, "leaderboard", "new\nlines\n")
+    assert changed == ("before\n<!-- leaderboard:begin -->\n\nnew\nlines\n\n<!-- leaderboard:end -->\nafter\n")
+    assert block(changed) == "new\nlines"
+    assert replace_between(changed, "leaderboard", "new\nlines") == changed
+    assert replace_between(TEXT, "leaderboard", r"\1 \g<0>").count(r"\1 \g<0>") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "found 0 times"),
+        (TEXT + TEXT, "found 2 times"),
+        (TEXT.replace("end", "stop"), "found 0 times"),
+        ("<!-- leaderboard:end --> <!-- leaderboard:begin -->", "swap"),
+    ],
+)
+def test_markers_that_do_not_fit(text: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        replace_between(text, "leaderboard", "x")
+
+
+def test_published_files_are_fresh(paths: Published) -> None:
+    assert stale(paths) == (paths.table, paths.readme)
+    publish(paths)
+    assert stale(paths) == ()
+    assert paths.table.read_text() == render(sweep() + sweep("emb", targets=(9,)), fmt="md")
+    assert "**Overall: mini-rn, suite mini**" in block(paths.readme.read_text())
+    assert paths.readme.read_text().startswith("before\n")
+    assert paths.readme.read_text().endswith("after\n")
+
+
+def test_any_edit_makes_them_stale(paths: Published) -> None:
+    publish(paths)
+    paths.readme.write_text(paths.readme.read_text().replace("before\n<", "elsewhere\n<"))
+    assert stale(paths) == ()  # outside the block
+    paths.table.write_text(paths.table.read_text().replace("0.042", "0.041"))
+    assert stale(paths) == (paths.table,)
+    publish(paths)
+    paths.readme.write_text(paths.readme.read_text().replace("0.042", "0.041"))
+    assert stale(paths) == (paths.readme,)
+    publish(paths)
+    write_csv(paths.records, sweep())
+    assert stale(paths) == (paths.table, paths.readme)
+
+
+def test_nothing_is_written_into_a_readme_without_markers(paths: Published) -> None:
+    paths.readme.write_text("no block")
+    with pytest.raises(InputError, match="marker"):
+        publish(paths)
+    assert not paths.table.exists()
+    paths.readme.unlink()
+    with pytest.raises(InputError, match="can't be read"):
+        stale(paths)

@@ -1,0 +1,257 @@
+"""What the tables and their captions say, beyond the golden ones."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from tests.leaderboards.examples import DIGITS, PLANETS, SHAPES, ended, extras, identity, plain, run, sweep
+from unlearn_bench.leaderboards import captions, costs
+from unlearn_bench.leaderboards.aggregate import boards
+from unlearn_bench.leaderboards.intervals import Interval
+from unlearn_bench.leaderboards.records import Record
+from unlearn_bench.leaderboards.rows import Board
+from unlearn_bench.leaderboards.tables import (
+    Section,
+    controls,
+    differences,
+    for_class,
+    further,
+    missing,
+    number,
+    overall,
+    retrieval,
+    sections,
+    span,
+)
+
+
+def only(records: Sequence[Record]) -> Board:
+    (board,) = boards(records)
+    return board
+
+
+def cell(section: Section, method: str, column: str) -> str:
+    place = section.headers.index(column)
+    (found,) = (row[place] for row in section.rows if method in row)
+    return found
+
+
+def with_extra(found: Record, *said: tuple[str, str, float | None, float | None]) -> Record:
+    new = tuple(plain(metric, group, after, before=before) for metric, group, before, after in said)
+    return replace(found, measurements=(*found.measurements, *new))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, ""), (0.0, "0.000"), (-0.0004, "0.000"), (-0.0006, "-0.001"), (1.23456, "1.235")]
+)
+def test_numbers(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+def test_spans() -> None:
+    assert span(Interval(low=-0.1, high=0.25)) == "-0.100 to 0.250"
+    assert span(None) == ""
+
+
+def test_every_section_is_a_whole_table() -> None:
+    board = only(sweep(seconds=1.0) + identity(seconds=0.1))
+    for section in sections(board, board.rows[0]):
+        assert section.title
+        assert all(len(row) == len(section.headers) for row in section.rows)
+        assert bool(section.headers) == bool(section.rows)
+        assert all(isinstance(text, str) for row in section.rows for text in row)
+
+
+def test_short_has_the_overall_tables_and_says_what_they_are_of() -> None:
+    board = only(sweep(seconds=1.0) + identity(seconds=0.1))
+    short = sections(board, board.rows[0], short=True)
+    assert [section.title for section in short[:-1]] == [section.title for section in overall(board)]
+    assert short[-1].paragraphs == captions.about(board)
+
+
+def test_standings_have_tables_of_their_own() -> None:
+    board = only(sweep() + sweep("mine", preset={"source": "given"}) + identity())
+    titles = [section.title.split(":")[0] for section in overall(board)]
+    assert titles == ["Overall", "Overall, not tuned (without a rank)", "References"]
+    assert cell(overall(board)[1], "mine", "rank") == ""
+    assert cell(overall(board)[0], "lip", "rank") == "1"
+
+
+def test_a_class_has_no_interval_and_gaps_where_nothing_ran() -> None:
+    broken = sweep("broken")
+    broken[0] = ended(broken[0], "failed", "x")
+    board = only(sweep() + broken)
+    table = for_class(board, (SHAPES, ("red cube",)))
+    assert "95 % interval" not in table.headers
+    assert cell(table, "lip", "Avg. Score") == f"{2 / 16 / 3:.3f}"
+    assert cell(table, "broken", "Avg. Score") == ""
+    assert cell(table, "broken", "cells") == "0 of 1"
+    assert cell(for_class(board, (SHAPES, ("blue cone",))), "broken", "cells") == "1 of 1"
+
+
+def test_retrieval_has_a_column_for_each_side_in_order() -> None:
+    said = []
+    for k in (10, 5, 1):  # not in the order of the table
+        said += [(f"ifi@{k}/other", 0.8, 0.7), (f"ifi@{k}/target", 0.9, k / 100)]
+        said += [(f"ifi@{k}/ceiling/target", 1.0, 1.0), (f"ifi@{k}/chance/target", 0.05, 0.05)]
+    records = [with_extra(item, *(("retrieval", *numbers) for numbers in said)) for item in sweep()]
+    (table,) = retrieval(only(records))
+    assert table.headers == (
+        "method", "target @1 BF", "target @1 AF", "target @5 BF", "target @5 AF", "target @10 BF", "target @10 AF",
+        "other @1 BF", "other @1 AF", "other @5 BF", "other @5 AF", "other @10 BF", "other @10 AF",
+    )  # fmt: skip
+    assert table.rows[0][:7] == ("lip", "0.900", "0.010", "0.900", "0.050", "0.900", "0.100")
+    assert cell(table, "(ceiling)", "target @10 BF") == "1.000"
+    assert cell(table, "(chance)", "target @5 AF") == "0.050"
+    assert cell(table, "(chance)", "other @5 AF") == ""
+
+
+def test_precision_that_one_class_lacks_is_a_gap() -> None:
+    records = [with_extra(item, ("retrieval", "ift@1/target", 0.9, 0.1)) for item in sweep()]
+    records[0] = with_extra(sweep()[0], ("retrieval", "ift@1/target", None, None))
+    (table,) = retrieval(only(records))
+    assert table.rows[0] == ("lip", "", "")
+
+
+def test_a_new_metric_has_a_table_without_being_known() -> None:
+    records = [
+        with_extra(item, ("my-metric", "some", 0.25, 0.5), ("my-metric", "all", None, 1.0)) for item in sweep()
+    ]
+    (table,) = further(only(records))
+    assert table.title.startswith("My metric:")
+    assert table.headers == ("method", "some BF", "some AF", "all BF", "all AF")
+    assert table.rows == (("lip", "0.250", "0.500", "", "1.000"),)
+
+
+def test_no_such_measurements_no_such_tables() -> None:
+    board = only(sweep(evaluation=run().evaluation[:2]))
+    assert retrieval(board) == ()
+    assert further(board) == ()
+    assert controls(board) == ()
+    assert missing(board) == ()
+    assert costs.table(board)[0] == ("method",)
+    assert not [section for section in sections(board, None) if section.title.startswith("Costs")]
+
+
+def test_control_sets_stand_outside_the_score() -> None:
+    def destroyed(found: Record) -> Record:
+        said = [replace(item, after=0.0) if item.group == "control" else item for item in found.measurements]
+        return replace(found, measurements=tuple(said))
+
+    worse = [destroyed(item) for item in sweep()]
+    (table,) = controls(only(worse))
+    assert cell(table, "lip", f"{PLANETS} AF") == "0.000"
+    assert only(worse).rows[0].overall.score == only(sweep()).rows[0].overall.score
+
+
+def test_cells_without_numbers_are_listed_with_their_reasons() -> None:
+    records = sweep(seeds=(0, 1, 2))
+    failing = [ended(item, "failed", "loss is nan") for item in sweep("bad", seeds=(0, 1, 2))]
+    failing[0] = ended(failing[0], "skipped", "no projection")
+    (table,) = missing(only(records + failing[:6]))
+    assert {row[1]: row[2] for row in table.rows} == {"failed": "5", "skipped": "1", "missing": "3"}
+    which = cell(table, "no projection", "which")
+    assert which == f"{SHAPES}: red cube, seed 0"
+    assert cell(table, "loss is nan", "which").endswith("; and 2 more")
+    assert cell(table, "no record", "which").count(DIGITS) == 3
+
+
+def test_differences_leave_out_the_baseline() -> None:
+    board = only(sweep() + sweep("emb", targets=(4,)) + identity())
+    (table,) = differences(board, board.rows[0])
+    assert [row[0] for row in table.rows] == ["emb", "identity (reference)"]
+    assert cell(table, "emb", "overall") == f"{2 / 16 / 3:.3f}"
+    assert "minus that of lip" in table.paragraphs[0]
+    alone = only(sweep())
+    assert differences(alone, alone.rows[0]) == ()
+
+
+def test_costs_are_medians_of_what_was_measured() -> None:
+    seconds = iter([1.0, 9.0, 2.0])
+    records = [
+        replace(item, measurements=(*item.measurements, *extras(item.run.dataset, next(seconds)))) for item in sweep()
+    ]
+    headers, rows = costs.table(only(records))
+    found = dict(zip(headers, rows[0], strict=True))
+    assert found == {
+        "method": "lip", "method, s": "2.00", "synthesis, s": "0.50", "peak memory, MiB": "123",
+        "changed scalars": "0.250", "changed tensors": "0.125", "relative change": "0.010",
+    }  # fmt: skip
+    records[0] = ended(records[0], "failed", "x")
+    assert costs.table(only(records))[0] == ("method",)
+
+
+def test_conditions_are_those_of_most_quiet_runs() -> None:
+    records = sweep(seconds=1.0) + [
+        replace(item, provenance={**item.provenance, "device": "H200"}) for item in sweep("fast", seconds=0.1)[:1]
+    ]
+    assert costs.Timing(only(records)).conditions == ("cpu x86_64", "1", "2")
+    loud = [replace(item, provenance={**item.provenance, "contended": True}) for item in records]
+    timing = costs.Timing(only(loud))
+    assert timing.conditions is None
+    assert "Seconds:" not in timing.caption
+    assert timing.seconds(only(loud).rows[0], "method") == "1.00*"
+
+
+def test_a_caption_says_what_was_measured() -> None:
+    later = {"version": "0.2.0", "commit": "def456+dirty"}
+    records = sweep(seeds=(0, 2), method_version=3, metrics={"accuracy": 2})
+    records[0] = replace(records[0], provenance={**records[0].provenance, **later})
+    about = " ".join(captions.about(only(records)))
+    for part in (
+        "Model mini-rn (fingerprint f00d)",
+        "suite mini, seeds 0, 2",
+        f"3 forget sets ({SHAPES}: blue cone, red cube; {DIGITS}: three)",
+        "6 cells for each method",
+        "split 'train'",
+        f"{PLANETS} (test, version 1, control)",
+        "unlearn-bench 0.1.0, 0.2.0; commit abc123, def456+dirty",
+        "methods at version 1 except lip 3",
+        "metrics at version 1 except accuracy 2",
+        "Presets: lip tuned (40 trials).",
+    ):
+        assert part in about
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("paper", "as its paper says"),
+        ("paper-per-class", "chosen by class on the reported classes"),
+        ("default", "by default, not tuned"),
+        ("given", "given by hand"),
+        ("tuned", "lip tuned"),
+        ("elsewhere", "lip elsewhere"),
+    ],
+)
+def test_presets_say_where_they_come_from(source: str, says: str) -> None:
+    assert says in captions.presets(only(sweep(preset={"source": source})))
+
+
+def test_presets_of_several_sources_are_all_named() -> None:
+    records = sweep()
+    records[0] = replace(records[0], preset={"source": "given"})
+    said = captions.presets(only(records))
+    assert "tuned (40 trials)" in said
+    assert "given by hand" in said
+    assert captions.presets(only(identity())) == "identity has no hyperparameters"
+
+
+def test_counts_of_images_are_in_the_captions() -> None:
+    board = only(sweep())
+    said = captions.of_class(board, (SHAPES, ("red cube",)))
+    assert f"test images: target 20, other 40, {DIGITS} 60, {PLANETS} 10" in said
+    uneven = sweep()
+    uneven[1] = replace(
+        uneven[1], measurements=(replace(uneven[1].measurements[0], n=25, outcomes=""), *uneven[1].measurements[1:])
+    )
+    assert "target 20 to 25" in captions.of_dataset(only(uneven), SHAPES)
+    failed = [ended(item, "failed", "x") for item in sweep()]
+    assert "no test images counted" in captions.of_dataset(only(failed), SHAPES)
+
+
+def test_lists_are_cut() -> None:
+    assert captions.listed(["a", "b", "c"]) == "a; b; c"
+    assert captions.listed(["a", "b", "c", "d", "e"]) == "a; b; c; and 2 more"
+    assert captions.listed([]) == ""
