@@ -22,21 +22,28 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """The console script: errors of the user's are one line and exit code 2; an interruption is 130."""
+    """The console script: errors of the user's, and files that fail, are one line and exit code 2."""
     try:
         app()
     except InputError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; finished cells are kept, and the same command goes on from here", err=True)
-        sys.exit(130)
+    except OSError as error:  # a full disk, a folder taken away: what was written before is whole
+        where = f" {error.filename!r}" if error.filename else ""
+        reason = error.strerror or str(error) or type(error).__name__
+        typer.echo(f"error: a file{where} can't be read or written ({reason}); mend that and run again", err=True)
+        sys.exit(2)
 
 
 def _execute(command: str, **options: Any) -> None:  # noqa: ANN401  (each command has its own options)
-    """Run `commands/<command>.py`, whose `execute` returns the exit code."""
-    module = import_module(f"unlearn_bench.benchmarks.commands.{command}")
-    raise typer.Exit(module.execute(**options))
+    """Run `commands/<command>.py`, whose `execute` returns the exit code; an interruption is 130."""
+    try:
+        module = import_module(f"unlearn_bench.benchmarks.commands.{command}")
+        code = module.execute(**options)
+    except KeyboardInterrupt:  # caught here, since Typer would end without a word
+        typer.echo("interrupted; finished cells are kept, and the same command goes on from here", err=True)
+        code = 130
+    raise typer.Exit(code)
 
 
 def _split(names: str | None) -> list[str] | None:

@@ -42,7 +42,7 @@ def embed_before(clip: Clip, images: PreparedImages, texts: tuple[str, ...], *, 
     stem = _stem(clip, images)
     final, trunk_path = folder / f"{stem}.npy", folder / f"{stem}-trunk.npy"
     with locked(final):
-        if not final.is_file():
+        if not (_readable(final) and (_readable(trunk_path) or not trunk_path.is_file())):
             _compute(clip, images, final, trunk_path)
     embedded = Embedded(images=_load(final), texts=embed_texts(clip, texts))
     return Before(embedded=embedded, trunk=_load(trunk_path) if trunk_path.is_file() else None)
@@ -127,6 +127,18 @@ def _stem(clip: Clip, images: PreparedImages) -> str:
         torch.__version__,
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _readable(path: Path) -> bool:
+    """Whether the cached array is there and whole; one that was cut is set aside as `.broken`."""
+    if not path.is_file():
+        return False
+    try:
+        _load(path)
+    except (ValueError, EOFError):
+        path.replace(path.with_suffix(".npy.broken"))
+        return False
+    return True
 
 
 def _load(path: Path) -> Tensor:

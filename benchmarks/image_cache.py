@@ -85,7 +85,7 @@ def _complete(path: Path) -> bool:
     try:
         facts = json.loads(described.read_text(encoding="utf-8"))
         sound = bool(path.stat().st_size == facts["bytes"])
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError):
         sound = False
     if not sound:
         path.replace(path.with_suffix(".npy.broken"))

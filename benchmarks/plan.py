@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 from unlearn_bench.benchmarks.data.base import Dataset
 from unlearn_bench.benchmarks.preset import build_method, load_preset, load_synthesis, resolved
@@ -90,7 +90,9 @@ def load_metrics(names: Sequence[str]) -> dict[str, tuple[str, Metric]]:
     found = {}
     for name in chosen:
         target = find("metrics", name, kind="metric").target
-        kind = cast(type[Metric], load(target))
+        kind = load(target)
+        if not (isinstance(kind, type) and issubclass(kind, Metric)):
+            raise InputError(f"metric {name!r} is not a subclass of unlearn_bench.metrics.base.Metric")
         found[kind.name] = (target, kind())
     return found
 
@@ -111,10 +113,14 @@ def cells_for(suite: Suite, choice: Choice, bench: Workbench) -> list[Cell]:
         InputError: an unknown method, dataset, class or metric, or a class that two datasets share.
     """
     methods = [load_method(name) for name in chosen_methods(suite, choice)]
+    names = [method.kind.name for method in methods]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"two of the methods are called {twice!r}, and tables could not part them; rename one")
     metrics = load_metrics(suite.metrics)
     tasks = tasks_for(suite, choice, {n: e.dataset for n, e in bench.evaluated.items() if not e.control})
     synthesis = load_synthesis(bench.setting.model)
-    cells = []
+    cells: dict[str, Cell] = {}  # by key: what is named twice runs once
     for seed in choice.seeds if choice.seeds is not None else suite.seeds:
         for dataset, forget in tasks:
             for method in methods:
@@ -131,16 +137,14 @@ def cells_for(suite: Suite, choice: Choice, bench: Workbench) -> list[Cell]:
                     synthesis=synthesis,
                     seed=seed,
                 )
-                cells.append(
-                    Cell(
-                        run=run,
-                        setting=bench.setting,
-                        method_target=method.target,
-                        metric_targets=tuple(target for target, _ in metrics.values()),
-                        preset=preset.provenance,
-                    )
+                cells[run.key] = Cell(
+                    run=run,
+                    setting=bench.setting,
+                    method_target=method.target,
+                    metric_targets=tuple(target for target, _ in metrics.values()),
+                    preset=preset.provenance,
                 )
-    return cells
+    return list(cells.values())
 
 
 def run_for(
@@ -188,6 +192,9 @@ def run_for(
 def tasks_for(suite: Suite, choice: Choice, datasets: Mapping[str, Dataset]) -> list[tuple[str, tuple[str, ...]]]:
     """What is forgotten: pairs of dataset and class names, after the user's filters."""
     tasks = []
+    for name in suite.classes:
+        if name not in datasets:
+            raise unknown(f"dataset under [classes] of suite {suite.name!r}", name, datasets)
     for name, dataset in datasets.items():
         given = suite.classes.get(name)
         groups = given if given is not None else tuple((item,) for item in dataset.forget_classes)
@@ -209,7 +216,8 @@ def tasks_for(suite: Suite, choice: Choice, datasets: Mapping[str, Dataset]) -> 
 def find_class(wanted: str, datasets: Mapping[str, Dataset]) -> tuple[str, tuple[str, ...]]:
     """The task for a class that the user named, alone or as `dataset/class`; several joined by `+` at once."""
     owner, _, rest = wanted.rpartition("/")
-    names = tuple(part.strip() for part in (rest if owner in datasets else wanted).split("+"))
+    parts = (rest if owner in datasets else wanted).split("+")
+    names = tuple(dict.fromkeys(part.strip() for part in parts))
     if owner in datasets:
         for name in names:
             datasets[owner].label(name)

@@ -60,7 +60,10 @@ def build_method(kind: type[Method], hyperparameters: Mapping[str, Any]) -> Meth
     for key in hyperparameters:
         if key not in known:
             raise unknown(f"hyperparameter of {kind.name!r}", key, known)
-    return kind(**hyperparameters)
+    try:
+        return kind(**hyperparameters)
+    except (TypeError, ValueError) as error:  # abstract, a field without a default, or a value it refuses
+        raise InputError(f"method {kind.name!r} can't be made with its hyperparameters ({error})") from error
 
 
 def resolved(method: Method) -> dict[str, Any]:

@@ -64,18 +64,18 @@ def _device_name(device: str) -> str:
 
 def current_commit() -> str | None:
     """The commit of the checkout that this package is in, or None."""
-    folder = Path(__file__).resolve().parent
+    here = Path(__file__).resolve()  # git refuses paths that lead through the editable install's links
 
     def git(*words: str) -> str | None:
         try:
             done = subprocess.run(
-                ["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=False
+                ["git", *words], cwd=here.parent, capture_output=True, text=True, timeout=10, check=False
             )
         except (OSError, subprocess.TimeoutExpired):
             return None
         return done.stdout.strip() if done.returncode == 0 else None
 
     commit = git("rev-parse", "--short=12", "HEAD")
-    if not commit or git("ls-files", "--error-unmatch", __file__) is None:
+    if not commit or git("ls-files", "--error-unmatch", str(here)) is None:
         return None
     return f"{commit}+dirty" if git("status", "--porcelain", "--untracked-files=no") else commit

@@ -1,6 +1,7 @@
 """The referee: gives a method its copy and its data, times it, and measures the tensors that come back."""
 
 import hashlib
+import json
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from unlearn_bench.metrics.base import (
     Metric,
     SyntheticEvidence,
 )
-from unlearn_bench.registry import load
+from unlearn_bench.registry import file_hash, load
 from unlearn_bench.seeding import derive_seed, generator
 from unlearn_bench.synthesis import SynthesisSettings, Synthetic
 
@@ -60,7 +61,12 @@ class _Game:
         return self.cell.run
 
     def report(self, step: int, **values: float | str) -> None:
-        self.history.append({"step": step, **values})
+        line = {"step": step, **values}
+        try:
+            json.dumps(line)  # here, where the method is to blame, not when the file is written
+        except (TypeError, ValueError) as error:
+            raise CellFailure(f"report was given more than numbers and texts ({error}); use float(..)") from error
+        self.history.append(line)
 
     def generator(self, purpose: str) -> torch.Generator:
         return generator(self.run.seed, self.run.dataset, *self.run.forget, purpose)
@@ -103,9 +109,9 @@ def run_cell(
     reason = ""
     measurements: tuple[Measurement, ...] = ()
     try:
-        method = build_method(cast(type[Method], load(cell.method_target)), cell.run.hyperparameters)
+        method = _method(cell)
         request, copy = _request(game, method), bench.clip.copy()
-        why_not = method.skip(copy, request)
+        why_not = _why_skipped(method, copy, request)
         if why_not is not None:
             status, reason = "skipped", why_not
         else:
@@ -117,8 +123,15 @@ def run_cell(
     except torch.OutOfMemoryError as error:
         status, reason = "failed", f"out of device memory: {str(error).splitlines()[0]}"
         torch.cuda.empty_cache()
+    except MemoryError as error:
+        status, reason = "failed", f"out of memory: {_describe_error(error)}"
     except (Exception, SystemExit) as error:  # a plug-in may raise anything; its cell alone shall fail
         status, reason = "failed", _describe_error(error)
+    if not bench.is_untouched():  # also after an error or a skip, since the next cell starts from it
+        bench.restore()
+        status, measurements = "failed", ()
+        reached = "the method changed the original model, not the copy that it was given"
+        reason = f"{reached}; {reason}" if reason else reached
     record = Record(
         run=cell.run,
         status=status,
@@ -130,6 +143,19 @@ def run_cell(
     return Outcome(record=record, history=tuple(game.history))
 
 
+def _method(cell: Cell) -> Method:
+    if file_hash(cell.method_target) != cell.run.method_file:
+        raise CellFailure("the method's file was edited after the sweep was planned; run again")
+    return build_method(cast(type[Method], load(cell.method_target)), cell.run.hyperparameters)
+
+
+def _why_skipped(method: Method, copy: Clip, request: Request) -> str | None:
+    answer: object = method.skip(copy, request)
+    if answer is None or (isinstance(answer, str) and answer.strip()):
+        return answer
+    raise CellFailure(f"skip returned {answer!r}; give None or a reason")
+
+
 def _play(game: _Game, method: Method, request: Request, copy: Clip) -> tuple[Clip, tuple[Measurement, ...]]:
     """Unlearn on the copy, check what came back, and measure it."""
     bench = game.bench
@@ -137,7 +163,8 @@ def _play(game: _Game, method: Method, request: Request, copy: Clip) -> tuple[Cl
     before_request = _request_hash(request)
     whole, memory = Stopwatch(device), PeakMemory(device)
     # A method that draws from torch's global stream is made repeatable, and leaves the stream as it was.
-    with torch.random.fork_rng(), memory, whole:
+    # The same for the gradient mode.
+    with torch.random.fork_rng(), torch.enable_grad(), memory, whole:
         torch.manual_seed(derive_seed(game.run.seed, game.run.dataset, *game.run.forget, "global"))
         returned = method.unlearn(copy, request)
     if not isinstance(returned, Clip):
@@ -145,8 +172,7 @@ def _play(game: _Game, method: Method, request: Request, copy: Clip) -> tuple[Cl
     if _request_hash(request) != before_request:
         raise CellFailure("the method edited the request; copy what you change")
     if not bench.is_untouched():
-        bench.restore()
-        raise CellFailure("the method changed the original model; change the copy that unlearn is given")
+        raise CellFailure("change the copy that unlearn is given")  # run_cell puts the original back
     with torch.no_grad():
         unlearned = bench.clip.with_state(returned.state())
     synthesis_seconds = game.made.seconds if game.made else 0.0

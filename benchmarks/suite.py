@@ -90,17 +90,23 @@ def _value(path: Path, key: str, value: object) -> Any:  # noqa: ANN401  (each k
             raise refuse("a list of whole numbers")
         return tuple(value)  # type: ignore[arg-type]
     if key in {"classes", "tuning"}:
-        if not isinstance(value, dict):
-            raise refuse("a table of dataset to class names")
-        if key == "tuning":
-            return {name: tuple(names) for name, names in value.items()}
-        return {
-            name: tuple((item,) if isinstance(item, str) else tuple(item) for item in names)
-            for name, names in value.items()
-        }
+        groups = {name: _groups(names) for name, names in value.items()} if isinstance(value, dict) else {"": ()}
+        if not all(groups.values()):
+            raise refuse("a table of dataset to a list of class names")
+        if key == "classes":
+            return groups
+        return {name: tuple(item for group in found for item in group) for name, found in groups.items()}
     if not _is_list(value, str):
         raise refuse("a list of names")
     return tuple(value)  # type: ignore[arg-type]
+
+
+def _groups(names: object) -> tuple[tuple[str, ...], ...]:
+    """Class names, alone or in lists, as groups; empty where that is not what `names` is."""
+    if not isinstance(names, list):
+        return ()
+    groups = [[item] if isinstance(item, str) else item for item in names]
+    return tuple(tuple(group) for group in groups) if all(_is_list(group, str) for group in groups) else ()
 
 
 def _is_list(value: object, kind: type) -> bool:

@@ -54,6 +54,9 @@ Listener = Callable[[Done], None]
 
 _POLL_S = 1.0
 
+_MOST_DEATHS = 3
+"""So often may a pool die with nothing done before the sweep gives up."""
+
 
 def label(cell: Cell) -> str:
     """A cell in a few words."""
@@ -96,6 +99,7 @@ def sweep(
         listener(done)
 
     resumed = len(cells) - len(waiting)
+    deaths = 0
     while waiting:
         before = len(waiting)
         try:
@@ -104,6 +108,12 @@ def sweep(
         except TerminatedWorkerError:
             for cell in [waiting[key] for key in _in_flight(out) if key in waiting]:
                 note(_alone(cell, out, conditions))
+            deaths = deaths + 1 if len(waiting) == before else 0
+            if deaths == _MOST_DEATHS:
+                raise InputError(
+                    "the worker processes die before they finish a cell; most often that means out of memory: "
+                    "give fewer --jobs (finished cells are kept)"
+                ) from None
             continue
         if len(waiting) == before:
             time.sleep(_POLL_S)  # the rest is in the hands of another sweep on this folder

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -84,11 +85,23 @@ def _one_class(
     with locked(path):
         if failure.is_file():
             raise CellFailure(failure.read_text(encoding="utf-8"))
-        if not path.is_file():
+        stored = _stored(path)
+        if stored is None:
             _make(path, failure, clip, dataset=dataset, texts=texts, target=target, settings=settings, seed=seed)
-    stored = load_file(path)
+            stored = load_file(path)
     seconds = float(stored.pop("seconds"))
     return Made(synthetic=Synthetic(**stored), seconds=seconds)
+
+
+def _stored(path: Path) -> dict[str, Tensor] | None:
+    """The file's tensors; None where there is none, or only one that was cut: that is set aside as `.broken`."""
+    if not path.is_file():
+        return None
+    try:
+        return dict(load_file(path))
+    except SafetensorError:
+        path.replace(path.with_suffix(".safetensors.broken"))
+        return None
 
 
 def _make(

@@ -23,7 +23,7 @@ from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records import Record
 from unlearn_bench.leaderboards.storage import CELLS, read_records
 from unlearn_bench.methods.base import Range, search_space
-from unlearn_bench.metrics.score import ClassAccuracies, class_averaged_score
+from unlearn_bench.metrics.score import ClassAccuracies, UndefinedScore, class_averaged_score
 
 FAILED_SCORE = 1.0
 """What a trial scores in which a cell fails: as bad as a method that keeps the target and destroys the rest."""
@@ -176,7 +176,10 @@ def score_records(records: Sequence[Record]) -> tuple[float, float]:
     for dataset in dict.fromkeys(record.run.dataset for record in records):
         rows = [record for record in records if record.run.dataset == dataset]
         classes = [_accuracies(record, dataset) for record in rows]
-        scores.append(class_averaged_score(classes))
+        try:
+            scores.append(class_averaged_score(classes))
+        except UndefinedScore as error:
+            raise InputError(f"tuning on {dataset!r} can't be scored ({error}); choose other classes") from error
         ratios.append(sum(c.target[1] for c in classes) / sum(c.target[0] for c in classes))
     return sum(scores) / len(scores), sum(ratios) / len(ratios)
 

@@ -62,6 +62,8 @@ class Workbench:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
+        for split in (setting.train_split, setting.test_split):
+            as_split(split)  # a misspelt one shall not wait for the first cell
         self.clip: Clip = open_model(setting.model).to(setting.device)
         self.fingerprint = self.clip.fingerprint()
         self.pristine = {name: value.clone() for name, value in self.clip.state().items()}

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import typer
-from unlearn_bench.leaderboards.regression import compare_runs, parse_tolerances
 
 from unlearn_bench.benchmarks.commands.leaderboard import load_records
+from unlearn_bench.leaderboards.regression import compare_runs, parse_tolerances
 
 
 def execute(*, runs: list[Path], against: Path, tolerances: list[str]) -> int:

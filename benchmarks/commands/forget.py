@@ -34,8 +34,8 @@ def execute(
     device: str,
 ) -> int:
     """Unlearn, measure before and after, and write the folder; 1 if the method failed or does not apply."""
-    if out.exists() and any(out.iterdir()):
-        raise InputError(f"folder {str(out)!r} is not empty; give a new one, nothing is overwritten")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{str(out)!r} is no empty folder; give a new one, nothing is overwritten")
     load_method(method)
     chosen = with_data(load_suite(suite), data)
     choice = Choice(models=[model], methods=[method], seeds=[seed])

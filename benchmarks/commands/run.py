@@ -63,6 +63,8 @@ def execute(
     if not dry_run:
         make_folder(folder, what="output folder")
     cells = _cells(chosen, choice, device=place, skip_bad=skip_bad)
+    if not cells:
+        raise InputError("nothing to run: no method, class or seed is left; give at least one of each")
     if part is not None:
         cells = take_shard(cells, *part)
 

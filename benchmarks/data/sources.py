@@ -51,7 +51,13 @@ def _from_plugin(spec: str, target: str) -> Dataset:
     maker = load(target)
     if not callable(maker):
         raise InputError(f"dataset {spec!r} is a {type(maker).__name__}, not a function that makes a Dataset")
-    made = cast(Callable[[], object], maker)()
+    try:
+        made = cast(Callable[[], object], maker)()
+    except InputError:
+        raise
+    except Exception as error:  # a plug-in may raise anything
+        reason = f"{type(error).__name__}: {error}".split("\n", 1)[0]
+        raise InputError(f"dataset {spec!r} can't be made ({reason}); it is called without arguments") from error
     if not isinstance(made, Dataset):
         raise InputError(f"dataset {spec!r} made a {type(made).__name__}; it must make a Dataset")
     return made

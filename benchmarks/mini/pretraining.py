@@ -97,7 +97,7 @@ def corpus(without: frozenset[tuple[str, str]] = frozenset(), *, limit: int | No
                 continue
             number, chosen = len(spans), np.flatnonzero(images.labels == label)
             pixels.append(images.pixels[chosen])
-            image_codes += [_code(number, _facts(dataset, images, index)) for index in chosen]
+            image_codes += [_code(number, _facts(dataset, images, int(index))) for index in chosen]
             captions = captions_of(dataset, name)
             spans.append((len(texts), len(captions)))
             texts += [caption.text for caption in captions]

@@ -99,7 +99,11 @@ def paint(names: Sequence[str], count: int, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def colour_request(
-    forget: Sequence[str] = ("red",), *, history: History | None = None, seed: int = 0
+    forget: Sequence[str] = ("red",),
+    *,
+    made: Synthetic | None = None,
+    history: History | None = None,
+    seed: int = 0,
 ) -> Request:
     """Forget these colours and keep the rest, with every kind of data."""
     retain = [name for name in COLOURS if name not in forget]
@@ -108,7 +112,7 @@ def colour_request(
     return request(
         forget,
         retain,
-        made=synthetic(*paint(forget, 16, seed=3)),
+        made=made or synthetic(*paint(forget, 16, seed=3)),
         forget_examples=examples(images, labels),
         retain_examples=examples(kept, others + len(forget)),
         history=history,
@@ -116,14 +120,20 @@ def colour_request(
     )
 
 
+def borderline(forget: Sequence[str], count: int = 16) -> Synthetic:
+    """Images that fade from these colours into others, so that accuracy falls a little at a time."""
+    own, labels = paint(forget, count, seed=7)
+    others, _ = paint(retained(forget)[:2] * len(forget), count // 2, seed=8)
+    share = torch.linspace(0.42, 0.95, count).repeat(len(forget))[:, None, None, None]
+    return synthetic(share * own + (1 - share) * others, labels)
+
+
 def blank_colours() -> TwoTowers:
     """Two layers in each tower, not trained."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         image = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, 24), nn.ReLU(), nn.Linear(24, 12))
-        text = nn.Sequential(
-            nn.Embedding(64, 8), nn.Flatten(), nn.Linear(64, 24), nn.ReLU(), nn.Linear(24, 12)
-        )
+        text = nn.Sequential(nn.Embedding(64, 8), nn.Flatten(), nn.Linear(64, 24), nn.ReLU(), nn.Linear(24, 12))
     return TwoTowers(image, text, spell, name="colours", image_size=SIDE, logit_scale=20.0)
 
 

@@ -20,13 +20,11 @@ def drawn(*shape: int, seed: int) -> Tensor:
 
 
 def norm(values: list[float], order: int = 2) -> float:
-    return sum(abs(value) ** order for value in values) ** (1 / order)
+    return float(sum(abs(value) ** order for value in values) ** (1 / order))
 
 
 def gap(first: Tensor, second: Tensor, sign: int = -1, order: int = 2) -> float:
-    return norm(
-        [a + sign * b for a, b in zip(first.tolist(), second.tolist(), strict=True)], order
-    )
+    return norm([a + sign * b for a, b in zip(first.tolist(), second.tolist(), strict=True)], order)
 
 
 @pytest.fixture
@@ -86,7 +84,7 @@ def test_noise_is_clamped_to_the_range_of_the_batch() -> None:
         seen.append(noisy)
         return original(noisy)
 
-    clip.encode_images = spy  # type: ignore[method-assign]
+    clip.encode_images = spy  # type: ignore[method-assign, assignment]
     found = perturb(clip, inputs, sigma=0.8, count=2, generator=generator("noise"))
     stream = generator("noise")
     for n, noisy in enumerate(seen):
@@ -95,9 +93,7 @@ def test_noise_is_clamped_to_the_range_of_the_batch() -> None:
         expected = torch.where(raw < low, low, torch.where(raw > high, high, raw))
         torch.testing.assert_close(noisy, expected)
         assert bool((raw != expected).any())
-        torch.testing.assert_close(
-            found.distances[n], ((inputs - expected) ** 2).sum(dim=(1, 2, 3)).sqrt()
-        )
+        torch.testing.assert_close(found.distances[n], ((inputs - expected) ** 2).sum(dim=(1, 2, 3)).sqrt())
         torch.testing.assert_close(found.embeddings[n], original(expected))
     assert found.embeddings.shape == (2, 6, 12)
     assert not found.embeddings.requires_grad

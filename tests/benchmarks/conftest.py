@@ -1,0 +1,75 @@
+"""Each test has a cache of its own, one thread, and no workbench left over from the one before."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.benchmarks.support import NOISE, Call, Said, write_method, write_suite
+from unlearn_bench.benchmarks.cli import main
+from unlearn_bench.benchmarks.suite import Suite, load_suite
+from unlearn_bench.benchmarks.workbench import open_workbench
+
+
+@pytest.fixture(autouse=True)
+def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("UNLEARN_BENCH_CACHE", str(tmp_path / "cache"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    open_workbench.cache_clear()
+    yield
+    open_workbench.cache_clear()
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def suite_file(tmp_path: Path) -> Path:
+    """A suite over two folders of colours and a model that tells them apart."""
+    return write_suite(tmp_path)
+
+
+@pytest.fixture
+def suite(suite_file: Path) -> Suite:
+    return load_suite(str(suite_file))
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
+    """Call the console script's function in this process, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["unlearn-bench", *(str(item) for item in arguments)])
+        code: object = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return Said(code=int(str(code or 0)), out=said.out, err=said.err)
+
+    return run
+
+
+@pytest.fixture
+def sweep(call: Call, suite_file: Path, tmp_path: Path) -> Call:
+    """`run` on the colours: one method, one cell at a time, into `out`."""
+    spec = write_method(tmp_path, NOISE)
+    usual: dict[object, object] = {
+        "--suite": suite_file,
+        "--methods": spec,
+        "--jobs": 1,
+        "--device": "cpu",
+        "--out": tmp_path / "out",
+    }
+
+    def run(*more: object) -> Said:
+        flags = [item for item in more if item in {"--dry-run", "--fresh", "--skip-bad-images"}]
+        words = [item for item in more if item not in flags]
+        given = usual | {words[place]: words[place + 1] for place in range(0, len(words), 2)}
+        return call("run", *(item for pair in given.items() for item in pair), *flags)
+
+    return run

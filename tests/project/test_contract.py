@@ -1,0 +1,22 @@
+"""Every registered method keeps the public laws, on a trained model and real digits."""
+
+from functools import lru_cache
+
+import pytest
+
+from unlearn_bench.benchmarks.checks import LAWS, Case, Law, open_case
+from unlearn_bench.registry import catalogue
+
+pytestmark = pytest.mark.slow
+
+
+@lru_cache(maxsize=1)
+def _case(method: str) -> Case:
+    """One case at a time: its first call of `unlearn` serves several laws."""
+    return open_case(method)
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("method", sorted(catalogue("methods")))
+def test_every_method_keeps_every_law(method: str, law: Law) -> None:
+    law(_case(method))

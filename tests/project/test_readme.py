@@ -1,0 +1,51 @@
+"""What the README says is true: its code runs, its commands exist, its table is that of the records."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+
+from unlearn_bench.benchmarks.checks import check_method
+from unlearn_bench.benchmarks.cli import app
+from unlearn_bench.benchmarks.published import PUBLISHED
+from unlearn_bench.leaderboards.publish import stale
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def _commands() -> list[list[str]]:
+    lines = [line for block in _blocks("bash") for line in block.splitlines()]
+    calls = [re.split(r"\s#\s", line)[0] for line in lines if "unlearn-bench " in line]
+    return [shlex.split(call[call.index("unlearn-bench ") :]) for call in calls]
+
+
+def test_the_example_method_is_short_and_keeps_the_laws(tmp_path: Path) -> None:
+    (code,) = _blocks("python")
+    body = code[code.index("@dataclass") :].strip().splitlines()
+    assert len(body) <= 20
+    path = tmp_path / "mine.py"
+    path.write_text(code, encoding="utf-8")
+    check_method(f"{path}:PushAway")
+
+
+def test_the_commands_and_their_options_exist() -> None:
+    group = typer.main.get_command(app)
+    known = getattr(group, "commands")  # noqa: B009  (typer's own class, which mypy knows only as a command)
+    assert len(_commands()) >= 4
+    for _, name, *arguments in _commands():
+        options = {option for parameter in known[name].params for option in parameter.opts}
+        used = {argument for argument in arguments if argument.startswith("--")}
+        assert used <= options, name
+
+
+def test_the_published_tables_are_those_of_the_records() -> None:
+    if not PUBLISHED.records.is_file():
+        pytest.fail("no published records: leaderboards/results/mini-full.csv is missing")
+    assert stale(PUBLISHED) == (), "run `python -m unlearn_bench.benchmarks.publish`"
