@@ -41,7 +41,7 @@ class EMMN(Method):
     access = "ZS"
     reference = "Chundawat, Tarun, Mandal and Kankanhalli, 2023, Zero-Shot Machine Unlearning"
 
-    learning_rate: float = tunable(1e-4, low=1e-6, high=1e-2, log=True)
+    learning_rate: float = tunable(1e-4, low=1e-5, high=1e-2, log=True)
     epochs: int = tunable(2, choices=(1, 2, 4))
     batch_size: int = tunable(4, choices=(4, 16, 64))  # images
     noise_learning_rate: float = 0.1

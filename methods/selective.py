@@ -39,7 +39,7 @@ class Selective(Method):
     min(1, share * share_growth**j) of the tower's movable tensors, at least one (comparable between models).
     """
 
-    learning_rate: float = tunable(5e-5, low=1e-5, high=3e-2, log=True)
+    learning_rate: float = tunable(5e-5, low=5e-5, high=3e-2, log=True)
     image_share: float = tunable(0.25, low=0.03, high=1.0, log=True)  # of the movable tensors, first step
     text_share: float = tunable(0.25, low=0.03, high=1.0, log=True)  # of the movable tensors, first step
     share_growth: float = 1.2  # factor per step of the schedule
