@@ -49,9 +49,7 @@ def unpack(text: str, n: int) -> tuple[Outcomes, Outcomes]:
         raise InputError(f"outcomes {text[:20]!r} are no base64 ({error}); run the cell again") from error
     side = -(-n // 8)
     if n < 0 or len(packed) != 2 * side:
-        raise InputError(
-            f"outcomes of {n} images take {2 * side} bytes, got {len(packed)}; run the cell again"
-        )
+        raise InputError(f"outcomes of {n} images take {2 * side} bytes, got {len(packed)}; run the cell again")
     bits = np.frombuffer(packed, dtype=np.uint8)
     before, after = (np.unpackbits(part, count=n).astype(np.bool_) for part in (bits[:side], bits[side:]))
     return before, after

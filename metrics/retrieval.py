@@ -70,9 +70,7 @@ class Retrieval(Metric):
             yield from self._part(search, other, kind, "other", "")
         yield from self._part(by_image, _draw(by_image, pool.target, evidence), "ifi-one", "target", own)
 
-    def _part(
-        self, search: "_Search", rows: Tensor, kind: str, part: str, dataset: str
-    ) -> Iterator[Measurement]:
+    def _part(self, search: "_Search", rows: Tensor, kind: str, part: str, dataset: str) -> Iterator[Measurement]:
         relevant = search.relevant[rows].double()  # (Q,)
         for column, k in enumerate(CUTOFFS):
             before = after = ceiling = chance = None
@@ -87,9 +85,7 @@ class Retrieval(Metric):
                 yield self.say(before=sides[0], after=sides[1], n=len(rows), dataset=dataset, group=group)
 
 
-def precision_at(
-    similarity: Tensor, query_labels: Tensor, gallery_labels: Tensor, cutoffs: Sequence[int]
-) -> Tensor:
+def precision_at(similarity: Tensor, query_labels: Tensor, gallery_labels: Tensor, cutoffs: Sequence[int]) -> Tensor:
     """Share of the k most similar gallery entries that carry the query's label, for several k.
 
     Where the k-th and the next entry tie, the expected value over all orders of the tied ones:
@@ -126,9 +122,7 @@ def precision_at(
     return found
 
 
-def _expected(
-    similarity: Tensor, edge: Tensor, query_labels: Tensor, gallery_labels: Tensor, k: int
-) -> Tensor:
+def _expected(similarity: Tensor, edge: Tensor, query_labels: Tensor, gallery_labels: Tensor, k: int) -> Tensor:
     relevant = gallery_labels[None] == query_labels[:, None]  # (Q, G)
     above, level = similarity > edge, similarity == edge
     share = (level & relevant).sum(dim=1).double() / level.sum(dim=1)

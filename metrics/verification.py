@@ -49,13 +49,9 @@ class VerificationGap(Metric):
             return
         quantities = ("accuracy", "probability")
         synthetic = [
-            [_watch(side, made.labels, evidence, name) for side in (made.before, made.after)]
-            for name in quantities
+            [_watch(side, made.labels, evidence, name) for side in (made.before, made.after)] for name in quantities
         ]
-        real = [
-            [_watch(side, own.labels, evidence, name) for side in (own.before, own.after)]
-            for name in quantities
-        ]
+        real = [[_watch(side, own.labels, evidence, name) for side in (own.before, own.after)] for name in quantities]
         counts = [int(belongs(labels, evidence.forget).sum()) for labels in (made.labels, own.labels)]
         for name, (fake_before, fake_after), (real_before, real_after) in zip(
             quantities, synthetic, real, strict=True

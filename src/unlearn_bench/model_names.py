@@ -21,12 +21,8 @@ _FORMS = (
     ModelInfo(name="RN50:openai", summary="CLIP RN50 with OpenAI's weights, 224 px, fetched once"),
     ModelInfo(name="ViT-B-16:openai", summary="CLIP ViT-B/16 with OpenAI's weights, 224 px, fetched once"),
     ModelInfo(name="NAME:TAG", summary="any architecture of open_clip with one of its pretrained tags"),
-    ModelInfo(
-        name="NAME:FILE", summary="weights of your own, .safetensors or .pt; RN50-quickgelu or RN50-gelu"
-    ),
-    ModelInfo(
-        name="NAME:random", summary="an architecture of open_clip, random weights; random-7 for seed 7"
-    ),
+    ModelInfo(name="NAME:FILE", summary="weights of your own, .safetensors or .pt; RN50-quickgelu or RN50-gelu"),
+    ModelInfo(name="NAME:random", summary="an architecture of open_clip, random weights; random-7 for seed 7"),
     ModelInfo(name="local-dir:DIR", summary="a folder as open_clip and `unlearn-bench forget` write it"),
     ModelInfo(name="FILE.py:FUNCTION", summary="a function without arguments that returns a Clip"),
 )

@@ -159,9 +159,7 @@ def _from_open_clip(spec: str) -> OpenClip:
 
 def _from_tag(name: str, tag: str) -> OpenClip:
     if name not in open_clip.list_models():
-        raise InputError(
-            f"{name!r} is for files; a tag brings its activation: {name.removesuffix(_PLAIN)}:{tag}"
-        )
+        raise InputError(f"{name!r} is for files; a tag brings its activation: {name.removesuffix(_PLAIN)}:{tag}")
     tags = open_clip.list_pretrained_tags_by_model(name)
     facts = open_clip.get_pretrained_cfg(name, tag)
     if not facts:
@@ -208,9 +206,7 @@ def _from_folder(spec: str) -> OpenClip:
 
 def _from_function(spec: str, function: object) -> Clip:
     if not callable(function):
-        raise InputError(
-            f"model {spec!r} is a {type(function).__name__}; expected a function that returns a Clip"
-        )
+        raise InputError(f"model {spec!r} is a {type(function).__name__}; expected a function that returns a Clip")
     try:
         clip = function()
     except InputError:
@@ -220,9 +216,7 @@ def _from_function(spec: str, function: object) -> Clip:
             f"model {spec!r} can't be built ({_brief(error)}); expected a function without arguments"
         ) from error
     if not isinstance(clip, Clip):
-        raise InputError(
-            f"model {spec!r} returned a {type(clip).__name__}; expected an unlearn_bench.clip.Clip"
-        )
+        raise InputError(f"model {spec!r} returned a {type(clip).__name__}; expected an unlearn_bench.clip.Clip")
     clip.module.float().eval().requires_grad_(False)
     return clip
 
@@ -270,9 +264,7 @@ def _default_tag(name: str) -> str:
     if "openai" in tags:
         return "openai"
     if len(tags) != 1:
-        raise InputError(
-            f"model {name!r} needs a tag, {name}:TAG; known: {', '.join(sorted(tags)) or 'none'}"
-        )
+        raise InputError(f"model {name!r} needs a tag, {name}:TAG; known: {', '.join(sorted(tags)) or 'none'}")
     return cast(str, tags[0])
 
 
@@ -291,9 +283,7 @@ def _preprocessing(facts: Mapping[str, Any]) -> Preprocessing:
 
 
 def _preprocessing_of(clip: OpenClip) -> Preprocessing:
-    return Preprocessing(
-        mean=clip.mean, std=clip.std, interpolation=clip.interpolation, resize_mode=clip.resize_mode
-    )
+    return Preprocessing(mean=clip.mean, std=clip.std, interpolation=clip.interpolation, resize_mode=clip.resize_mode)
 
 
 def _name_for_file(name: str, config: Mapping[str, Any]) -> str:

@@ -59,14 +59,10 @@ class SynthesisSettings:
             "max_attempts",
         ):
             if getattr(self, name) < 1:
-                raise InputError(
-                    f"synthesis setting {name} = {getattr(self, name)}; give a whole number from 1"
-                )
+                raise InputError(f"synthesis setting {name} = {getattr(self, name)}; give a whole number from 1")
         for name in ("threshold", "threshold_floor"):
             if not 0 <= getattr(self, name) <= 1:
-                raise InputError(
-                    f"synthesis setting {name} = {getattr(self, name)}; give a probability, 0 to 1"
-                )
+                raise InputError(f"synthesis setting {name} = {getattr(self, name)}; give a probability, 0 to 1")
         for name in ("step_size", "jitter_px", "norm_weight", "blur_sigma", "threshold_drop"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"synthesis setting {name} = {getattr(self, name)}; give a number from 0")
@@ -270,9 +266,7 @@ class _Ascent:
             image = images[row]
             probability = probabilities[place][image.target]
             if probability != probability:  # noqa: PLR0124  (the test for NaN)
-                raise CellFailure(
-                    f"the model's probabilities for {image.text!r} are not finite; no images made"
-                )
+                raise CellFailure(f"the model's probabilities for {image.text!r} are not finite; no images made")
             image.best = max(image.best, probability)
             if highest[place] == image.target and probability >= image.threshold:
                 image.unit, image.probability = unit[place].contiguous().cpu(), probability

@@ -141,9 +141,7 @@ def test_classes_of_one_number_in_two_datasets_are_two_classes() -> None:
 def test_the_drawn_query_is_an_image_of_the_class_and_follows_the_seed() -> None:
     labels = [0] * 40 + [1] * 20
     own = random_dataset("own", labels, 2)
-    possible = {
-        value for shown, value in image_precisions(make_evidence(own), "after", 10) if shown == ("own", 0)
-    }
+    possible = {value for shown, value in image_precisions(make_evidence(own), "after", 10) if shown == ("own", 0)}
     drawn = []
     for seed in range(8):
         item = by_group(Retrieval(), make_evidence(own, seed=seed))["own", "ifi-one@10/target"]
@@ -209,9 +207,7 @@ def test_precision_of_many_cutoffs_is_that_of_each() -> None:
     for column, k in enumerate((1, 5, 10, 15)):
         alone = precision_at(similarity, queries, gallery, (k,))
         torch.testing.assert_close(together[:, column], alone[:, 0])
-    torch.testing.assert_close(
-        together[:, 3], torch.stack([(gallery == query).double().mean() for query in queries])
-    )
+    torch.testing.assert_close(together[:, 3], torch.stack([(gallery == query).double().mean() for query in queries]))
 
 
 @pytest.mark.parametrize("k", [0, 4])
@@ -237,6 +233,4 @@ def test_a_gallery_of_2400_images_takes_well_under_a_second() -> None:
     evidence = make_evidence(replace(own, before=sides[0], after=sides[1]))
     started = time.process_time()
     Retrieval().measure(evidence)
-    assert (
-        time.process_time() - started < 2.0
-    )  # a tenth of it on one thread of a desktop; room for slower ones
+    assert time.process_time() - started < 2.0  # a tenth of it on one thread of a desktop; room for slower ones

@@ -42,9 +42,7 @@ COMPLETE = [row for row in published_rows() if row["avg_score"]]
 def test_the_published_table_is_whole() -> None:
     rows = published_rows()
     assert (len(rows), len(COMPLETE)) == (28, 27)
-    assert PUBLISHED.read_text(encoding="utf-8").startswith(
-        "# Reported, not measured. Source: Alexey Kravets"
-    )
+    assert PUBLISHED.read_text(encoding="utf-8").startswith("# Reported, not measured. Source: Alexey Kravets")
     assert {(row["method"], row["forget_dataset"]) for row in rows if not row["avg_score"]} == {
         ("Lip", "StanfordCars")
     }
@@ -79,9 +77,7 @@ def test_without_the_clip_eleven_rows_come_out_wrong() -> None:
         return (target[1] / target[0] + sum(terms)) / (len(terms) + 1)
 
     wrong = [
-        row
-        for row in COMPLETE
-        if abs(unclipped(target_of(row), others_of(row)) - float(row["avg_score"])) > 0.001
+        row for row in COMPLETE if abs(unclipped(target_of(row), others_of(row)) - float(row["avg_score"])) > 0.001
     ]
     assert len(wrong) == 11
 
@@ -168,9 +164,7 @@ def test_class_averages_refuse_no_rows_and_uneven_rows() -> None:
         class_averages([])
     one, two = ((0.5, 0.5),), ((0.5, 0.5), (0.5, 0.5))
     with pytest.raises(UndefinedScore, match=r"different numbers of other accuracies: \[1, 2\]"):
-        class_averages(
-            [ClassAccuracies(target=(1, 0), others=one), ClassAccuracies(target=(1, 0), others=two)]
-        )
+        class_averages([ClassAccuracies(target=(1, 0), others=one), ClassAccuracies(target=(1, 0), others=two)])
 
 
 def test_a_missing_accuracy_of_one_class_leaves_the_average_without_score() -> None:

@@ -39,11 +39,27 @@ def test_the_rule_sees_names_only() -> None:
     assert dataset.tuning_classes == ("e", "i")  # positions 4 and 8
 
 
+def test_the_rule_passes_over_what_leaves_no_room() -> None:
+    classes = tuple(MiniClass(name=letter) for letter in "abcdefghijkl")
+    dataset = MiniDataset(
+        name="any",
+        classes=classes,
+        template="{}",
+        facts={},
+        out_of_band=("c", "e", "k", "l"),
+        licence="MIT",
+        source="none",
+        version="1",
+    )
+    assert dataset.forget_classes == ("d", "g", "j")  # the later neighbour of c; j, as k and l are out
+    assert dataset.tuning_classes == ("f", "i")  # f, the later neighbour of e; i is free
+
+
 def test_the_chosen_classes_stay_what_they_are() -> None:
     chosen = {name: DATASETS[name].forget_classes for name in SUITE}
     assert chosen == {
         "mini-digits": ("digit five", "digit seven", "digit two"),
-        "mini-shapes": ("crescent", "purple circle", "ring"),
+        "mini-shapes": ("cross", "purple ellipse", "star"),
         "mini-letters": ("letter d", "letter l", "letter u"),
         "mini-textures": ("cracks", "polka dots", "waves"),
     }

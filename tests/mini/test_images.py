@@ -52,7 +52,7 @@ def test_an_image_depends_on_its_name_alone(dataset: MiniDataset) -> None:
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
 def test_global_random_state_is_neither_read_nor_set(dataset: MiniDataset) -> None:
     np.random.seed(1)
-    before = np.random.get_state()[1].copy()  # type: ignore[index,union-attr]
+    before = np.random.get_state()[1].copy()  # type: ignore[index]
     first = _pixels(dataset, 0)
     np.testing.assert_array_equal(before, np.random.get_state()[1])  # type: ignore[index]
     np.random.seed(2)
