@@ -143,7 +143,7 @@ DATASETS: Mapping[str, MiniDataset] = MappingProxyType(
             facts=_PLACED,
             pretrain_per_class=200,
             forget_test_images=50,
-            out_of_band=("digit six", "digit zero"),
+            out_of_band=("digit four", "digit six", "digit zero"),
             licence="CC BY 4.0",
             source="E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits, UCI Machine Learning "
             "Repository, 1998 (its test set, as scikit-learn ships it: sklearn.datasets.load_digits)",
@@ -160,7 +160,15 @@ DATASETS: Mapping[str, MiniDataset] = MappingProxyType(
             template="a photo of a {}.",
             domains=DOMAINS,
             facts=_PLACED,
-            out_of_band=("crescent", "orange circle", "purple circle", "red circle", "ring"),
+            out_of_band=(
+                "crescent",
+                "cross",
+                "orange circle",
+                "purple circle",
+                "red circle",
+                "red hexagon",
+                "ring",
+            ),
             licence="MIT",
             source=_DRAWN,
             version="1",
@@ -171,6 +179,7 @@ DATASETS: Mapping[str, MiniDataset] = MappingProxyType(
             template="a photo of a {}.",
             domains=DOMAINS,
             facts=_PLACED,
+            out_of_band=("letter e", "letter l", "letter y"),
             licence="MIT; typefaces: DejaVu Fonts License (Bitstream Vera), SIL OFL 1.1 (STIX), "
             "BaKoMa Fonts Licence (Computer Modern)",
             source="typefaces that ship with matplotlib: DejaVu Sans, Sans Mono and Serif, STIX General, "
@@ -182,6 +191,7 @@ DATASETS: Mapping[str, MiniDataset] = MappingProxyType(
             classes=_atomic(*TEXTURES),
             template="a photo of a {} texture.",
             facts=MappingProxyType({"scale": ("fine", "coarse"), "tone": ("cool", "warm")}),
+            out_of_band=("diamonds", "grid", "ripples", "stripes"),
             licence="MIT",
             source="computed by this project",
             version="1",

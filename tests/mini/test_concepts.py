@@ -59,8 +59,8 @@ def test_the_chosen_classes_stay_what_they_are() -> None:
     chosen = {name: DATASETS[name].forget_classes for name in SUITE}
     assert chosen == {
         "mini-digits": ("digit five", "digit seven", "digit two"),
-        "mini-shapes": ("cross", "purple ellipse", "star"),
-        "mini-letters": ("letter d", "letter l", "letter u"),
+        "mini-shapes": ("blue hexagon", "purple ellipse", "star"),
+        "mini-letters": ("letter d", "letter m", "letter u"),
         "mini-textures": ("cracks", "polka dots", "waves"),
     }
 
