@@ -1,6 +1,7 @@
 """Reading weights without running code: safetensors, or torch files that hold tensors and nothing else."""
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +28,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         _refuse_torchscript(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch remarks on a pickle's protocol; the refusal below says enough
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, EOFError, RuntimeError, OSError, zipfile.BadZipFile) as error:
         raise InputError(
             f"weights {str(path)!r} can't be read, perhaps truncated ({_first_line(error)}); fetch them again"

@@ -168,7 +168,8 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["unlearn_bench.benchmarks.commands.run", "unlearn_bench.benchmarks.cli"])
 
 _CLI = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 os.environ.update({env!r})
 os.chdir({cwd!r})
 sys.stdout = open({log!r} + ".out", "w", buffering=1)
