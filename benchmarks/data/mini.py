@@ -1,6 +1,8 @@
 """The embedded datasets: drawn when they are first needed, from seeds, by `unlearn_bench.benchmarks.mini`."""
 
+import hashlib
 from functools import cached_property, lru_cache
+from pathlib import Path
 
 import numpy as np
 import PIL
@@ -20,8 +22,7 @@ class MiniDataset(Dataset):
         self.template = facts.template
         self.licence, self.source, self.version = facts.licence, facts.source, facts.version
         self.forget_classes, self.tuning_classes = facts.forget_classes, facts.tuning_classes
-        # Drawing libraries change antialiasing between versions: caches must not outlive them.
-        self.rendering = f"pillow-{PIL.__version__}-numpy-{np.__version__}"
+        self.rendering = _rendering()
 
     def index(self, split: Split) -> Index:
         """Labels, names and domains of the split's pictures."""
@@ -38,6 +39,18 @@ class MiniDataset(Dataset):
     def composed(self) -> tuple[bool, ...]:
         """For each class whether its name is made of parts that other classes share."""
         return tuple(item.composed for item in concepts.DATASETS[self.name].classes)
+
+
+@lru_cache(maxsize=1)
+def _rendering() -> str:
+    """What draws the pictures: the libraries' versions, which change antialiasing, and this project's own code.
+
+    No cache outlives a change of either, also where somebody forgot to raise a dataset's version.
+    """
+    digest = hashlib.sha256(f"pillow-{PIL.__version__}-numpy-{np.__version__}".encode())
+    for path in sorted(Path(concepts.__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 @lru_cache(maxsize=2)
