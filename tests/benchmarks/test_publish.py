@@ -8,12 +8,12 @@ import pytest
 from tests.benchmarks.support import Call
 from unlearn_bench.benchmarks import publish, published
 from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.publish import stale
+from unlearn_bench.leaderboards.publish import Published, stale
 from unlearn_bench.leaderboards.storage import read_folder
 
 
 @pytest.fixture
-def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> published.Published:
+def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Published:
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- leaderboard:begin -->\nformer words\n<!-- leaderboard:end -->\nafter\n")
     (tmp_path / "results").mkdir()
@@ -28,7 +28,7 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> published.Publishe
     return paths
 
 
-def test_a_run_is_published_and_then_fresh(sweep: Call, place: published.Published, tmp_path: Path) -> None:
+def test_a_run_is_published_and_then_fresh(sweep: Call, place: Published, tmp_path: Path) -> None:
     assert sweep().code == 0
     publish.main([tmp_path / "out"])
     assert stale(place) == ()
@@ -41,7 +41,7 @@ def test_a_run_is_published_and_then_fresh(sweep: Call, place: published.Publish
     assert {record.run.key for record in published.published_records()} == measured
 
 
-def test_a_number_changed_by_hand_is_stale(sweep: Call, place: published.Published, tmp_path: Path) -> None:
+def test_a_number_changed_by_hand_is_stale(sweep: Call, place: Published, tmp_path: Path) -> None:
     sweep()
     publish.main([tmp_path / "out"])
     place.table.write_text(place.table.read_text().replace("0.", "0.9", 1))
@@ -50,7 +50,7 @@ def test_a_number_changed_by_hand_is_stale(sweep: Call, place: published.Publish
     assert stale(place) == ()
 
 
-def test_no_records_is_one_line(place: published.Published, tmp_path: Path) -> None:
+def test_no_records_is_one_line(place: Published, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no run's folder"):
         publish.main([tmp_path])
     assert not place.records.exists()
