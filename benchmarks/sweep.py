@@ -13,6 +13,7 @@ from typing import cast
 import joblib
 import torch
 from filelock import FileLock, Timeout
+from joblib.externals.loky import process_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from unlearn_bench.benchmarks.plan import Cell, on_device
@@ -123,6 +124,7 @@ def sweep(
 def work(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool = False) -> Done:
     """Carry out one cell in this process and write its record, unless another sweep has it in hand."""
     run = cell.run
+    _stay_alive()
     torch.set_num_threads(conditions.threads)
     cells = out / CELLS
     cells.mkdir(parents=True, exist_ok=True)
@@ -152,6 +154,14 @@ def work(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool = False) 
     finally:
         flag.unlink(missing_ok=True)
         claim.release()
+
+
+def _stay_alive() -> None:
+    """Keep loky from ending a worker whose memory grew: that is torch's allocator, and a new worker takes seconds.
+
+    There is no public switch for it.
+    """
+    process_executor._USE_PSUTIL = False
 
 
 def _pool(cells: list[Cell], out: Path, conditions: Conditions, *, fresh: bool) -> Iterator[Done]:

@@ -283,3 +283,10 @@ def test_gpu_slots_are_exclusive_between_processes(tmp_path: Path) -> None:
             process.join(30)
     again, held = claim_slot(tmp_path, 3)
     assert (again, held is not None) == (1, True)
+
+
+def test_the_switch_that_keeps_workers_alive_is_still_there() -> None:
+    """It is private to loky: if it goes, workers are ended in mid-sweep again, and this says so."""
+    from joblib.externals.loky import process_executor
+
+    assert isinstance(process_executor._USE_PSUTIL, bool)
