@@ -11,6 +11,7 @@ from filelock import FileLock
 from unlearn_bench.errors import InputError
 
 ENVIRONMENT_VARIABLE = "UNLEARN_BENCH_CACHE"
+_READABLE = 0o644  # temporary files are for their owner alone; results are for the group that shares a folder
 
 
 def cache_root() -> Path:
@@ -48,6 +49,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield part
         with part.open("rb") as written:
             os.fsync(written.fileno())
+        part.chmod(path.stat().st_mode & 0o777 if path.exists() else _READABLE)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

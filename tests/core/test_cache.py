@@ -127,3 +127,12 @@ def test_a_lock_is_between_processes_and_freed_at_death(tmp_path: Path) -> None:
 def test_locks_of_different_files_do_not_meet(tmp_path: Path) -> None:
     with locked(tmp_path / "a"), locked(tmp_path / "b").acquire(timeout=0.1):
         assert not (tmp_path / "a").exists()
+
+
+def test_others_may_read_what_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    write_text(path, "one")
+    assert path.stat().st_mode & 0o777 == 0o644
+    path.chmod(0o600)
+    write_text(path, "two")
+    assert path.stat().st_mode & 0o777 == 0o600, "what the owner chose stays"
