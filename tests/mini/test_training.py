@@ -86,7 +86,7 @@ def test_drawn_captions_are_true_and_cover_the_pool(small: Corpus) -> None:
     assert bool((chosen >= 0).all())
     stated, had = small.caption_codes[chosen], small.image_codes[rows]
     assert bool(((stated == -1) | (stated == had)).all())
-    assert len(torch.unique(chosen)) > len(small.tokens) / 2
+    assert len(torch.unique(chosen)) > len(small.tokens) / 3  # twenty draws an image, of a pool of thousands
 
 
 def test_left_out_classes_leave_no_image_and_no_caption(small: Corpus) -> None:

@@ -18,13 +18,15 @@ pytestmark = pytest.mark.slow
 # Far stronger than one would choose, since the question is only whether the method reaches the target at all.
 STRONG: dict[str, dict[str, Any]] = {
     "lip": {"learning_rate": 3e-3, "image_share": 0.5, "text_share": 0.5},
-    "emb": {"learning_rate": 3e-3, "image_share": 0.5, "text_share": 0.5},
+    "emb": {"learning_rate": 6e-3, "image_share": 0.5, "text_share": 0.5},
     "ulip": {"learning_rate": 0.03, "epochs": 8},
     "amns": {"learning_rate": 1e-3, "epochs": 10, "batch_size": 16},
     "amns-retain": {"learning_rate": 1e-3, "epochs": 5},
     "emmn": {"learning_rate": 3e-3, "batch_size": 16},
     "salun": {"learning_rate": 3e-3, "epochs": 5},
 }
+# Plain gradient descent on the convolutions goes to NaN where the transformer hardly moves.
+STRONG_HERE: dict[tuple[str, str], dict[str, Any]] = {("mini-rn", "ulip"): {"learning_rate": 1e-3, "epochs": 8}}
 COMPETITORS = sorted(name for name, entry in catalogue("methods").items() if entry.facts.get("kind") != "reference")
 
 
@@ -42,11 +44,12 @@ def test_the_target_is_recognised_less(
     )
     bench, loaded = open_workbench(setting), load_method(method)
     metrics = load_metrics(["accuracy"])
+    strong = STRONG_HERE.get((model, method), STRONG[method])
     run = run_for(
         "effect",
         bench,
         method=loaded,
-        hyperparameters=resolved(build_method(loaded.kind, STRONG[method])),
+        hyperparameters=resolved(build_method(loaded.kind, strong)),
         dataset="mini-digits",
         forget=("digit seven",),
         metrics={name: metric.version for name, (_, metric) in metrics.items()},
