@@ -164,6 +164,8 @@ def _try(
         )
         work(cell, out, conditions)
         records += read_records([out / CELLS / f"{run.key}.json"]).records
+        if records[-1].status != "ok":
+            break  # the score is decided
     score, ratio = score_records(records)
     return Trial(hyperparameters=values, score=score, target_ratio=ratio)
 
