@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import zip_longest
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import joblib
 import torch
@@ -19,7 +20,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from unlearn_bench.benchmarks.plan import Cell, on_device
 from unlearn_bench.benchmarks.provenance import Conditions, describe
 from unlearn_bench.benchmarks.referee import run_cell
-from unlearn_bench.benchmarks.workbench import open_workbench
+from unlearn_bench.benchmarks.workbench import Setting, open_workbench
 from unlearn_bench.cache import write_text
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records import Record
@@ -52,6 +53,9 @@ class Tally:
 
 
 Listener = Callable[[Done], None]
+
+Part = Literal["before", "train"]
+"""What a workbench keeps of a dataset: embeddings of the test images, or the images that methods are given."""
 
 _POLL_S = 1.0
 
@@ -176,7 +180,42 @@ def _pool(cells: list[Cell], out: Path, conditions: Conditions, *, fresh: bool) 
         batch_size=1,
         pre_dispatch="2*n_jobs",
     )
-    yield from parallel(joblib.delayed(work)(cell, out, conditions, fresh=fresh) for cell in cells)
+    for _ in parallel(joblib.delayed(_prepare)(*part, conditions.threads) for part in _parts(cells)):
+        pass
+    order = spread(cells, conditions.jobs)
+    yield from parallel(joblib.delayed(work)(cell, out, conditions, fresh=fresh) for cell in order)
+
+
+def _parts(cells: Sequence[Cell]) -> list[tuple[Cell, str, Part]]:
+    """What every cell needs of the datasets, each thing once, so that no worker waits for another to make it."""
+    found: dict[tuple[Setting, str, Part], Cell] = {}
+    for cell in cells:
+        for item in cell.run.evaluation:
+            found.setdefault((cell.setting, item.name, "before"), cell)
+        if cell.run.access != "ZS":
+            found.setdefault((cell.setting, cell.run.dataset, "train"), cell)
+    return [(cell, name, part) for (_, name, part), cell in found.items()]
+
+
+def _prepare(cell: Cell, dataset: str, part: Part, threads: int) -> None:
+    """Decode and embed a dataset into the caches; a bad image ends the sweep here, before the first cell."""
+    _stay_alive()
+    torch.set_num_threads(threads)
+    getattr(open_workbench(_placed(cell).setting).evaluated[dataset], part)
+
+
+def spread(cells: Sequence[Cell], jobs: int) -> list[Cell]:
+    """The cells in an order in which `jobs` neighbours forget different classes.
+
+    Cells that forget the same need the same synthetic images; side by side, all but one would wait for them.
+    """
+    groups: dict[tuple[str, str, tuple[str, ...], int], list[Cell]] = {}
+    for cell in cells:
+        run = cell.run
+        groups.setdefault((run.model, run.dataset, run.forget, run.seed), []).append(cell)
+    listed = list(groups.values())
+    blocks = [listed[start : start + jobs] for start in range(0, len(listed), jobs)]
+    return [cell for block in blocks for row in zip_longest(*block) for cell in row if cell is not None]
 
 
 def _in_flight(out: Path) -> list[str]:

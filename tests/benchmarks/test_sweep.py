@@ -24,7 +24,7 @@ from tests.benchmarks.support import (
 )
 from unlearn_bench.benchmarks import sweep as module
 from unlearn_bench.benchmarks.plan import Cell
-from unlearn_bench.benchmarks.sweep import Done, Tally, claim_slot, finished_keys, label, sweep, work
+from unlearn_bench.benchmarks.sweep import Done, Tally, claim_slot, finished_keys, label, spread, sweep, work
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records import Record
 from unlearn_bench.leaderboards.storage import read_folder
@@ -176,6 +176,36 @@ def test_two_jobs_give_what_one_gives(suite_file: Path, tmp_path: Path, out: Pat
         assert (first.provenance["contended"], second.provenance["contended"]) == (False, True)
         same = [(tmp_path / name / "cells" / f"{key}.history.jsonl").read_text() for name in ("one", "two")]
         assert same[0] == same[1]
+
+
+def test_neighbours_forget_different_classes(suite_file: Path, tmp_path: Path) -> None:
+    """Three classes, two methods: each pair of neighbours can work at once without sharing synthetic images."""
+    specs = [write_method(tmp_path, "return clip", name=name) for name in ("first", "second")]
+    cells = warm_cells(suite_file, *specs)
+    one, two, three = dict.fromkeys(cell.run.forget for cell in cells)
+
+    def drawn(jobs: int) -> list[tuple[tuple[str, ...], str]]:
+        return [(cell.run.forget, cell.run.method) for cell in spread(cells, jobs)]
+
+    assert drawn(1) == [(name, method) for name in (one, two, three) for method in ("first", "second")]
+    pairs = [(one, "first"), (two, "first"), (one, "second"), (two, "second")]
+    assert drawn(2) == [*pairs, (three, "first"), (three, "second")]
+    assert drawn(3) == drawn(8) == [(name, method) for method in ("first", "second") for name in (one, two, three)]
+    uneven = [cell for cell in cells if (cell.run.forget, cell.run.method) != (one, "second")]
+    assert sorted(cell.run.key for cell in spread(uneven, 2)) == sorted(cell.run.key for cell in uneven)
+
+
+def test_what_all_cells_need_is_made_once_before_the_first(suite_file: Path, tmp_path: Path) -> None:
+    """Test images of each dataset; training images only of datasets whose methods may see them."""
+    blind = write_method(tmp_path, "return clip", name="blind")
+    seeing = write_method(tmp_path, "return clip", name="seeing", access="not-ZS")
+    everywhere = {("folder:warm", "before"), ("folder:cold", "before")}
+
+    def parts(*specs: str) -> list[tuple[str, str]]:
+        return [(name, part) for _, name, part in module._parts(warm_cells(suite_file, *specs))]
+
+    assert sorted(parts(blind)) == sorted(everywhere)
+    assert sorted(parts(blind, seeing)) == sorted({*everywhere, ("folder:warm", "train")})
 
 
 def test_a_worker_that_is_killed_fails_its_cell_alone(
