@@ -25,7 +25,7 @@ class Lip(Selective):
 
     Never moved: token and text positional embeddings, final text norm, text projection, logit scale, batch
     normalisation, the attention pool's positional embedding, and all convolutions. In a ResNet-50 this leaves eight
-    image tensors.
+    image tensors. With `selective=False` (the ablation of section 4.4) every tensor but the logit scale moves.
 
     Args (beside those of `Selective`):
         text_loss: False leaves the text term out (NoTextLoss of section 6.1); the text tower then stays as it is.

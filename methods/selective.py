@@ -43,6 +43,7 @@ class Selective(Method):
     image_share: float = tunable(0.25, low=0.03, high=1.0, log=True)  # of the movable tensors, first step
     text_share: float = tunable(0.25, low=0.03, high=1.0, log=True)  # of the movable tensors, first step
     share_growth: float = 1.2  # factor per step of the schedule
+    selective: bool = True  # False: every tensor of both towers moves at every step, as in the paper's ablation
     image_counts: tuple[int, ...] = ()  # tensors per step of the schedule; empty: by share
     text_counts: tuple[int, ...] = ()  # tensors per step of the schedule; empty: by share
     sigmas: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0)  # units of the normalised input
@@ -74,7 +75,7 @@ class Selective(Method):
 
     def skip(self, clip: Clip, request: Request) -> str | None:
         """No tensor that may move, or a single class, whose accuracy can't fall."""
-        if not _movable(clip):
+        if not self.movable(clip):
             return f"no tensor of {clip.name!r} is of a kind that this method moves"
         if len(request.concepts) < 2:
             return "there is one class only, so that the accuracy that stops this method can't fall"
@@ -82,7 +83,7 @@ class Selective(Method):
 
     def unlearn(self, clip: Clip, request: Request) -> Clip:
         """Minimise the loss on the synthetic images, in place."""
-        weights = _movable(clip)
+        weights = self.movable(clip)
         names = [weight.name for weight in weights]
         parameters = clip.train_only(names)
         synthetic = request.synthesize()
@@ -134,11 +135,15 @@ class Selective(Method):
             for level, sigma in enumerate(self.sigmas)
         )
 
+    def movable(self, clip: Clip) -> tuple[Weight, ...]:
+        """The tensors among which each step chooses; all but the logit scale and bias unless `selective`."""
+        if not self.selective:
+            return tuple(weight for weight in clip.weights() if weight.place.tower != "joint")
+        return tuple(weight for weight in clip.weights() if may_move(weight.place))
+
     def _count(self, counts: tuple[int, ...], share: float, level: int, total: int) -> int:
+        if not self.selective:
+            return total
         if counts:
             return min(total, counts[level])
         return min(total, max(1, round(share * self.share_growth**level * total)))
-
-
-def _movable(clip: Clip) -> tuple[Weight, ...]:
-    return tuple(weight for weight in clip.weights() if may_move(weight.place))

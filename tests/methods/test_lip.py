@@ -183,6 +183,28 @@ def test_every_movable_tensor_can_move_and_no_other_does(build: Any) -> None:
     assert {clip.locate(name).tower for name in moved} == {"image", "text"}
 
 
+@pytest.mark.parametrize("build", [tiny.resnet, tiny.transformer])
+def test_the_ablation_moves_every_tensor_of_both_towers(build: Any) -> None:
+    """Each tensor that the loss reaches, the convolutions and the embeddings of tokens too; never the logit scale."""
+    clip: Clip = build()
+    lip = Lip(learning_rate=0.1, selective=False, perturbations=2, image_counts=(1,) * 7)
+    both = lip.movable(clip)
+    assert {item.name for item in clip.weights()} - {item.name for item in both} == {"logit_scale"}
+    image = sum(item.place.tower == "image" for item in both)
+    assert {(step.image_tensors, step.text_tensors) for step in lip.schedule(both)} == {(image, len(both) - image)}
+    unit = torch.rand(4, 3, clip.image_size, clip.image_size, generator=generator("unit"))
+    before = copied(clip)
+    with torch.no_grad():
+        images = clip.encode_images(clip.normalise(unit))
+        wanted = int(clip.logits(images, clip.embed_texts([f"{name} it is" for name in COLOURS]))[0].argmax())
+    names = list(COLOURS)
+    names.insert(0, names.pop(wanted))
+    lip = Lip(learning_rate=0.1, selective=False, perturbations=2, stop_accuracy=0.0)
+    moved = moved_names(before, lip.unlearn(clip, request(names[:1], names[1:], made=synthetic(unit))))
+    assert moved <= {item.name for item in both}
+    assert {clip.locate(name).role for name in moved} > {"token_embedding", "attention", "norm"}
+
+
 def test_shares_become_numbers_of_tensors_that_grow_and_saturate() -> None:
     moving = tuple(item for item in tiny.resnet().weights() if may_move(item.place))
     lip = Lip(image_share=0.5, text_share=0.01, share_growth=1.5)
