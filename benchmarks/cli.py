@@ -86,6 +86,9 @@ def run(
     seeds: Annotated[str | None, typer.Option(help="Whole numbers, separated by commas.")] = None,
     jobs: Annotated[int, typer.Option(help="Cells at a time; 0: one per core, or one per GPU.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    precision: Annotated[
+        str | None, typer.Option(help="Of the encoding of test images: fp32, bf16, fp16; the suite's by default.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder of the records; runs/<suite> by default.")] = None,
     shard: Annotated[str | None, typer.Option(help="i/n: every n-th cell from the i-th.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and an estimate; run nothing.")] = False,
@@ -110,6 +113,7 @@ def run(
         seeds=_split(seeds),
         jobs=jobs,
         device=device,
+        precision=precision,
         out=out,
         shard=shard,
         dry_run=dry_run,
@@ -117,6 +121,25 @@ def run(
         limit=limit,
         skip_bad=skip_bad_images,
     )
+
+
+@app.command()
+def prepare(
+    *,
+    suite: Annotated[
+        str | None, typer.Option(help="A suite's name or .toml file; `paper` if neither model nor data is named.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="These models, not the suite's; commas between.")] = None,
+    data: Annotated[str | None, typer.Option(help="These datasets, not the suite's; commas between.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what is here and what is missing.")] = False,
+) -> None:
+    """Show the weights and images that a suite needs, and download and verify what is missing. Goes on by itself.
+
+    Exit code 0 when everything is here, 1 when something could not be fetched.
+
+    Example: unlearn-bench prepare --suite paper --dry-run
+    """
+    _execute("prepare", suite=suite, models=_split(model), data=_split(data), dry_run=dry_run)
 
 
 @app.command("list")
@@ -158,6 +181,17 @@ def check(
     Example: unlearn-bench check runs/mini --against leaderboards/results/mini-full.csv
     """
     _execute("check", runs=runs, against=against, tolerances=tolerance or [])
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, or CSVs of records.")],
+) -> None:
+    """Show measured numbers beside those of the main paper, cell by cell, and say which can't be compared.
+
+    Example: unlearn-bench compare runs/paper
+    """
+    _execute("compare", runs=runs)
 
 
 @app.command()

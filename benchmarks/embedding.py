@@ -3,8 +3,10 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from unlearn_bench.benchmarks.image_cache import PreparedImages
 from unlearn_bench.cache import atomic_path, cache_root, locked, make_folder
 from unlearn_bench.clip import Clip
+from unlearn_bench.errors import unknown
 from unlearn_bench.metrics.base import Embedded
 
 BATCH = 256
@@ -20,6 +23,10 @@ BATCH = 256
 
 TRUNK_LIMIT_BYTES = 2**31
 """Above this, the activations before the last image stage are not kept, and are computed again where needed."""
+
+
+Precision = Literal["fp32", "bf16", "fp16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,20 +43,40 @@ class Before:
     trunk: Tensor | None
 
 
-def embed_before(clip: Clip, images: PreparedImages, texts: tuple[str, ...], *, fingerprint: str) -> Before:
+def as_precision(name: str) -> Precision:
+    """`name` as a precision, or an error that lists them."""
+    if name not in PRECISIONS:
+        raise unknown("precision", name, PRECISIONS)
+    return name
+
+
+def embed_before(
+    clip: Clip,
+    images: PreparedImages,
+    texts: tuple[str, ...],
+    *,
+    fingerprint: str,
+    precision: Precision = "fp32",
+) -> Before:
     """Embeddings of the original model, from the cache or computed now; two processes may ask at once."""
     folder = make_folder(cache_root() / "embeddings" / fingerprint, what="cache folder")
-    stem = _stem(clip, images)
+    stem = _stem(clip, images, precision)
     final, trunk_path = folder / f"{stem}.npy", folder / f"{stem}-trunk.npy"
     with locked(final):
         if not (_readable(final) and (_readable(trunk_path) or not trunk_path.is_file())):
-            _compute(clip, images, final, trunk_path)
+            _compute(clip, images, final, trunk_path, precision)
     embedded = Embedded(images=_load(final), texts=embed_texts(clip, texts))
     return Before(embedded=embedded, trunk=_load(trunk_path) if trunk_path.is_file() else None)
 
 
 def embed_after(
-    clip: Clip, images: PreparedImages, texts: tuple[str, ...], *, before: Before, changed: tuple[str, ...]
+    clip: Clip,
+    images: PreparedImages,
+    texts: tuple[str, ...],
+    *,
+    before: Before,
+    changed: tuple[str, ...],
+    precision: str = "fp32",
 ) -> Embedded:
     """Embeddings of the unlearned model, given which tensors changed.
 
@@ -58,7 +85,7 @@ def embed_after(
     """
     stages = len(clip.image_stages)
     first = clip.first_image_stage(changed)
-    with torch.inference_mode():
+    with torch.inference_mode(), encoding_in(as_precision(precision), clip.device):
         if first == stages:
             encoded = before.embedded.images
         elif first == stages - 1 and before.trunk is not None:
@@ -67,6 +94,13 @@ def embed_after(
         else:
             encoded = torch.cat([_normal(clip.encode_images(batch)) for batch in _batches(clip, images)])
     return Embedded(images=encoded, texts=embed_texts(clip, texts))
+
+
+def encoding_in(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """Half precision for matrix products and convolutions, where it is asked for; norms and softmax stay in fp32."""
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
 
 
 def embed_inputs(clip: Clip, unit: Tensor) -> Tensor:
@@ -85,13 +119,13 @@ def embed_texts(clip: Clip, texts: tuple[str, ...]) -> Tensor:
     return torch.cat(parts)
 
 
-def _compute(clip: Clip, images: PreparedImages, final: Path, trunk_path: Path) -> None:
+def _compute(clip: Clip, images: PreparedImages, final: Path, trunk_path: Path, precision: Precision) -> None:
     """Run the tower in two pieces, so that "after" from the kept piece rounds exactly as "before" did."""
     last = len(clip.image_stages) - 1
     outputs: list[Tensor] = []
     trunks: list[Tensor] = []
     room = TRUNK_LIMIT_BYTES if last else 0
-    with torch.inference_mode():
+    with torch.inference_mode(), encoding_in(precision, clip.device):
         for batch in _batches(clip, images):
             trunk = clip.run_image_stages(batch, stop=last)
             outputs.append(_last_stage(clip, trunk))
@@ -116,7 +150,7 @@ def _normal(embeddings: Tensor) -> Tensor:
     return nn.functional.normalize(embeddings.float(), dim=-1).cpu()
 
 
-def _stem(clip: Clip, images: PreparedImages) -> str:
+def _stem(clip: Clip, images: PreparedImages, precision: Precision) -> str:
     # Threads and device decide how sums are rounded; a "before" of other rounding must not serve this run.
     parts = [
         images.content,
@@ -126,6 +160,7 @@ def _stem(clip: Clip, images: PreparedImages) -> str:
         clip.device.type,
         torch.__version__,
     ]
+    parts += [] if precision == "fp32" else [precision]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

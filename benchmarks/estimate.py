@@ -14,7 +14,7 @@ def seconds_per_method(records: Iterable[Record]) -> dict[tuple[str, str], float
         parts = [record.find("seconds", group=group) for group in ("method", "evaluation")]
         if record.status == "ok" and all(part is not None and part.after is not None for part in parts):
             total = sum(part.after for part in parts if part is not None and part.after is not None)
-            seen.setdefault((record.run.model, record.run.method), []).append(total)
+            seen.setdefault((record.run.model, record.run.label), []).append(total)
     return {pair: median(values) for pair, values in seen.items()}
 
 
@@ -36,7 +36,7 @@ def estimate(cells: Sequence[Cell], records: Sequence[Record], *, jobs: int) -> 
     per_method, per_class = seconds_per_method(records), seconds_per_synthesis(records)
     total = 0.0
     for cell in cells:
-        pair = (cell.run.model, cell.run.method)
+        pair = (cell.run.model, cell.run.label)
         if pair not in per_method:
             return None
         total += per_method[pair]

@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from unlearn_bench.benchmarks.data.base import BadImageError, Dataset, Split
-from unlearn_bench.cache import atomic_path, cache_root, locked, make_folder, write_text
+from unlearn_bench.benchmarks.data.base import Dataset, Split
+from unlearn_bench.benchmarks.image_building import Told, build_array, content_hash
+from unlearn_bench.cache import cache_root, locked, make_folder, write_text
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError
 
@@ -42,11 +42,20 @@ class PreparedImages:
         return len(self.labels)
 
 
-def prepared_images(dataset: Dataset, split: Split, clip: Clip, *, skip_bad: bool = False) -> PreparedImages:
-    """The split's images as `clip` prepares them, from the cache or made now.
+def prepared_images(
+    dataset: Dataset,
+    split: Split,
+    clip: Clip,
+    *,
+    skip_bad: bool = False,
+    verify: bool = False,
+    told: Told | None = None,
+) -> PreparedImages:
+    """The split's images as `clip` prepares them, from the cache or made now, with as many threads as torch has.
 
     Two processes may ask at once: one makes the cache, the other waits for it. A cache file that does not match its
-    description is set aside as `.broken` and made again.
+    description is set aside as `.broken` and made again: by its size and number of images always, by the hash of its
+    content too where `verify` asks for it. `told` hears how many images are decoded.
 
     Raises:
         BadImageError: a picture can't be read and `skip_bad` is off.
@@ -55,8 +64,8 @@ def prepared_images(dataset: Dataset, split: Split, clip: Clip, *, skip_bad: boo
     folder = make_folder(cache_root() / "images", what="cache folder")
     path = folder / f"{_cache_name(dataset, split, clip, skip_bad=skip_bad)}.npy"
     with locked(path):
-        if not _complete(path):
-            _build(path, dataset, split, clip.prepare, skip_bad=skip_bad)
+        if not _complete(path, verify=verify):
+            _build(path, dataset, split, clip.prepare, skip_bad=skip_bad, told=told)
     facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     # Copy-on-write: a method that writes into a read-only map would end the process with a segmentation fault.
     # Rows past the labels are room left by pictures that were skipped.
@@ -78,13 +87,17 @@ def _cache_name(dataset: Dataset, split: Split, clip: Clip, *, skip_bad: bool) -
     return f"{readable}-{split}-{digest}"
 
 
-def _complete(path: Path) -> bool:
+def _complete(path: Path, *, verify: bool) -> bool:
     described = path.with_suffix(".json")
     if not (path.is_file() and described.is_file()):
         return False
     try:
         facts = json.loads(described.read_text(encoding="utf-8"))
-        sound = bool(path.stat().st_size == facts["bytes"])
+        sound = bool(path.stat().st_size == facts["bytes"]) and len(facts["labels"]) <= len(
+            np.load(path, mmap_mode="r")
+        )
+        if sound and verify:
+            sound = content_hash(path, facts["labels"]) == facts["content"]
     except (ValueError, KeyError, TypeError):
         sound = False
     if not sound:
@@ -99,35 +112,21 @@ def _build(
     prepare: Callable[[Image.Image], np.ndarray],
     *,
     skip_bad: bool,
+    told: Told | None,
 ) -> None:
     index = dataset.index(split)
     if not len(index):
         raise InputError(f"dataset {dataset.name!r} has no images in its split {split!r}")
-    kept: list[int] = []
-    skipped: list[str] = []
-    digest = hashlib.sha256()
+    threads = torch.get_num_threads() if dataset.threadsafe else 1
     try:
-        with atomic_path(path) as part:
-            array: np.memmap | None = None
-            for row, pixels in _decode(dataset, split, prepare, len(index), skipped if skip_bad else None):
-                if array is None:
-                    _check_space(path.parent, len(index) * pixels.nbytes)
-                    shape = (len(index), *pixels.shape)
-                    array = np.lib.format.open_memmap(part, mode="w+", dtype=pixels.dtype, shape=shape)
-                array[len(kept)] = pixels
-                digest.update(pixels.tobytes())
-                kept.append(row)
-            if array is None:
-                raise InputError(f"no image of {dataset.name!r} in the split {split!r} can be read")
-            array.flush()
-        labels = [index.labels[row] for row in kept]
-        digest.update(json.dumps(labels).encode())
+        made = build_array(path, dataset, split, prepare, skip_bad=skip_bad, threads=threads, told=told)
+        labels = [index.labels[row] for row in made.kept]
         facts = {
             "labels": labels,
-            "names": [index.names[row] for row in kept],
-            "domains": [index.domains[row] for row in kept] if index.domains else [],
-            "skipped": skipped,
-            "content": digest.hexdigest()[:16],
+            "names": [index.names[row] for row in made.kept],
+            "domains": [index.domains[row] for row in made.kept] if index.domains else [],
+            "skipped": made.skipped,
+            "content": content_hash(path, labels),
             "bytes": path.stat().st_size,
         }
         write_text(path.with_suffix(".json"), json.dumps(facts))
@@ -136,28 +135,3 @@ def _build(
             f"the image cache {str(path.parent)!r} can't be written ({error.strerror}); free space there or set "
             "UNLEARN_BENCH_CACHE to another folder"
         ) from error
-
-
-def _decode(
-    dataset: Dataset,
-    split: Split,
-    prepare: Callable[[Image.Image], np.ndarray],
-    count: int,
-    skipped: list[str] | None,
-) -> Iterator[tuple[int, np.ndarray]]:
-    for row in range(count):
-        try:
-            yield row, prepare(dataset.picture(split, row))
-        except BadImageError as error:
-            if skipped is None:
-                raise
-            skipped.append(error.name)
-
-
-def _check_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise InputError(
-            f"the image cache needs {needed / 2**20:.0f} MiB in {str(folder)!r}, where {free / 2**20:.0f} MiB are "
-            "free; free some, or set UNLEARN_BENCH_CACHE to another folder"
-        )

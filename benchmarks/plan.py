@@ -1,13 +1,19 @@
 """From a suite and the user's choices to the cells of a sweep, each with the key of its record."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from unlearn_bench.benchmarks.data.base import Dataset
+from unlearn_bench.benchmarks.embedding import as_precision
 from unlearn_bench.benchmarks.preset import build_method, load_preset, load_synthesis, resolved
 from unlearn_bench.benchmarks.suite import Suite
+from unlearn_bench.benchmarks.variants import Variant, read_descriptions
 from unlearn_bench.benchmarks.workbench import Setting, Workbench
+from unlearn_bench.cache import data_root
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.leaderboards.records import EvaluationSet, Run
 from unlearn_bench.methods.base import Method
@@ -16,6 +22,8 @@ from unlearn_bench.registry import catalogue, file_hash, find, is_path_target, l
 from unlearn_bench.synthesis import SynthesisSettings
 
 ALL = "all"
+DESCRIPTIONS = "descriptions"
+"""In a run's synthesis settings: the hash of the sentences for which images are made, where a variant names some."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +36,7 @@ class Cell:
         method_target: where the method's class is loaded from.
         metric_targets: where the metrics' classes are loaded from.
         preset: where the hyperparameters come from.
+        descriptions: for each forget class, sentences for which its synthetic images are made; empty: the class text.
     """
 
     run: Run
@@ -35,6 +44,7 @@ class Cell:
     method_target: str
     metric_targets: tuple[str, ...]
     preset: Mapping[str, Any]
+    descriptions: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +60,7 @@ class Choice:
     classes: Sequence[str] | None = None
     seeds: Sequence[int] | None = None
     models: Sequence[str] | None = None
+    precision: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,25 +95,51 @@ def load_method(name: str) -> LoadedMethod:
 
 
 def load_metrics(names: Sequence[str]) -> dict[str, tuple[str, Metric]]:
-    """Metrics by name, each with its target; `all` stands for every registered one."""
+    """Metrics by name, each with its target; `all` stands for every registered one whose `default` is true."""
     known = catalogue("metrics")
-    chosen = sorted(known) if ALL in names else list(dict.fromkeys(names))
+    chosen = dict.fromkeys(item for name in names for item in (sorted(known) if name == ALL else [name]))
     found = {}
     for name in chosen:
         target = find("metrics", name, kind="metric").target
         kind = load(target)
         if not (isinstance(kind, type) and issubclass(kind, Metric)):
             raise InputError(f"metric {name!r} is not a subclass of unlearn_bench.metrics.base.Metric")
-        found[kind.name] = (target, kind())
+        if kind.default or name in names:
+            found[kind.name] = (target, kind())
     return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class Player:
+    """A method as the suite lets it run: under its own name, or as one of the suite's variants."""
+
+    method: LoadedMethod
+    variant: Variant
+
+    @property
+    def name(self) -> str:
+        """Of its rows."""
+        return self.variant.name or self.method.kind.name
+
+
+def load_player(suite: Suite, name: str) -> Player:
+    """The variant of the suite called `name`, or the method."""
+    if name in suite.variants and name in catalogue("methods"):
+        raise InputError(f"variant {name!r} of suite {suite.name!r} has the name of a method; choose another")
+    if suite.variants and name not in {*suite.variants, *catalogue("methods")} and not is_path_target(name):
+        raise unknown("method or variant", name, [*catalogue("methods"), *suite.variants])
+    variant = suite.variants.get(name, Variant(name="", method=name))
+    return Player(method=load_method(variant.method), variant=variant)
+
+
 def chosen_methods(suite: Suite, choice: Choice) -> list[str]:
-    """Method names in the order in which they run; `all` stands for every registered one."""
+    """Names of methods and variants in the order in which they run; `all` stands for every registered method."""
     known = catalogue("methods")
     names: list[str] = []
     for name in choice.methods if choice.methods is not None else suite.methods:
-        names += sorted(known) if name == ALL else [name]
+        names += (
+            [item for item in sorted(known) if known[item].facts.get("kind") != "ablation"] if name == ALL else [name]
+        )
     return list(dict.fromkeys(names))
 
 
@@ -112,39 +149,86 @@ def cells_for(suite: Suite, choice: Choice, bench: Workbench) -> list[Cell]:
     Raises:
         InputError: an unknown method, dataset, class or metric, or a class that two datasets share.
     """
-    methods = [load_method(name) for name in chosen_methods(suite, choice)]
-    names = [method.kind.name for method in methods]
+    players = [load_player(suite, name) for name in chosen_methods(suite, choice)]
+    names = [player.name for player in players]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"two of the methods are called {twice!r}, and tables could not part them; rename one")
     metrics = load_metrics(suite.metrics)
     tasks = tasks_for(suite, choice, {n: e.dataset for n, e in bench.evaluated.items() if not e.control})
-    synthesis = load_synthesis(bench.setting.model)
     cells: dict[str, Cell] = {}  # by key: what is named twice runs once
     for seed in choice.seeds if choice.seeds is not None else suite.seeds:
         for dataset, forget in tasks:
-            for method in methods:
-                preset = load_preset(bench.setting.model, method.kind.name)
-                values = resolved(build_method(method.kind, preset.hyperparameters))
-                run = run_for(
-                    suite.name,
-                    bench,
-                    method=method,
-                    hyperparameters=values,
-                    dataset=dataset,
-                    forget=forget,
-                    metrics={name: metric.version for name, (_, metric) in metrics.items()},
-                    synthesis=synthesis,
-                    seed=seed,
-                )
-                cells[run.key] = Cell(
-                    run=run,
-                    setting=bench.setting,
-                    method_target=method.target,
-                    metric_targets=tuple(target for target, _ in metrics.values()),
-                    preset=preset.provenance,
-                )
+            for player in players:
+                cell = _cell(suite, bench, player, metrics, dataset=dataset, forget=forget, seed=seed)
+                cells[cell.run.key] = cell
     return list(cells.values())
+
+
+def _cell(
+    suite: Suite,
+    bench: Workbench,
+    player: Player,
+    metrics: Mapping[str, tuple[str, Metric]],
+    *,
+    dataset: str,
+    forget: tuple[str, ...],
+    seed: int,
+) -> Cell:
+    method, variant = player.method, player.variant
+    preset = load_preset(bench.setting.model, method.kind.name)
+    source = {"source": variant.source} if variant.source else {}
+    run = run_for(
+        suite.name,
+        bench,
+        method=method,
+        hyperparameters=resolved(build_method(method.kind, {**preset.hyperparameters, **variant.hyperparameters})),
+        dataset=dataset,
+        forget=forget,
+        metrics={name: metric.version for name, (_, metric) in metrics.items()},
+        synthesis=_synthesis(bench, variant, forget),
+        seed=seed,
+    )
+    descriptions = _descriptions(bench, variant, dataset, forget)
+    return Cell(
+        run=_as_variant(run, variant, descriptions) if variant.name else run,
+        setting=bench.setting,
+        method_target=method.target,
+        metric_targets=tuple(target for target, _ in metrics.values()),
+        preset={**preset.provenance, **source},
+        descriptions=descriptions,
+    )
+
+
+def _synthesis(bench: Workbench, variant: Variant, forget: tuple[str, ...]) -> SynthesisSettings:
+    """The preset's settings with the variant's, and with those that it has for this class."""
+    own = [name for name in forget if name in variant.by_class]
+    if own and len(forget) > 1:
+        raise InputError(
+            f"variant {variant.name!r} has settings for {own[0]!r} alone, and {' + '.join(forget)} are to be "
+            "forgotten at once; leave by_class out there"
+        )
+    by_class = variant.by_class[own[0]] if own else {}
+    return load_synthesis(bench.setting.model, changes={**variant.synthesis, **by_class})
+
+
+def _descriptions(
+    bench: Workbench, variant: Variant, dataset: str, forget: tuple[str, ...]
+) -> tuple[tuple[str, ...], ...]:
+    for name in variant.descriptions:
+        if name not in bench.evaluated:
+            raise unknown(f"dataset under descriptions of variant {variant.name!r}", name, bench.evaluated)
+    path = variant.descriptions.get(dataset)
+    return () if path is None else read_descriptions(data_root() / Path(path).expanduser(), forget)
+
+
+def _as_variant(run: Run, variant: Variant, descriptions: tuple[tuple[str, ...], ...]) -> Run:
+    """The run with what the variant changes beside hyperparameters and synthesis settings."""
+    template = variant.template
+    evaluation = tuple(replace(item, template=template) if template else item for item in run.evaluation)
+    digest = hashlib.sha256(json.dumps(descriptions).encode()).hexdigest()[:16]
+    synthesis = {**run.synthesis, DESCRIPTIONS: digest} if descriptions else run.synthesis
+    return replace(run, evaluation=evaluation, synthesis=synthesis, variant=variant.definition())
 
 
 def run_for(
@@ -179,6 +263,7 @@ def run_for(
                 split=bench.setting.test_split,
                 template=item.dataset.template,
                 control=item.control,
+                split_name=item.dataset.split_name,
             )
             for name, item in bench.evaluated.items()
         ),
@@ -186,6 +271,7 @@ def run_for(
         synthesis={key: value for key, value in asdict(synthesis).items() if key != "batch_size"},
         train_split=bench.setting.train_split,
         seed=seed,
+        precision=bench.setting.precision,
     )
 
 
@@ -243,6 +329,7 @@ def settings_for(suite: Suite, choice: Choice, *, device: str, skip_bad: bool) -
             test_split=suite.test_split,
             device=device,
             skip_bad=skip_bad,
+            precision=as_precision(choice.precision or suite.precision),
         )
         for model in (choice.models if choice.models is not None else suite.models)
     ]

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from unlearn_bench.benchmarks.variants import SOURCES
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.methods.base import Method
 from unlearn_bench.synthesis import SynthesisSettings
 
 _FOLDER = Path(__file__).parent / "presets"
-SOURCES = ("tuned", "paper", "paper-per-class", "default", "given")
+SAME_AS = "same_as"
+"""In a preset's table: the method whose preset it shares."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,18 +37,25 @@ def preset_file(model: str) -> Path:
 
 def load_preset(model: str, method: str, *, folder: Path | None = None) -> Preset:
     """The preset of `method` for `model`; the method's defaults, marked so, where nobody found one."""
-    table = _read(model, folder).get(method)
+    tables = _read(model, folder)
+    table = tables.get(method)
     if table is None:
         return Preset()
+    if SAME_AS in table:
+        if table[SAME_AS] not in tables:
+            raise unknown(f"preset that {method!r} for {model!r} shares", str(table[SAME_AS]), tables)
+        table = tables[table[SAME_AS]]
     provenance = {key: value for key, value in table.items() if key != "hyperparameters"}
     if provenance.get("source") not in SOURCES:
         raise unknown(f"preset source of {method!r} for {model!r}", str(provenance.get("source")), SOURCES)
     return Preset(hyperparameters=_tuples(table.get("hyperparameters", {})), provenance=provenance)
 
 
-def load_synthesis(model: str, *, folder: Path | None = None) -> SynthesisSettings:
+def load_synthesis(
+    model: str, *, changes: Mapping[str, Any] | None = None, folder: Path | None = None
+) -> SynthesisSettings:
     """The settings of the synthetic images for `model`; the paper's defaults where the preset names none."""
-    table = _read(model, folder).get("synthesis", {})
+    table = {**_read(model, folder).get("synthesis", {}), **(changes or {})}
     known = {item.name for item in dataclasses.fields(SynthesisSettings)}
     for key in table:
         if key not in known:

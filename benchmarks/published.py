@@ -15,7 +15,18 @@ PUBLISHED = Published(
 )
 """Where the embedded suite's published numbers are; in an installed package, the CSV and the table alone."""
 
+PAPER_RECORDS = PUBLISHED.records.parent / "paper.csv"
+"""Where the records of the suite `paper` are, once there are some."""
+
+PAPER_PAGE = _ROOT / "leaderboards" / "paper.md"
+"""The main paper's tables, reported and measured."""
+
 
 def published_records() -> tuple[Record, ...]:
     """The records of every CSV beside the published one; empty where none are shipped."""
     return tuple(record for path in sorted(PUBLISHED.records.parent.glob("*.csv")) for record in read_csv(path))
+
+
+def paper_records() -> tuple[Record, ...]:
+    """The published records of the suite `paper`; empty while nothing is measured."""
+    return read_csv(PAPER_RECORDS) if PAPER_RECORDS.is_file() else ()

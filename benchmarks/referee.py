@@ -13,7 +13,7 @@ from unlearn_bench.benchmarks.data.base import Dataset
 from unlearn_bench.benchmarks.embedding import embed_after, embed_inputs, embed_texts
 from unlearn_bench.benchmarks.image_cache import PreparedImages
 from unlearn_bench.benchmarks.measuring import PeakMemory, Stopwatch
-from unlearn_bench.benchmarks.plan import Cell
+from unlearn_bench.benchmarks.plan import DESCRIPTIONS, Cell
 from unlearn_bench.benchmarks.preset import build_method
 from unlearn_bench.benchmarks.provenance import Conditions, describe
 from unlearn_bench.benchmarks.synthetic_cache import Made, synthetic_images
@@ -38,10 +38,11 @@ from unlearn_bench.synthesis import SynthesisSettings, Synthetic
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """A record, and the history that is kept in a file beside it."""
+    """A record, and what is kept in files beside it: the history, and a look at the synthetic images if any."""
 
     record: Record
     history: tuple[dict[str, float | str], ...]
+    synthetic: Synthetic | None = None
 
 
 @dataclass(kw_only=True)
@@ -81,7 +82,8 @@ class _Game:
                     dataset=self.dataset.name,
                     texts=self.dataset.texts,
                     targets=self.targets,
-                    settings=SynthesisSettings(**self.run.synthesis),
+                    settings=synthesis_settings(self.run),
+                    descriptions=self.cell.descriptions,
                     seed=self.run.seed,
                 )
             given = {name: value.clone() for name, value in vars(self.made.synthetic).items()}
@@ -140,7 +142,8 @@ def run_cell(
         preset=cell.preset,
         provenance=_provenance(game, conditions),
     )
-    return Outcome(record=record, history=tuple(game.history))
+    synthetic = game.made.synthetic if game.made is not None else None
+    return Outcome(record=record, history=tuple(game.history), synthetic=synthetic)
 
 
 def _method(cell: Cell) -> Method:
@@ -239,15 +242,19 @@ def _evidence(game: _Game, unlearned: Clip) -> Evidence:
     original: State = bench.clip.state()
     changed = changed_names(original, unlearned.state())
     datasets = {}
+    templates = {item.name: item.template for item in game.run.evaluation}
     for name, item in bench.evaluated.items():
-        after = embed_after(unlearned, item.images, item.dataset.texts, before=item.before, changed=changed)
+        texts = item.dataset.texts_in(templates[name])
+        after = embed_after(
+            unlearned, item.images, texts, before=item.before, changed=changed, precision=game.run.precision
+        )
         datasets[name] = DatasetEvidence(
             name=name,
             class_names=item.dataset.class_names,
             labels=item.images.labels,
             domains=item.images.domains,
             control=item.control,
-            before=item.before.embedded,
+            before=item.before_in(templates[name]),
             after=after,
         )
     bias = bench.clip.logit_bias
@@ -270,7 +277,8 @@ def _synthetic_evidence(game: _Game, unlearned: Clip) -> SyntheticEvidence | Non
     """Only where the method asked for synthetic images: nobody pays for what nobody used."""
     if game.made is None:
         return None
-    made, texts = game.made.synthetic, game.dataset.texts
+    templates = {item.name: item.template for item in game.run.evaluation}
+    made, texts = game.made.synthetic, game.dataset.texts_in(templates[game.dataset.name])
 
     def see(clip: Clip) -> Embedded:
         return Embedded(images=embed_inputs(clip, made.unit), texts=embed_texts(clip, texts))
@@ -295,6 +303,11 @@ def _provenance(game: _Game, conditions: Conditions) -> dict[str, Any]:
             "lowest_threshold": round(float(made.thresholds.min()), 4),
         }
     return facts
+
+
+def synthesis_settings(run: Run) -> SynthesisSettings:
+    """The settings that the run's synthetic images were made with."""
+    return SynthesisSettings(**{key: value for key, value in run.synthesis.items() if key != DESCRIPTIONS})
 
 
 def _describe_error(error: BaseException) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from unlearn_bench.benchmarks.variants import Variant, parse_variants
 from unlearn_bench.errors import InputError, unknown
 
 _FOLDER = Path(__file__).parent / "suites"
@@ -21,11 +22,13 @@ class Suite:
         datasets: dataset specs; from each, classes are forgotten, and on all of them every run is measured.
         control: dataset specs that are measured as well, outside the score.
         classes: for a dataset, what is forgotten: class names, or lists of them to be forgotten at once. A dataset
-            that is not named here gives its own default.
+            that is not named here gives its own default; one with an empty list is measured only.
         tuning: for a dataset, the classes that `tune` uses.
-        methods, metrics: names, or `["all"]`.
+        methods, metrics: names, or `["all"]`; a method may be one of `variants`, which `all` leaves out.
+        variants: methods under other names, with other settings.
         seeds: one run each.
         train_split, test_split: what methods are given, and what tables are measured on.
+        precision: in which test images are encoded (`fp32`, `bf16`, `fp16`).
     """
 
     name: str
@@ -37,9 +40,11 @@ class Suite:
     tuning: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     methods: tuple[str, ...] = ("all",)
     metrics: tuple[str, ...] = ("all",)
+    variants: Mapping[str, Variant] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
     train_split: str = "train"
     test_split: str = "test"
+    precision: str = "fp32"
 
 
 def known_suites() -> dict[str, str]:
@@ -66,8 +71,9 @@ def load_suite(name: str) -> Suite:
     for key in ("models", "datasets"):
         if not table.get(key):
             raise InputError(f"suite file {str(path)!r} lacks {key!r}: a list of at least one name")
+    variants = parse_variants(table.pop("variants", {}), where=f"suite file {str(path)!r}")
     values = {key: _value(path, key, value) for key, value in table.items()}
-    return Suite(name=path.stem, **values)
+    return Suite(name=path.stem, variants=variants, **values)
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -81,7 +87,7 @@ def _value(path: Path, key: str, value: object) -> Any:  # noqa: ANN401  (each k
     def refuse(expected: str) -> InputError:
         return InputError(f"suite file {str(path)!r}: {key!r} must be {expected}; it is {value!r}")
 
-    if key in {"summary", "train_split", "test_split"}:
+    if key in {"summary", "train_split", "test_split", "precision"}:
         if not isinstance(value, str):
             raise refuse("a text")
         return value
@@ -90,23 +96,24 @@ def _value(path: Path, key: str, value: object) -> Any:  # noqa: ANN401  (each k
             raise refuse("a list of whole numbers")
         return tuple(value)  # type: ignore[arg-type]
     if key in {"classes", "tuning"}:
-        groups = {name: _groups(names) for name, names in value.items()} if isinstance(value, dict) else {"": ()}
-        if not all(groups.values()):
+        groups = {name: _groups(names) for name, names in value.items()} if isinstance(value, dict) else {"": None}
+        known = {name: found for name, found in groups.items() if found is not None}
+        if len(known) < len(groups):
             raise refuse("a table of dataset to a list of class names")
         if key == "classes":
-            return groups
-        return {name: tuple(item for group in found for item in group) for name, found in groups.items()}
+            return known
+        return {name: tuple(item for group in found for item in group) for name, found in known.items()}
     if not _is_list(value, str):
         raise refuse("a list of names")
     return tuple(value)  # type: ignore[arg-type]
 
 
-def _groups(names: object) -> tuple[tuple[str, ...], ...]:
-    """Class names, alone or in lists, as groups; empty where that is not what `names` is."""
+def _groups(names: object) -> tuple[tuple[str, ...], ...] | None:
+    """Class names, alone or in lists, as groups; None where that is not what `names` is."""
     if not isinstance(names, list):
-        return ()
+        return None
     groups = [[item] if isinstance(item, str) else item for item in names]
-    return tuple(tuple(group) for group in groups) if all(_is_list(group, str) for group in groups) else ()
+    return tuple(tuple(group) for group in groups) if all(_is_list(group, str) for group in groups) else None
 
 
 def _is_list(value: object, kind: type) -> bool:

@@ -20,6 +20,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from unlearn_bench.benchmarks.plan import Cell, on_device
 from unlearn_bench.benchmarks.provenance import Conditions, describe
 from unlearn_bench.benchmarks.referee import run_cell
+from unlearn_bench.benchmarks.sheets import write_sheet
 from unlearn_bench.benchmarks.workbench import Setting, open_workbench
 from unlearn_bench.cache import write_text
 from unlearn_bench.errors import InputError
@@ -66,7 +67,7 @@ _MOST_DEATHS = 3
 def label(cell: Cell) -> str:
     """A cell in a few words."""
     run = cell.run
-    return f"{run.model} {run.method} {run.dataset}/{'+'.join(run.forget)} seed {run.seed}"
+    return f"{run.model} {run.label} {run.dataset}/{'+'.join(run.forget)} seed {run.seed}"
 
 
 def finished_keys(out: Path, *, warn: Callable[[str], None]) -> set[str]:
@@ -148,6 +149,8 @@ def work(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool = False) 
         outcome = run_cell(_placed(cell), open_workbench(_placed(cell).setting), conditions)
         lines = [json.dumps(step) for step in outcome.history]
         write_text(cells / f"{run.key}.history.jsonl", "".join(f"{line}\n" for line in lines))
+        if outcome.synthetic is not None:
+            write_sheet(out, run, outcome.synthetic)
         write_record(out, outcome.record)
         return Done(key=run.key, label=label(cell), status=outcome.record.status, reason=outcome.record.reason)
     except OSError as error:

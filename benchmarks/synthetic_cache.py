@@ -36,6 +36,7 @@ def synthetic_images(
     targets: tuple[int, ...],
     settings: SynthesisSettings,
     seed: int,
+    descriptions: tuple[tuple[str, ...], ...] = (),
 ) -> Made:
     """The images of the target classes, class by class, from the cache or made now.
 
@@ -53,8 +54,9 @@ def synthetic_images(
             target=target,
             settings=settings,
             seed=seed,
+            sentences=sentences,
         )
-        for target in targets
+        for target, sentences in zip(targets, descriptions or [()] * len(targets), strict=True)
     ]
     tensors = {
         item.name: torch.cat([getattr(part.synthetic, item.name) for part in made])
@@ -75,11 +77,13 @@ def _one_class(
     target: int,
     settings: SynthesisSettings,
     seed: int,
+    sentences: tuple[str, ...],
 ) -> Made:
     folder = make_folder(cache_root() / "synthetic" / fingerprint, what="cache folder")
     # The number of images worked on together changes nothing but rounding, and is no reason to make them again.
     chosen = {key: value for key, value in asdict(settings).items() if key != "batch_size"}
     parts = [_FORMAT, dataset, texts, target, chosen, seed, clip.device.type, torch.get_num_threads()]
+    parts += [sentences] if sentences else []
     stem = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     path, failure = folder / f"{stem}.safetensors", folder / f"{stem}.failed"
     with locked(path):
@@ -87,7 +91,21 @@ def _one_class(
             raise CellFailure(failure.read_text(encoding="utf-8"))
         stored = _stored(path)
         if stored is None:
-            _make(path, failure, clip, dataset=dataset, texts=texts, target=target, settings=settings, seed=seed)
+            try:
+                made = _timed(
+                    clip,
+                    texts=texts,
+                    target=target,
+                    settings=settings,
+                    seed=seed,
+                    task=dataset,
+                    sentences=sentences,
+                )
+            except CellFailure as error:
+                write_text(failure, str(error))
+                raise
+            with atomic_path(path) as part:
+                save_file(made, part)
             stored = load_file(path)
     seconds = float(stored.pop("seconds"))
     return Made(synthetic=Synthetic(**stored), seconds=seconds)
@@ -104,24 +122,26 @@ def _stored(path: Path) -> dict[str, Tensor] | None:
         return None
 
 
-def _make(
-    path: Path,
-    failure: Path,
+def _timed(
     clip: Clip,
     *,
-    dataset: str,
     texts: tuple[str, ...],
     target: int,
     settings: SynthesisSettings,
     seed: int,
-) -> None:
+    task: str,
+    sentences: tuple[str, ...],
+) -> dict[str, Tensor]:
     started = time.perf_counter()
-    try:
-        made = synthesize(clip, texts=texts, targets=(target,), settings=settings, seed=seed, task=dataset)
-    except CellFailure as error:
-        write_text(failure, str(error))
-        raise
+    made = synthesize(
+        clip,
+        texts=texts,
+        targets=(target,),
+        settings=settings,
+        seed=seed,
+        task=task,
+        descriptions={target: sentences} if sentences else {},
+    )
     tensors: dict[str, Tensor] = {item.name: getattr(made, item.name).contiguous() for item in fields(Synthetic)}
     tensors["seconds"] = torch.tensor(time.perf_counter() - started, dtype=torch.float64)
-    with atomic_path(path) as part:
-        save_file(tensors, part)
+    return tensors

@@ -1,16 +1,18 @@
 """What a worker keeps from cell to cell: the original model, the images, and what the model made of them before."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import torch
+from torch import Tensor
 
 from unlearn_bench.benchmarks.data.base import SPLITS, Dataset, Split
 from unlearn_bench.benchmarks.data.sources import open_dataset
-from unlearn_bench.benchmarks.embedding import Before, embed_before
+from unlearn_bench.benchmarks.embedding import Before, Precision, embed_before, embed_texts
 from unlearn_bench.benchmarks.image_cache import PreparedImages, prepared_images
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.metrics.base import Embedded
 from unlearn_bench.model_sources import open_model
 
 
@@ -21,6 +23,7 @@ class Setting:
     Attributes:
         model: spec. datasets, control: specs. train_split, test_split: names of splits.
         device: `cpu`, `cuda`, `cuda:1`, ... skip_bad: leave unreadable images out.
+        precision: of the encoding of test images, one of `PRECISIONS`.
     """
 
     model: str
@@ -30,6 +33,7 @@ class Setting:
     test_split: str
     device: str
     skip_bad: bool = False
+    precision: Precision = "fp32"
 
 
 class Evaluated:
@@ -39,6 +43,7 @@ class Evaluated:
         self.dataset: Dataset = open_dataset(spec)
         self.control = control
         self._bench = bench
+        self._texts: dict[str, Tensor] = {}  # by template
 
     @cached_property
     def images(self) -> PreparedImages:
@@ -54,7 +59,22 @@ class Evaluated:
     def before(self) -> Before:
         """What the original model makes of the test images."""
         bench = self._bench
-        return embed_before(bench.clip, self.images, self.dataset.texts, fingerprint=bench.fingerprint)
+        return embed_before(
+            bench.clip,
+            self.images,
+            self.dataset.texts,
+            fingerprint=bench.fingerprint,
+            precision=bench.setting.precision,
+        )
+
+    def before_in(self, template: str) -> Embedded:
+        """The same images against texts in another template; the embedded texts are kept."""
+        own = self.before.embedded
+        if template not in self._texts:
+            same = template == self.dataset.template
+            texts = own.texts if same else embed_texts(self._bench.clip, self.dataset.texts_in(template))
+            self._texts[template] = texts
+        return replace(own, texts=self._texts[template])
 
 
 class Workbench:

@@ -67,6 +67,7 @@ def _board_identity(run: Run) -> dict[str, object]:
         "evaluation": {item.name: vars(item) for item in run.evaluation},
         "metrics": run.metrics,
         "train_split": run.train_split,
+        "precision": run.precision,
     }
 
 
@@ -76,8 +77,11 @@ def _row_identity(record: Record) -> dict[str, object]:
         "method": run.method,
         "version": run.method_version,
         "file": run.method_file,
+        **({"variant": run.variant} if run.variant else {}),
         **run.hyperparameters,
     }
+    if run.variant:
+        return same  # it says what is set, also where that goes by class
     if record.preset.get("source") != "paper-per-class":  # its thresholds for synthetic images go by class
         same["synthesis"] = run.synthesis
     return same
@@ -126,9 +130,9 @@ def _board(records: Sequence[Record], variant: str, plan: frozenset[Cell]) -> Bo
     variants = _group(records, lambda record: compact(_row_identity(record)))
     rows = []
     for group in variants:
-        alike = [other[0] for other in variants if other[0].run.method == group[0].run.method]
+        name = group[0].run.label
+        alike = [other[0] for other in variants if other[0].run.label == name]
         extra = describe_differences(_row_identity(group[0]), [_row_identity(other) for other in alike])
-        name = group[0].run.method
         rows.append(_row(f"{name} ({extra})" if extra else name, group, cells))
     placed = rank(_with_intervals(rows), lambda row, first: difference(row, first).interval)
     ordered = [replace(row, place=place) for row, place in placed]
@@ -227,7 +231,7 @@ def _scored(target: Pair, others: Mapping[str, Pair], *, done: int, planned: int
 def _with_intervals(rows: Sequence[Row]) -> list[Row]:
     """The rows with resampled scores, for each dataset where they have a score and all outcomes."""
     labels = [str(number) for number in range(len(rows))]
-    drawn = resampled_scores({label: _samples(row) for label, row in zip(labels, rows, strict=True)})
+    drawn = resampled_scores({label: samples_of(row) for label, row in zip(labels, rows, strict=True)})
     found = []
     for label, row in zip(labels, rows, strict=True):
         draws = dict(drawn[label])
@@ -241,7 +245,8 @@ def _with_intervals(rows: Sequence[Row]) -> list[Row]:
     return found
 
 
-def _samples(row: Row) -> Samples:
+def samples_of(row: Row) -> Samples:
+    """The row's test images by forget class and role, of the datasets where it has a score and all outcomes."""
     found: dict[ClassKey, Mapping[str, Images]] = {}
     for dataset, summary in row.datasets.items():
         keys = [key for key in row.by_class if key[0] == dataset]

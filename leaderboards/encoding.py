@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast, get_args
 
-from unlearn_bench.leaderboards.records import EvaluationSet, Record, Run, Status
+from unlearn_bench.leaderboards.records import EvaluationSet, Record, Run, Status, completed, stated
 from unlearn_bench.metrics.base import Measurement
 
 FORMAT = 1
@@ -30,6 +30,9 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "synthesis": dict,
     "train_split": str,
     "seed": int,
+    "variant": dict,
+    "precision": str,
+    "split_name": str,
     "name": str,
     "version": (str, int),
     "split": str,
@@ -64,7 +67,7 @@ def to_json(record: Record) -> dict[str, object]:
         "key": record.run.key,
         "status": record.status,
         "reason": record.reason,
-        "run": {**vars(record.run), "evaluation": [vars(item) for item in record.run.evaluation]},
+        "run": {**stated(record.run), "evaluation": [stated(item) for item in record.run.evaluation]},
         "measurements": [vars(item) for item in record.measurements],
         "preset": dict(record.preset),
         "provenance": dict(record.provenance),
@@ -101,11 +104,14 @@ def from_json(data: object) -> Record:
 
 def read_run(data: Mapping[str, Any]) -> Run:
     """A run from its fields as JSON gives them (lists for tuples); errors as in `from_json`."""
-    checked = _fields(Run, data)
+    checked = _fields(Run, completed(data, Run))
     forget = checked["forget"]
     if not all(isinstance(name, str) for name in forget):
         raise MalformedRecordError(f"forget is {forget!r}, and it is a list of class names")
-    sets = [EvaluationSet(**_fields(EvaluationSet, item)) for item in checked["evaluation"]]
+    sets = [
+        EvaluationSet(**_fields(EvaluationSet, completed(_mapping(item, "evaluation"), EvaluationSet)))
+        for item in checked["evaluation"]
+    ]
     return Run(**{**checked, "forget": tuple(forget), "evaluation": tuple(sets)})
 
 

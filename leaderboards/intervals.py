@@ -78,10 +78,8 @@ def scores(before: Floats, after: Floats) -> Floats:
 def resampled_scores(rows: Mapping[str, Samples], *, resamples: int = RESAMPLES) -> dict[str, dict[str, Floats]]:
     """The class-averaged score of every method on every forget dataset, under resampling.
 
-    Each resample draws, with replacement: forget classes within a dataset; test images of the target class
-    within the class; images of the own dataset's other classes within that group; images of each other
-    dataset within it. Accuracies are averaged over the drawn classes, then scored (a ratio of means). The
-    draws are the same for all methods, before and after, and a dataset's draw is the same whatever was
+    Accuracies are averaged over the drawn classes as in `resampled_accuracies`, then scored (a ratio of means).
+    The draws are the same for all methods, before and after, and a dataset's draw is the same whatever was
     forgotten; so differences between methods are paired.
 
     Args:
@@ -92,22 +90,69 @@ def resampled_scores(rows: Mapping[str, Samples], *, resamples: int = RESAMPLES)
         By method and forget dataset, (resamples,) scores; nan where nothing was right before in a resample.
 
     Source: Bradley Efron, 1979, Bootstrap Methods: Another Look at the Jackknife.
+    Departures: those of `resampled_accuracies`. As gains count as no loss, a resample can lose where the sample
+    gained: intervals of scores lean upwards.
+    """
+    drawn = resampled_accuracies(rows, resamples=resamples)
+    return {
+        label: {
+            dataset: scores(*np.stack(list(by_role.values()), axis=1))  # (2, R, B) as before, after
+            for dataset, by_role in found.items()
+        }
+        for label, found in drawn.items()
+    }
+
+
+def resampled_accuracies(
+    rows: Mapping[str, Samples], *, resamples: int = RESAMPLES
+) -> dict[str, dict[str, dict[str, Floats]]]:
+    """The class-averaged accuracies of every method on every forget dataset, under resampling.
+
+    Each resample draws, with replacement: forget classes within a dataset; test images of the target class
+    within the class; images of the own dataset's other classes within that group; images of each other
+    dataset within it.
+
+    Args:
+        rows: as in `resampled_scores`.
+
+    Returns:
+        By method, forget dataset and role (the target first), (2, resamples) accuracies before and after.
+
+    Source: Bradley Efron, 1979, Bootstrap Methods: Another Look at the Jackknife.
     Departures: "other" groups overlap between classes (the images of one class are others of the next), and
-    are drawn independently for each. Images of several classes forgotten at once are drawn as one group. As
-    gains count as no loss, a resample can lose where the sample gained: intervals of scores lean upwards.
+    are drawn independently for each. Images of several classes forgotten at once are drawn as one group.
     """
     means = _resampled_means(rows, resamples)
-    found: dict[str, dict[str, Floats]] = {}
+    found: dict[str, dict[str, dict[str, Floats]]] = {}
     for label, samples in rows.items():
         found[label] = {}
         for dataset in dict.fromkeys(key[0] for key in samples):
             keys = sorted(key for key in samples if key[0] == dataset)
             roles = _roles(samples[keys[0]])
             pairs = np.stack([[means[label, key, role] for role in roles] for key in keys])  # (K, R, 2, B)
-            picks = _generator("classes", dataset).integers(len(keys), size=(len(keys), resamples))
+            picks = _drawn_classes(dataset, len(keys), resamples)
             chosen = np.take_along_axis(pairs, picks[:, None, None, :], axis=0).mean(axis=0)  # (R, 2, B)
-            found[label][dataset] = scores(chosen[:, 0], chosen[:, 1])
+            found[label][dataset] = dict(zip(roles, chosen, strict=True))
     return found
+
+
+def resampled_class_means(values: Mapping[str, Sequence[float]], *, resamples: int = RESAMPLES) -> Floats:
+    """The mean over datasets of the mean over each one's forget classes, with the classes drawn anew.
+
+    Args:
+        values: for each forget dataset, one number for each forget class, in the order of their names.
+
+    Returns:
+        (resamples,) means.
+
+    Source: Bradley Efron, 1979, Bootstrap Methods: Another Look at the Jackknife.
+    Departures: none.
+    """
+    means = []
+    for dataset, numbers in values.items():
+        picks = _drawn_classes(dataset, len(numbers), resamples)
+        means.append(np.asarray(numbers, dtype=np.float64)[picks].mean(axis=0))
+    return np.asarray(np.mean(means, axis=0), dtype=np.float64)
 
 
 def interval(draws: Floats | None) -> Interval | None:
@@ -119,6 +164,11 @@ def interval(draws: Floats | None) -> Interval | None:
         return None
     low, high = np.percentile(known, [2.5, 97.5])
     return Interval(low=float(low), high=float(high))
+
+
+def _drawn_classes(dataset: str, count: int, resamples: int) -> Integers:
+    """Places of forget classes, (count, resamples); one draw for all quantities and methods."""
+    return _generator("classes", dataset).integers(count, size=(count, resamples))
 
 
 def _roles(groups: Mapping[str, Images]) -> list[str]:

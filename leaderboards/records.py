@@ -11,13 +11,17 @@ from unlearn_bench.metrics.base import Measurement
 Status = Literal["ok", "skipped", "failed"]
 
 
+_ADDED: Mapping[str, object] = {"variant": {}, "precision": "fp32", "split_name": ""}
+"""Fields that came after the first published records, with the values at which nothing says them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSet:
     """One dataset on which every run of a suite is measured.
 
     Attributes:
         version: the dataset's version or content hash. split: which images. template: of the class texts.
-        control: outside the score.
+        control: outside the score. split_name: which partition the splits come from, where a dataset has several.
     """
 
     name: str
@@ -25,6 +29,7 @@ class EvaluationSet:
     split: str
     template: str
     control: bool = False
+    split_name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +47,9 @@ class Run:
         synthesis: settings of the synthetic images, resolved.
         train_split: the split whose images methods are given.
         seed: of the run.
+        precision: in which the test images were encoded; methods always work in fp32.
+        variant: what the suite set for a named configuration of the method, its name too; empty for the method as
+            its preset says.
     """
 
     suite: str
@@ -60,18 +68,36 @@ class Run:
     synthesis: Mapping[str, Any]
     train_split: str
     seed: int
+    variant: Mapping[str, Any] = field(default_factory=dict)
+    precision: str = "fp32"
+
+    @property
+    def label(self) -> str:
+        """The variant's name, or the method's."""
+        return str(self.variant.get("name", self.method))
 
     @property
     def key(self) -> str:
         """Sixteen hex digits: equal runs have equal keys on every machine, and any difference changes it."""
         parts = {
             name: value
-            for name, value in vars(self).items()
+            for name, value in stated(self).items()
             if name not in {"suite", "model", "access", "kind", "evaluation"}
         }
-        parts["evaluation"] = [vars(item) for item in self.evaluation]
+        parts["evaluation"] = [stated(item) for item in self.evaluation]
         text = json.dumps(parts, sort_keys=True, default=list)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def stated(item: Run | EvaluationSet) -> dict[str, Any]:
+    """The fields with their values, without later ones that are not in use: so older records keep their keys."""
+    return {name: value for name, value in vars(item).items() if name not in _ADDED or value != _ADDED[name]}
+
+
+def completed(data: Mapping[str, Any], kind: type[Run | EvaluationSet]) -> dict[str, Any]:
+    """The inverse of `stated`: `data` with the later fields that it leaves out."""
+    names = kind.__dataclass_fields__
+    return {**{name: value for name, value in _ADDED.items() if name in names}, **data}
 
 
 @dataclass(frozen=True, kw_only=True)

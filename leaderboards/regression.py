@@ -140,7 +140,7 @@ def _by_place(records: Sequence[Record]) -> dict[Place, list[Record]]:
     found: dict[Place, list[Record]] = {}
     for record in records:
         run = record.run
-        found.setdefault((run.model, run.method, run.dataset, run.forget, run.seed), []).append(record)
+        found.setdefault((run.model, run.label, run.dataset, run.forget, run.seed), []).append(record)
     return found
 
 
@@ -209,7 +209,7 @@ def _of_means(pairs: Sequence[tuple[Record, Record]], allowed: Tolerances) -> It
         if measured.run.key == published.run.key:
             now, then = (_target(record) for record in (measured, published))
             if now is not None and then is not None:
-                rows.setdefault((measured.run.model, measured.run.method), []).append((now, then))
+                rows.setdefault((measured.run.model, measured.run.label), []).append((now, then))
     for (model, method), values in rows.items():
         now, then = (sum(side) / len(values) for side in zip(*values, strict=True))
         if _apart(now, then, allowed.class_mean):

@@ -1,5 +1,6 @@
 """A leaderboard as a file: Markdown, CSV, LaTeX, or one HTML page."""
 
+import base64
 import html
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -11,6 +12,7 @@ from tabulate import tabulate
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.leaderboards.aggregate import boards
 from unlearn_bench.leaderboards.captions import READING
+from unlearn_bench.leaderboards.predictions import predictions
 from unlearn_bench.leaderboards.records import Record
 from unlearn_bench.leaderboards.rows import Board, Cell, Row
 from unlearn_bench.leaderboards.tables import Section, sections
@@ -31,6 +33,9 @@ th, td { padding: .25rem .7rem; }
 td.number, th.number { text-align: right; }
 td.number, td:first-child { white-space: nowrap; }
 tr:nth-child(even) td { background: #f4f4f4; }
+figure { display: inline-block; margin: .5rem 1rem .5rem 0; }
+figcaption { color: #555; font-size: .85rem; }
+img { max-width: 100%; }
 @media (prefers-color-scheme: dark) {
   body { background: #161616; color: #e4e4e4; }
   p { color: #aaa; }
@@ -47,6 +52,7 @@ def render(
     baseline: str | None = None,
     short: bool = False,
     plan: Collection[Cell] = (),
+    sheets: Mapping[str, bytes] | None = None,
 ) -> str:
     """The leaderboards of `records` as text, ending in a line feed.
 
@@ -56,6 +62,7 @@ def render(
         baseline: to which method differences are taken; without it, the best-ranked one of each board.
         short: only the overall tables.
         plan: cells that there should be, besides those of which there are records.
+        sheets: contact sheets of synthetic images, PNGs by name, for the HTML page.
 
     Raises:
         InputError: no records, an unknown format, or a baseline that no board has.
@@ -69,10 +76,22 @@ def render(
         raise unknown("baseline", baseline, {row.label for board in found for row in board.rows})
     if fmt == "csv":
         return pd.DataFrame(tidy(found)).to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    parts = [part for board in found for part in sections(board, _baseline(board, baseline), short=short)]
+    parts = [part for board in found for part in _parts(board, baseline, short=short)]
     reading = Section(title="" if short else "How to read the tables", level=2, paragraphs=READING)
     parts = [*parts, reading] if short else [reading, *parts]
+    if sheets and fmt == "html":
+        parts.append(_pictures(sheets))
     return _WRITERS[cast("Format", fmt)](parts, short)
+
+
+def _pictures(sheets: Mapping[str, bytes]) -> Section:
+    said = "What methods without real data were given: up to sixteen images of a forget set, as the model made them."
+    return Section(title="Synthetic images", level=2, paragraphs=(said,), pictures=tuple(sorted(sheets.items())))
+
+
+def _parts(board: Board, baseline: str | None, *, short: bool) -> tuple[Section, ...]:
+    found = sections(board, _baseline(board, baseline), short=short)
+    return found if short else (*found, *predictions(board))
 
 
 def _baseline(board: Board, name: str | None) -> Row | None:
@@ -91,11 +110,16 @@ def _alignment(section: Section, left: str = "left", right: str = "right") -> li
 
 
 def _markdown(parts: Sequence[Section], short: bool) -> str:
-    blocks = [] if short else ["# Leaderboard"]
+    return markdown(parts, bold=True) if short else markdown([Section(title="Leaderboard", level=1), *parts])
+
+
+def markdown(parts: Sequence[Section], *, bold: bool = False) -> str:
+    """Sections as Markdown, ending in a line feed; their titles as headings, or `bold`."""
+    blocks = []
     for section in parts:
         title = _markdown_escape(section.title)
         if title:
-            blocks.append(f"**{title}**" if short else f"{'#' * section.level} {title}")
+            blocks.append(f"**{title}**" if bold else f"{'#' * section.level} {title}")
         blocks.extend(_markdown_escape(text) for text in section.paragraphs)
         if section.headers:
             frame = _frame(section).map(_markdown_escape)
@@ -159,6 +183,7 @@ def _page(parts: Sequence[Section], short: bool) -> str:  # noqa: ARG001
         blocks.extend(f"<p>{html.escape(text)}</p>" for text in section.paragraphs)
         if section.headers:
             blocks.append(_html_table(section))
+        blocks.extend(_html_picture(name, picture) for name, picture in section.pictures)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -166,6 +191,13 @@ def _page(parts: Sequence[Section], short: bool) -> str:  # noqa: ARG001
         + "\n".join(blocks)
         + "\n</body>\n</html>\n"
     )
+
+
+def _html_picture(name: str, picture: bytes) -> str:
+    said = html.escape(name)
+    data = base64.b64encode(picture).decode("ascii")
+    image = f'<img alt="contact sheet: {said}" src="data:image/png;base64,{data}">'
+    return f"<figure>{image}<figcaption>{said}</figcaption></figure>"
 
 
 def _html_table(section: Section) -> str:

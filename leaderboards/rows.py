@@ -137,7 +137,7 @@ class Board:
     def find(self, name: str) -> Row | None:
         """The row with that label, or the only one of that method; None if there is none."""
         found = [row for row in self.rows if row.label == name]
-        same = [row for row in self.rows if row.run.method == name]
+        same = [row for row in self.rows if row.run.label == name]
         return found[0] if found else same[0] if len(same) == 1 else None
 
 

@@ -26,7 +26,7 @@ _STANDING_TITLES = {
     "not tuned": "Overall, not tuned (without a rank)",
     "reference": "References",
 }
-_SHOWN_ELSEWHERE = {"accuracy", "average-score", "retrieval", *costs.METRICS}
+_SHOWN_ELSEWHERE = {"accuracy", "average-score", "retrieval", "predictions", *costs.METRICS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,7 @@ class Section:
     Attributes:
         level: of the heading, 1 the highest. headers, rows: of the table; no headers, no table.
         words: how many of the first columns hold words; the others hold numbers and go to the right.
+        pictures: names and PNGs, shown on an HTML page only.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Section:
     headers: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     words: int = 1
+    pictures: tuple[tuple[str, bytes], ...] = ()
 
 
 def sections(board: Board, baseline: Row | None, *, short: bool = False) -> tuple[Section, ...]:

@@ -14,8 +14,9 @@ from unlearn_bench.synthesis import Synthetic
 Access = Literal["ZS", "semi-ZS", "not-ZS"]
 """What a method may see: class names only; real images of the forget set too; real images of the retain set too."""
 
-Kind = Literal["method", "reference"]
-"""A competitor, or a row that shows the scale (nothing done; the best that real retain data can do)."""
+Kind = Literal["method", "reference", "ablation"]
+"""A competitor; a row that shows the scale (nothing done; the best that real retain data can do); a competitor with
+other data, which runs only where it is named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +92,7 @@ class Method(ABC):
         access: what it may see.
         reference: authors, year, title.
         version: raised by hand whenever the same hyperparameters would give another result.
-        kind: `method`, or `reference` for a row that only shows the scale.
+        kind: `method`; `reference` for a row that only shows the scale; `ablation`, which `all` leaves out.
     """
 
     name: ClassVar[str]

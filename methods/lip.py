@@ -1,9 +1,11 @@
 """Lip: smooth the model around images that it made itself, until it no longer knows them."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
+from unlearn_bench.methods.base import Access
 from unlearn_bench.methods.selective import Selective
 from unlearn_bench.perturbation import ForgetSet, Perturbed, lipschitz_loss
 
@@ -43,7 +45,7 @@ class Lip(Selective):
     """
 
     name = "lip"
-    access = "ZS"
+    access: ClassVar[Access] = "ZS"
     reference = "Kravets and Namboodiri, 2025, Zero-Shot Class Unlearning in CLIP with Synthetic Samples"
 
     text_loss: bool = True

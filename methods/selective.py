@@ -1,6 +1,7 @@
 """What Lip and Emb have in common: all but the loss."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -39,7 +40,7 @@ class Selective(Method):
     min(1, share * share_growth**j) of the tower's movable tensors, at least one (comparable between models).
     """
 
-    learning_rate: float = tunable(5e-5, low=5e-5, high=3e-2, log=True)
+    learning_rate: float = tunable(5e-5, low=5e-4, high=3e-2, log=True)
     image_share: float = tunable(0.25, low=0.03, high=1.0, log=True)  # of the movable tensors, first step
     text_share: float = tunable(0.25, low=0.03, high=1.0, log=True)  # of the movable tensors, first step
     share_growth: float = 1.2  # factor per step of the schedule
@@ -83,38 +84,57 @@ class Selective(Method):
 
     def unlearn(self, clip: Clip, request: Request) -> Clip:
         """Minimise the loss on the synthetic images, in place."""
-        weights = self.movable(clip)
-        names = [weight.name for weight in weights]
-        parameters = clip.train_only(names)
+        clip.train_only([weight.name for weight in self.movable(clip)])
         synthetic = request.synthesize()
-        forget_set = ForgetSet(
+        inputs = clip.normalise(synthetic.unit.to(request.device))
+        forget_set = self.forget_set(clip, request, inputs, synthetic.labels)
+        return self.forget(clip, request, measured=forget_set, shown=lambda: forget_set)
+
+    def forget_set(self, clip: Clip, request: Request, inputs: Tensor, labels: Tensor) -> ForgetSet:
+        """Images (M, 3, S, S), normalised, with labels (M,), held beside their training texts and all class texts."""
+        return ForgetSet(
             clip,
-            clip.normalise(synthetic.unit.to(request.device)),
-            synthetic.labels,
+            inputs,
+            labels,
             prompts=[self.template.format(concept.name) for concept in request.forget],
             classes=[concept.text for concept in request.concepts],
-            moving=names,
+            moving=[weight.name for weight in self.movable(clip)],
             batch_size=self.batch_size,
         )
+
+    def forget(self, clip: Clip, request: Request, *, measured: ForgetSet, shown: Callable[[], ForgetSet]) -> Clip:
+        """Run the loop in place.
+
+        Args:
+            measured: the images whose accuracy keeps an epoch, takes it back, or ends the run.
+            shown: gives the images of the next epoch, as many.
+        """
+        weights = self.movable(clip)
         noise, order = request.generator("perturbation"), request.generator("order")
+        current = [measured]
+
+        def batches() -> list[Tensor]:
+            current[0] = shown()
+            return list(shuffled(len(current[0]), self.batch_size, order))
 
         def loss(rows: Tensor, sigma: float) -> Tensor:
-            perturbed = forget_set.perturb(rows, sigma=sigma, count=self.perturbations, generator=noise)
-            return self.loss(forget_set.embed_images(rows), forget_set, rows, perturbed)
+            seen = current[0]
+            perturbed = seen.perturb(rows, sigma=sigma, count=self.perturbations, generator=noise)
+            return self.loss(seen.embed_images(rows), seen, rows, perturbed)
 
         forget_gradually(
             weights,
             torch.optim.Adam(
-                parameters,
+                [weight.value for weight in weights],
                 lr=self.learning_rate,
                 betas=(self.beta1, self.beta2),
                 eps=self.epsilon,
                 weight_decay=self.weight_decay,
             ),
             schedule=self.schedule(weights),
-            batches=lambda: shuffled(len(forget_set), self.batch_size, order),
+            batches=batches,
             loss=loss,
-            accuracy=forget_set.accuracy,
+            accuracy=measured.accuracy,
             max_epochs=self.max_epochs,
             stop_accuracy=self.stop_accuracy,
             accumulate=self.accumulate,

@@ -132,6 +132,7 @@ class Metric(ABC):
 
     name: what suites name it by. version: raised by hand when the definition changes. unit: of the numbers.
     direction: which way is better. bounds: the least and the greatest possible value (None: no bound).
+    default: whether `all` stands for it too; a suite names the others one by one.
     """
 
     name: ClassVar[str]
@@ -139,6 +140,7 @@ class Metric(ABC):
     unit: ClassVar[str]
     direction: ClassVar[Direction]
     bounds: ClassVar[tuple[float | None, float | None]]
+    default: ClassVar[bool] = True
 
     @abstractmethod
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:

@@ -1,6 +1,6 @@
 """Retrieval: what comes up first when one asks for the forgotten class, by its name or by an image of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -62,15 +62,15 @@ class Retrieval(Metric):
         return tuple(self._measure(evidence))
 
     def _measure(self, evidence: Evidence) -> Iterator[Measurement]:
-        pool, own = _pool(evidence), evidence.dataset
-        by_text, by_image = _by_text(pool), _by_image(pool)
+        pool, own = pool_of(evidence), evidence.dataset
+        by_text, by_image = _by_text(pool), search_by_image(pool)
         for kind, search in (("ift", by_text), ("ifi", by_image)):
             target, other = _queries(search, pool.target)
             yield from self._part(search, target, kind, "target", own)
             yield from self._part(search, other, kind, "other", "")
         yield from self._part(by_image, _draw(by_image, pool.target, evidence), "ifi-one", "target", own)
 
-    def _part(self, search: "_Search", rows: Tensor, kind: str, part: str, dataset: str) -> Iterator[Measurement]:
+    def _part(self, search: "Search", rows: Tensor, kind: str, part: str, dataset: str) -> Iterator[Measurement]:
         relevant = search.relevant[rows].double()  # (Q,)
         for column, k in enumerate(CUTOFFS):
             before = after = ceiling = chance = None
@@ -130,9 +130,13 @@ def _expected(similarity: Tensor, edge: Tensor, query_labels: Tensor, gallery_la
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Pool:
-    """The evaluated datasets as one: `labels` (P,) and `target` are classes counted through all of them."""
+class Pool:
+    """The evaluated datasets as one: `labels` (P,) and `target` are classes counted through all of them.
 
+    `offsets`: what the class numbers of each dataset start at.
+    """
+
+    offsets: Mapping[str, int]
     labels: Tensor
     target: tuple[int, ...]
     before: Embedded
@@ -140,7 +144,7 @@ class _Pool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Search:
+class Search:
     """Q queries of one kind against `gallery` images.
 
     Attributes:
@@ -155,7 +159,8 @@ class _Search:
     after: Tensor
 
 
-def _pool(evidence: Evidence) -> _Pool:
+def pool_of(evidence: Evidence) -> Pool:
+    """The test images of all evaluated datasets but control sets."""
     pooled = [
         (name, dataset)
         for name, dataset in evidence.datasets.items()
@@ -163,13 +168,16 @@ def _pool(evidence: Evidence) -> _Pool:
     ]
     labels: list[Tensor] = []
     offset, target = 0, tuple[int, ...]()
+    offsets: dict[str, int] = {}
     for name, dataset in pooled:
+        offsets[name] = offset
         labels.append(dataset.labels + offset)
         if name == evidence.dataset:
             target = tuple(offset + label for label in evidence.forget)
         offset += len(dataset.class_names)
     parts = [dataset for _, dataset in pooled]
-    return _Pool(
+    return Pool(
+        offsets=offsets,
         labels=torch.cat(labels),
         target=target,
         before=_join([part.before for part in parts]),
@@ -183,7 +191,7 @@ def _join(parts: Sequence[Embedded]) -> Embedded:
     )
 
 
-def _by_text(pool: _Pool) -> _Search:
+def _by_text(pool: Pool) -> Search:
     classes, gallery = len(pool.before.texts), len(pool.labels)
     labels = torch.arange(classes)
 
@@ -191,7 +199,7 @@ def _by_text(pool: _Pool) -> _Search:
         similarity = cosines(side.texts, side.images)  # (C, P)
         return precision_at(similarity, labels, pool.labels, _served(gallery))
 
-    return _Search(
+    return Search(
         labels=labels,
         gallery=gallery,
         relevant=pool.labels.bincount(minlength=classes),
@@ -200,7 +208,8 @@ def _by_text(pool: _Pool) -> _Search:
     )
 
 
-def _by_image(pool: _Pool) -> _Search:
+def search_by_image(pool: Pool) -> Search:
+    """Every image as the query, among all others."""
     gallery = max(0, len(pool.labels) - 1)
 
     def rank(side: Embedded) -> Tensor:
@@ -213,7 +222,7 @@ def _by_image(pool: _Pool) -> _Search:
             chunks.append(precision_at(similarity, labels, pool.labels, _served(gallery)))
         return torch.cat(chunks) if chunks else torch.empty(0, len(_served(gallery)), dtype=torch.float64)
 
-    return _Search(
+    return Search(
         labels=pool.labels,
         gallery=gallery,
         relevant=pool.labels.bincount()[pool.labels] - 1,
@@ -227,7 +236,7 @@ def _served(gallery: int) -> tuple[int, ...]:
     return tuple(k for k in CUTOFFS if k <= gallery)
 
 
-def _queries(search: _Search, target: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def _queries(search: Search, target: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Rows of the target's queries (none if one of its classes has none), and rows of all other queries."""
     answerable, wanted = search.relevant > 0, belongs(search.labels, target)
     mine = (answerable & wanted).nonzero().squeeze(1)
@@ -236,7 +245,7 @@ def _queries(search: _Search, target: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     return mine, (answerable & ~wanted).nonzero().squeeze(1)
 
 
-def _draw(search: _Search, target: tuple[int, ...], evidence: Evidence) -> Tensor:
+def _draw(search: Search, target: tuple[int, ...], evidence: Evidence) -> Tensor:
     """One row for each target class, by the run's seed and the class's name; none if one has no query."""
     mine, _ = _queries(search, target)
     drawn = []

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import typer
 
+from unlearn_bench.benchmarks.sheets import SHEETS
 from unlearn_bench.cache import write_text
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.leaderboards.records import Record
@@ -22,7 +23,7 @@ def execute(*, runs: list[Path], out: Path | None, fmt: str, baseline: str | Non
         _writable(records)
         write_csv(records, found)
         typer.echo(f"wrote {len(found)} records to {records}", err=True)
-    text = render(found, fmt=fmt, baseline=baseline)
+    text = render(found, fmt=fmt, baseline=baseline, sheets=load_sheets(runs) if fmt == "html" else None)
     if out is None:
         typer.echo(text)
     else:
@@ -30,6 +31,12 @@ def execute(*, runs: list[Path], out: Path | None, fmt: str, baseline: str | Non
         write_text(out, text)
         typer.echo(f"wrote {out}", err=True)
     return 0
+
+
+def load_sheets(runs: list[Path]) -> dict[str, bytes]:
+    """The contact sheets in these run folders, by name."""
+    paths = [path for run in runs for path in sorted((run / SHEETS).glob("*.png"))]
+    return {path.stem: path.read_bytes() for path in paths}
 
 
 def load_records(runs: list[Path]) -> tuple[Record, ...]:

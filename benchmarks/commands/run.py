@@ -15,7 +15,7 @@ from unlearn_bench.benchmarks.plan import (
     Choice,
     cells_for,
     chosen_methods,
-    load_method,
+    load_player,
     settings_for,
     take_shard,
 )
@@ -42,6 +42,7 @@ def execute(
     seeds: Sequence[str] | None,
     jobs: int,
     device: str,
+    precision: str | None,
     out: Path | None,
     shard: str | None,
     dry_run: bool,
@@ -52,10 +53,17 @@ def execute(
     """Run the sweep; 0 if all cells are ok or skipped, 1 if some failed."""
     console = Console(stderr=True)
     chosen = with_data(load_suite(suite), data)
-    choice = Choice(methods=methods, models=models, datasets=datasets, classes=classes, seeds=parse_seeds(seeds))
+    choice = Choice(
+        methods=methods,
+        models=models,
+        datasets=datasets,
+        classes=classes,
+        seeds=parse_seeds(seeds),
+        precision=precision,
+    )
     part = parse_shard(shard)
     for name in chosen_methods(chosen, choice):
-        load_method(name)  # a misspelt name shall not wait for models and images
+        load_player(chosen, name)  # a misspelt name shall not wait for models and images
     place = choose_device(device)
     conditions = conditions_for(place, jobs)
     torch.set_num_threads(conditions.threads)

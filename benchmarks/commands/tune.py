@@ -50,7 +50,8 @@ def execute(
     conditions = conditions_for(setting.device, jobs)
     target = out or Path("runs") / preset_file(name).name
     folder = make_folder(target.parent / f"tune-{chosen.name}-{preset_file(name).stem}", what="tuning folder")
-    wanted = _tunable(chosen_methods(chosen, Choice(methods=methods)))
+    names = chosen_methods(chosen, Choice(methods=methods))
+    wanted = _tunable([name for name in names if name not in chosen.variants])  # they take their method's preset
     torch.set_num_threads(conditions.threads)
     open_workbench(setting)  # decode and embed once, before the workers ask for it all at once
     table: dict[str, Any] = dict(read_presets(target))

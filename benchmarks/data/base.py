@@ -44,6 +44,10 @@ class Dataset(ABC):
         version: hand-raised, or a hash of the content: equal versions have equal pictures.
         forget_classes, tuning_classes: the defaults of a suite that names none.
         rendering: what else decides the pixels (a drawing library's version); it parts caches, not runs.
+        threadsafe: whether several threads may ask for pictures at once.
+        split_name: which partition into train, val and test this is (`official`, a split file's name, a hash of the
+            file names), where a dataset has several; empty where it has one. It is part of `version` too: numbers
+            of different partitions never share a row.
     """
 
     name: str
@@ -55,6 +59,8 @@ class Dataset(ABC):
     forget_classes: tuple[str, ...] = ()
     tuning_classes: tuple[str, ...] = ()
     rendering: str = ""
+    threadsafe: bool = False
+    split_name: str = ""
 
     @abstractmethod
     def index(self, split: Split) -> Index:
@@ -71,7 +77,11 @@ class Dataset(ABC):
     @cached_property
     def texts(self) -> tuple[str, ...]:
         """The evaluation template filled with each class name."""
-        return tuple(self.template.format(name) for name in self.class_names)
+        return self.texts_in(self.template)
+
+    def texts_in(self, template: str) -> tuple[str, ...]:
+        """Another template filled with each class name."""
+        return tuple(template.format(name) for name in self.class_names)
 
     def label(self, class_name: str) -> int:
         """The index of a class name, or an error that lists the choices."""

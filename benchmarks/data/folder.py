@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from unlearn_bench.benchmarks.data.base import BadImageError, Dataset, Index, Split
+from unlearn_bench.benchmarks.data.base import Dataset, Index, Split
+from unlearn_bench.benchmarks.data.partition import FIFTH, cut_by_hash, default_classes
+from unlearn_bench.benchmarks.data.pictures import read_rgb
 from unlearn_bench.errors import InputError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"}
@@ -35,6 +37,7 @@ class FolderDataset(Dataset):
     """
 
     licence = "as the owner of the folder says"
+    threadsafe = True
 
     def __init__(self, path: Path, *, template: str = "a photo of a {}.") -> None:
         if not path.is_dir():
@@ -55,10 +58,7 @@ class FolderDataset(Dataset):
         self.class_names = tuple(names[folder] for folder in folders)
         if len(set(self.class_names)) < len(self.class_names):
             raise InputError(f"{CLASS_NAMES_FILE} in {str(path)!r} gives two folders one name; make names differ")
-        count = len(folders)
-        self.forget_classes = tuple(self.class_names[i] for i in sorted({count // 6, count // 2, 5 * count // 6}))
-        rest = [name for name in self.class_names if name not in self.forget_classes]
-        self.tuning_classes = tuple(rest[i] for i in sorted({len(rest) // 3, 2 * len(rest) // 3})) if rest else ()
+        self.forget_classes, self.tuning_classes = default_classes(self.class_names)
 
     @cached_property
     def version(self) -> str:  # type: ignore[override]
@@ -83,17 +83,7 @@ class FolderDataset(Dataset):
     def picture(self, split: Split, row: int) -> Image.Image:
         """The file's first frame, as RGB."""
         path = self._of(split)[row].path
-        try:
-            with Image.open(path) as image:
-                return image.convert("RGB")
-        except (
-            OSError,
-            UnidentifiedImageError,
-            SyntaxError,
-            ValueError,
-            Image.DecompressionBombError,
-        ) as error:
-            raise BadImageError(str(path), str(error).split("\n", 1)[0] or type(error).__name__) from error
+        return read_rgb(path, name=str(path))
 
     def _of(self, split: Split) -> tuple[_File, ...]:
         return self._files.get(split, ())
@@ -105,7 +95,7 @@ def _find_splits(root: Path) -> dict[str, tuple[_File, ...]]:
         return _cut(_find_files(root), (("train", 0.4), ("val", 0.2), ("test", 0.4)))
     found = {split: _find_files(root / split) for split in named}
     if "train" in found and "val" not in found:
-        found |= _cut(found["train"], (("train", 0.8), ("val", 0.2)))
+        found |= _cut(found["train"], FIFTH)
     return found
 
 
@@ -125,19 +115,8 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _cut(files: tuple[_File, ...], parts: tuple[tuple[str, float], ...]) -> dict[str, tuple[_File, ...]]:
-    """Cut each class's (and domain's) files, ordered by a hash of their names, into shares."""
-    groups: dict[tuple[str, str], list[_File]] = {}
-    for file in files:
-        groups.setdefault((file.folder, file.domain), []).append(file)
-    cut: dict[str, list[_File]] = {name: [] for name, _ in parts}
-    for group in groups.values():
-        order = sorted(group, key=lambda file: hashlib.sha256(file.path.name.encode()).hexdigest())
-        start, share = 0, 0.0
-        for name, part in parts:
-            share += part
-            stop = round(share * len(order))
-            cut[name] += order[start:stop]
-            start = stop
+    """Cut each class's (and domain's) files into shares."""
+    cut = cut_by_hash(files, parts, group=lambda file: (file.folder, file.domain), name=lambda file: file.path.name)
     return {name: tuple(sorted(chosen, key=lambda file: file.path)) for name, chosen in cut.items()}
 
 

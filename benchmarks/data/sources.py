@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import cast
 
 from unlearn_bench.benchmarks.data.base import Dataset
+from unlearn_bench.benchmarks.data.paper import PHOTOGRAPHS
 from unlearn_bench.benchmarks.mini.concepts import DATASETS
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.registry import Entry, catalogue, is_path_target, load
+from unlearn_bench.supplies import Supply
 
-FOLDER_PREFIX = "folder:"
+FOLDER_PREFIX, HUB_PREFIX = "folder:", "hf:"
 
 
 def known_datasets() -> dict[str, Entry]:
-    """The embedded datasets and those of installed plug-ins, by name; imports neither torch nor NumPy."""
+    """The embedded datasets, the photographs, and those of installed plug-ins; imports neither torch nor NumPy."""
     embedded = {
         name: Entry(
             name=name,
@@ -23,14 +25,43 @@ def known_datasets() -> dict[str, Entry]:
         )
         for name, facts in DATASETS.items()
     }
-    return embedded | catalogue("datasets")
+    photographs = {
+        name: Entry(
+            name=name,
+            target="unlearn_bench.benchmarks.data.photographs:open_photographs",
+            summary=f"{facts.classes} classes; {facts.title}; {facts.source}",
+            facts={"licence": facts.licence},
+        )
+        for name, facts in PHOTOGRAPHS.items()
+    }
+    return embedded | photographs | catalogue("datasets")
 
 
 def open_dataset(spec: str) -> Dataset:
-    """The dataset called `spec`: an embedded one, `folder:/path`, `file.py:make`, or an entry point's.
+    """The dataset called `spec`, as it is on this machine: nothing is downloaded here.
 
-    A plug-in is a function without arguments, or a class, that gives a `Dataset`.
+    Args:
+        spec: one of
+            - an embedded one, such as `mini-digits`;
+            - `caltech101` and the other photographs: from the data folder, or from a mirror in the hub's cache;
+            - `caltech101:/path`: the same from a folder, in the layout of its authors;
+            - `hf:owner/name?option=value&..`: from the hub's cache; `parse_hub_spec` has the options;
+            - `folder:/path`: one folder per class;
+            - `file.py:make`, or an entry point's name: a function without arguments, or a class, that gives a
+              `Dataset`.
+
+    Raises:
+        InputError: an unknown name, or data that are missing, incomplete or not what the name says.
     """
+    name, colon, path = spec.partition(":")
+    if name in PHOTOGRAPHS:
+        from unlearn_bench.benchmarks.data.photographs import open_folder, open_photographs  # noqa: PLC0415
+
+        return open_folder(name, Path(path).expanduser()) if colon else open_photographs(name)
+    if spec.startswith(HUB_PREFIX):
+        from unlearn_bench.benchmarks.data.hub import open_hub  # noqa: PLC0415  (keeps `list` light)
+
+        return open_hub(spec)
     if spec.startswith(FOLDER_PREFIX):
         from unlearn_bench.benchmarks.data.folder import FolderDataset  # noqa: PLC0415  (keeps `list` light)
 
@@ -43,8 +74,25 @@ def open_dataset(spec: str) -> Dataset:
         return _from_plugin(spec, spec)
     outside = catalogue("datasets")
     if spec not in outside:
-        raise unknown("dataset", spec, [*DATASETS, *outside, "folder:/path"])
+        raise unknown("dataset", spec, [*DATASETS, *PHOTOGRAPHS, *outside, "folder:/path", "hf:owner/name"])
     return _from_plugin(spec, outside[spec].target)
+
+
+def supply_of(spec: str) -> Supply | None:
+    """Where the images of `spec` come from and whether they are here; None for those that nobody has to fetch.
+
+    Raises:
+        InputError: `hf:` with an option that is not known.
+    """
+    if spec in PHOTOGRAPHS:
+        from unlearn_bench.benchmarks.data.data_supplies import photograph_supply  # noqa: PLC0415
+
+        return photograph_supply(spec)
+    if spec.startswith(HUB_PREFIX):
+        from unlearn_bench.benchmarks.data.data_supplies import hub_supply  # noqa: PLC0415
+
+        return hub_supply(spec)
+    return None
 
 
 def _from_plugin(spec: str, target: str) -> Dataset:

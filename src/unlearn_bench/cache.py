@@ -11,6 +11,7 @@ from filelock import FileLock
 from unlearn_bench.errors import InputError
 
 ENVIRONMENT_VARIABLE = "UNLEARN_BENCH_CACHE"
+DATA_VARIABLE = "UNLEARN_BENCH_DATA"
 _READABLE = 0o644  # temporary files are for their owner alone; results are for the group that shares a folder
 
 
@@ -21,6 +22,12 @@ def cache_root() -> Path:
         return Path(chosen).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "unlearn-bench"
+
+
+def data_root() -> Path:
+    """Where images are that did not come with the package: `$UNLEARN_BENCH_DATA`, else `data` in the cache folder."""
+    chosen = os.environ.get(DATA_VARIABLE)
+    return Path(chosen).expanduser() if chosen else cache_root() / "data"
 
 
 def make_folder(path: Path, *, what: str) -> Path:

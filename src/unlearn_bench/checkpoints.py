@@ -27,7 +27,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        _refuse_torchscript(path)
+        refuse_torchscript(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch remarks on a pickle's protocol; the refusal below says enough
             loaded = torch.load(path, map_location="cpu", weights_only=True)
@@ -62,7 +62,8 @@ def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], *, source: st
     model.load_state_dict({name: value.to(own[name].dtype) for name, value in tensors.items()}, strict=True)
 
 
-def _refuse_torchscript(path: Path) -> None:
+def refuse_torchscript(path: Path) -> None:
+    """Raise an InputError where the file is a TorchScript archive: loading one runs what is in it."""
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:

@@ -1,7 +1,7 @@
 """Synthetic images of a concept, made from the model alone by gradient ascent on the pixels."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -118,6 +118,7 @@ def synthesize(
     settings: SynthesisSettings,
     seed: int,
     task: str,
+    descriptions: Mapping[int, Sequence[str]] | None = None,
 ) -> Synthetic:
     """Images that `clip` takes for the target classes: noise, pushed up the model's own gradient.
 
@@ -142,6 +143,8 @@ def synthesize(
         settings: see `SynthesisSettings`.
         seed: of the run.
         task: names what is forgotten.
+        descriptions: for a target, sentences about it; each of its images climbs towards one of them, drawn at
+            random, in place of the target's text. The test for acceptance stays the same.
 
     Raises:
         CellFailure: an image did not pass in `max_attempts` attempts, or the model's probabilities are not
@@ -158,11 +161,15 @@ def synthesize(
     mirrored borders (ours).
     """
     _check_targets(texts, targets)
-    ascent = _Ascent(clip, texts, settings)
+    extra = list(dict.fromkeys(item for part in (descriptions or {}).values() for item in part))
+    places = {sentence: len(texts) + place for place, sentence in enumerate(extra)}
+    ascent = _Ascent(clip, texts, settings, extra)
     waiting = deque(
-        _Image(label=label, target=target, text=texts[target], index=index)
+        _Image(label=label, target=target, text=texts[target], index=index, towards=places.get(sentence, target))
         for label, target in enumerate(targets)
-        for index in range(settings.images_per_class)
+        for index, sentence in enumerate(
+            _sentences(texts[target], (descriptions or {}).get(target, ()), settings, seed)
+        )
     )
     made: list[_Image] = []
     active: list[_Image] = []
@@ -188,12 +195,13 @@ def synthesize(
 
 @dataclass(kw_only=True)
 class _Image:
-    """One image under way: what it shall show, and how far it got."""
+    """One image under way: what it shall show, towards which text it climbs, and how far it got."""
 
     label: int
     target: int
     text: str
     index: int
+    towards: int
     attempt: int = 0
     step: int = 0
     total: int = 0
@@ -207,13 +215,16 @@ class _Image:
 class _Ascent:
     """The arithmetic of one model, one set of texts and one collection of settings."""
 
-    def __init__(self, clip: Clip, texts: Sequence[str], settings: SynthesisSettings) -> None:
+    def __init__(
+        self, clip: Clip, texts: Sequence[str], settings: SynthesisSettings, descriptions: Sequence[str]
+    ) -> None:
         self.clip, self.settings = clip, settings
         self.side = clip.image_size
         device = clip.device
         with torch.no_grad():
             self.embeddings = clip.embed_texts(texts)  # (C, D)
-            self.directions = nn.functional.normalize(self.embeddings, dim=-1)
+            more = [clip.embed_texts(descriptions)] if descriptions else []
+            self.directions = nn.functional.normalize(torch.cat([self.embeddings, *more]), dim=-1)  # texts first
             self.scale = clip.logit_scale.detach().clone()
         self.mean = torch.tensor(_IMAGENET_MEAN, device=device)[:, None, None]
         self.std = torch.tensor(_IMAGENET_STD, device=device)[:, None, None]
@@ -232,12 +243,12 @@ class _Ascent:
     def step(self, raw: Tensor, images: Sequence[_Image]) -> Tensor:
         """One ascent step of all images (N, 3, S, S)."""
         shifts = torch.tensor([image.shifts[image.step] for image in images], device=raw.device)  # (N, 2)
-        targets = torch.tensor([image.target for image in images], device=raw.device)
+        towards = torch.tensor([image.towards for image in images], device=raw.device)
         rolled = _roll(raw, shifts).contiguous(memory_format=torch.channels_last)
         with torch.enable_grad():
             rolled.requires_grad_(True)
             embedded = nn.functional.normalize(self.clip.encode_images(self.clip.normalise(rolled)), dim=-1)
-            fit = self.scale * (embedded * self.directions[targets]).sum(-1)  # (N,)
+            fit = self.scale * (embedded * self.directions[towards]).sum(-1)  # (N,)
             objective = fit - self.settings.norm_weight * rolled.flatten(1).norm(dim=1)
             (slope,) = torch.autograd.grad(objective.sum(), rolled)
         length = slope.flatten(1).norm(dim=1).clamp_min(torch.finfo(slope.dtype).tiny)
@@ -294,6 +305,15 @@ def blur(images: Tensor, kernel: Tensor) -> Tensor:
             start=torch.zeros_like(images),
         )
     return images
+
+
+def _sentences(text: str, descriptions: Sequence[str], settings: SynthesisSettings, seed: int) -> list[str]:
+    """What each image of a class climbs towards: its text, or a description drawn for it."""
+    if not descriptions:
+        return [text] * settings.images_per_class
+    stream = generator("descriptions", seed, text)
+    drawn = torch.randint(len(descriptions), (settings.images_per_class,), generator=stream)
+    return [descriptions[place] for place in drawn.tolist()]
 
 
 def _gaussian(sigma: float) -> Tensor:

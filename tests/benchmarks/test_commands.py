@@ -16,7 +16,7 @@ from unlearn_bench.benchmarks.suite import load_suite
 from unlearn_bench.errors import InputError
 from unlearn_bench.model_sources import open_model, save_model
 
-COMMANDS = ("run", "list", "leaderboard", "check", "tune", "forget")
+COMMANDS = ("run", "prepare", "list", "leaderboard", "check", "compare", "tune", "forget")
 
 
 def test_leaderboard_and_check(sweep: Call, call: Call, tmp_path: Path) -> None:

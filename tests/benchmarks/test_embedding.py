@@ -11,9 +11,10 @@ from tests.benchmarks.support import COLOURS, write_colours
 from tests.core.tiny import TEXTS, resnet, transformer, two_towers
 from unlearn_bench.benchmarks import embedding
 from unlearn_bench.benchmarks.data.folder import FolderDataset
-from unlearn_bench.benchmarks.embedding import embed_after, embed_before, embed_inputs
+from unlearn_bench.benchmarks.embedding import as_precision, embed_after, embed_before, embed_inputs
 from unlearn_bench.benchmarks.image_cache import PreparedImages, prepared_images
 from unlearn_bench.clip import Clip, changed_names
+from unlearn_bench.errors import InputError
 
 MODELS: dict[str, Callable[[], Clip]] = {"resnet": resnet, "vit": transformer, "two-towers": two_towers}
 
@@ -115,14 +116,37 @@ def test_a_cut_file_is_set_aside(which: str, clip: Clip, images: PreparedImages,
 def test_other_rounding_has_files_of_its_own(
     clip: Clip, images: PreparedImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stems = {embedding._stem(clip, images)}
+    stems = {embedding._stem(clip, images, "fp32")}
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
-    stems.add(embedding._stem(clip, images))
+    stems.add(embedding._stem(clip, images, "fp32"))
     monkeypatch.setattr(type(clip), "device", torch.device("cuda"))
-    stems.add(embedding._stem(clip, images))
+    stems.add(embedding._stem(clip, images, "fp32"))
     monkeypatch.setattr(embedding, "BATCH", 8)
-    stems.add(embedding._stem(clip, images))
-    assert len(stems) == 4
+    stems.add(embedding._stem(clip, images, "fp32"))
+    stems.add(embedding._stem(clip, images, "bf16"))
+    assert len(stems) == 5
+
+
+def test_half_precision_is_close_and_reuses_alike(clip: Clip, images: PreparedImages) -> None:
+    """bf16 has eight bits of mantissa: embeddings agree to a hundredth, and "before" is what "after" repeats."""
+    plain = embed_before(clip, images, TEXTS, fingerprint=clip.fingerprint())
+    half = embed_before(clip, images, TEXTS, fingerprint=clip.fingerprint(), precision="bf16")
+    assert half.embedded.images.dtype == torch.float32
+    assert not torch.equal(half.embedded.images, plain.embedded.images)
+    cosines = (half.embedded.images * plain.embedded.images).sum(-1)
+    assert float(cosines.min()) > 0.999
+    assert torch.equal(half.embedded.texts, plain.embedded.texts)
+    same = embed_after(clip, images, TEXTS, before=half, changed=(), precision="bf16")
+    assert torch.equal(same.images, half.embedded.images)
+    twin, changed = moved(clip, lambda place: place == f"image/{clip.image_stages[-1]}")
+    after = embed_after(twin, images, TEXTS, before=half, changed=changed, precision="bf16")
+    assert float((after.images * plainly(twin, images)).sum(-1).min()) > 0.999
+
+
+def test_precisions_by_name() -> None:
+    assert as_precision("bf16") == "bf16"
+    with pytest.raises(InputError, match=r"unknown precision 'bf-16'; known: .*did you mean 'bf16'"):
+        as_precision("bf-16")
 
 
 def test_large_activations_are_not_kept(clip: Clip, images: PreparedImages, monkeypatch: pytest.MonkeyPatch) -> None:

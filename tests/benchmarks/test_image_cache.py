@@ -12,6 +12,7 @@ from PIL import Image
 
 from tests.benchmarks.support import bench_of, start, write_colours, write_suite
 from tests.core.tiny import resnet, two_towers
+from unlearn_bench.benchmarks import image_building
 from unlearn_bench.benchmarks.data.base import BadImageError, Split
 from unlearn_bench.benchmarks.data.folder import FolderDataset
 from unlearn_bench.benchmarks.image_cache import prepared_images
@@ -167,6 +168,94 @@ def test_a_cache_that_is_a_file(
     monkeypatch.setenv("UNLEARN_BENCH_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(InputError, match=r"cache folder .* can't be written \(Not a directory\)"):
         prepared_images(dataset, "test", clip)
+
+
+class Stopping(Counting):
+    """A folder whose owner loses patience: the picture `at` is an interruption."""
+
+    at = -1
+
+    def picture(self, split: Split, row: int) -> Image.Image:
+        if row == self.at:
+            raise KeyboardInterrupt
+        return super().picture(split, row)
+
+
+def test_a_build_that_was_stopped_goes_on(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With unreadable pictures before and after the stop; what comes out is what an undisturbed build makes."""
+    monkeypatch.setattr(image_building, "_JOURNAL_EVERY", 4)
+    dataset = Stopping(write_colours(tmp_path / "own"))
+    names = dataset.index("test").names
+    for row in (1, 10):
+        (dataset.path / names[row]).write_bytes(b"x")
+    dataset.at = 9
+    with pytest.raises(KeyboardInterrupt):
+        prepared_images(dataset, "test", clip, skip_bad=True)
+    assert len(cache_files(tmp_path, "*.building")) == 1
+    dataset.at = -1
+    dataset.decoded.clear()
+    told: list[tuple[int, int]] = []
+    images = prepared_images(
+        dataset, "test", clip, skip_bad=True, told=lambda done, total: told.append((done, total))
+    )
+    assert sorted(dataset.decoded) == [8, 9, 10, 11]  # eight were in the journal
+    assert told == [(9, 12), (10, 12), (11, 12), (12, 12)]
+    assert images.names == tuple(name for row, name in enumerate(names) if row not in {1, 10})
+    assert [Path(name).name for name in images.skipped] == [Path(names[row]).name for row in (1, 10)]
+    assert cache_files(tmp_path, "*building*") == []
+    monkeypatch.setenv("UNLEARN_BENCH_CACHE", str(tmp_path / "other"))
+    undisturbed = prepared_images(Counting(dataset.path), "test", clip, skip_bad=True)
+    assert torch.equal(images.pixels, undisturbed.pixels)
+    assert images.content == undisturbed.content
+
+
+@pytest.mark.parametrize("how", ["cut", "journal", "other"])
+def test_a_half_that_does_not_fit_is_begun_anew(
+    how: str, clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_building, "_JOURNAL_EVERY", 4)
+    dataset = Stopping(write_colours(tmp_path / "own"))
+    dataset.at = 9
+    with pytest.raises(KeyboardInterrupt):
+        prepared_images(dataset, "test", clip)
+    (part,) = cache_files(tmp_path, "*.npy.building")
+    (note,) = cache_files(tmp_path, "*.building.json")
+    if how == "cut":
+        part.write_bytes(part.read_bytes()[:-9])
+    else:
+        note.write_text({"journal": '{"done": 8', "other": '{"done": 8, "kept": [0], "skipped": []}'}[how])
+    dataset.at = -1
+    dataset.decoded.clear()
+    prepared_images(dataset, "test", clip)
+    assert dataset.decoded == Counter(range(12))
+
+
+def test_threads_change_nothing(
+    dataset: Counting, clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (dataset.path / dataset.index("test").names[5]).write_bytes(b"")
+    alone = prepared_images(dataset, "test", clip, skip_bad=True)
+    monkeypatch.setenv("UNLEARN_BENCH_CACHE", str(tmp_path / "other"))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    together = prepared_images(Counting(dataset.path), "test", clip, skip_bad=True)
+    assert torch.equal(alone.pixels, together.pixels)
+    assert (alone.content, alone.names, alone.skipped) == (together.content, together.names, together.skipped)
+    with pytest.raises(BadImageError):
+        prepared_images(dataset, "test", clip)
+
+
+def test_a_changed_byte_is_found_where_one_looks_for_it(dataset: Counting, clip: Clip, tmp_path: Path) -> None:
+    kept = prepared_images(dataset, "test", clip).pixels.clone()
+    (path,) = cache_files(tmp_path, "*.npy")
+    bytes_ = bytearray(path.read_bytes())
+    bytes_[-1] ^= 1
+    path.write_bytes(bytes(bytes_))
+    assert not torch.equal(prepared_images(dataset, "test", clip).pixels, kept)
+    assert torch.equal(prepared_images(dataset, "test", clip, verify=True).pixels, kept)
+    assert len(cache_files(tmp_path, "*.broken")) == 1
+    dataset.decoded.clear()
+    prepared_images(dataset, "test", clip, verify=True)
+    assert not dataset.decoded
 
 
 _TOGETHER = """

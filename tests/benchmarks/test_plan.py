@@ -255,6 +255,8 @@ def test_methods_of_a_suite_and_of_the_user(suite: Suite, mine: str) -> None:
 def test_metrics(suite_file: Path, mine: str, tmp_path: Path) -> None:
     assert list(load_metrics(["accuracy", "accuracy"])) == ["accuracy"]
     assert {"accuracy", "average-score", "seconds"} <= set(load_metrics(["all"]))
+    assert "predictions" not in load_metrics(["all"])  # its `default` is false: it is named, or left out
+    assert list(load_metrics(["predictions", "all"])) == ["predictions", *load_metrics(["all"])]
     with pytest.raises(InputError, match=r"unknown metric 'acuracy'; known: .*did you mean 'accuracy'\?"):
         load_metrics(["acuracy"])
     with pytest.raises(InputError, match=r"is not a subclass of unlearn_bench.metrics.base.Metric"):

@@ -8,6 +8,7 @@ import pytest
 from tests.benchmarks.support import Call
 from unlearn_bench.benchmarks import publish, published
 from unlearn_bench.errors import InputError
+from unlearn_bench.leaderboards.paper import is_stale
 from unlearn_bench.leaderboards.publish import Published, stale
 from unlearn_bench.leaderboards.storage import read_folder
 
@@ -25,6 +26,9 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Published:
     )
     monkeypatch.setattr(publish, "PUBLISHED", paths)
     monkeypatch.setattr(published, "PUBLISHED", paths)
+    monkeypatch.setattr(publish, "PAPER_PAGE", tmp_path / "paper.md")
+    for module in (publish, published):
+        monkeypatch.setattr(module, "PAPER_RECORDS", tmp_path / "results" / "paper.csv")
     return paths
 
 
@@ -48,6 +52,18 @@ def test_a_number_changed_by_hand_is_stale(sweep: Call, place: Published, tmp_pa
     assert stale(place) == (place.table,)
     publish.main(None)
     assert stale(place) == ()
+
+
+def test_the_paper_s_page_is_written_beside(sweep: Call, place: Published, tmp_path: Path) -> None:
+    sweep()
+    publish.main([tmp_path / "out"])
+    assert published.paper_records() == ()
+    assert not is_stale(tmp_path / "paper.md", ())
+    publish.main(paper=[tmp_path / "out"])
+    (record,) = {record.run.model for record in published.paper_records()}
+    assert record in (tmp_path / "paper.md").read_text()
+    assert is_stale(tmp_path / "paper.md", ())
+    assert not is_stale(tmp_path / "paper.md", published.paper_records())
 
 
 def test_no_records_is_one_line(place: Published, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import pytest
 
+from unlearn_bench.benchmarks.plan import Choice, chosen_methods, load_metrics, load_player
 from unlearn_bench.benchmarks.preset import (
     Preset,
     build_method,
@@ -194,3 +195,26 @@ def test_shipped_presets_fit_their_methods() -> None:
         load_synthesis(path.stem)
         for name in read_presets(path).keys() - {"synthesis"}:
             build_method(load_method(name).kind, load_preset(path.stem, name).hyperparameters)
+
+
+@pytest.mark.parametrize("name", known_suites())
+def test_what_the_suites_of_the_package_name_is_there(name: str) -> None:
+    """Methods, variants and metrics by their names, hyperparameters and settings by their values."""
+    suite = load_suite(name)
+    assert suite.summary
+    load_metrics(suite.metrics)
+    for entry in chosen_methods(suite, Choice()):
+        player = load_player(suite, entry)
+        for model in suite.models:
+            preset = load_preset(model, player.method.kind.name)
+            build_method(player.method.kind, {**preset.hyperparameters, **player.variant.hyperparameters})
+            for changes in ({}, *player.variant.by_class.values()):
+                load_synthesis(model, changes={**player.variant.synthesis, **changes})
+    assert set(suite.classes) <= set(suite.datasets)
+    assert suite.variants.keys() <= set(suite.methods), "a variant that no run would use"
+
+
+def test_an_empty_list_of_classes_is_measured_only(tmp_path: Path) -> None:
+    path = tmp_path / "kept.toml"
+    path.write_text(MINIMAL + "[classes]\nkept = []\nmini-digits = ['digit one']")
+    assert load_suite(str(path)).classes == {"kept": (), "mini-digits": (("digit one",),)}

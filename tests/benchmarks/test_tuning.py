@@ -113,6 +113,24 @@ def test_a_failed_cell_scores_as_the_worst(path: Path, tmp_path: Path) -> None:
     assert found.forgot is None
 
 
+def test_a_default_outside_its_range_starts_at_the_nearest_end(path: Path, tmp_path: Path) -> None:
+    spec = tunable_method(tmp_path)
+    file = Path(spec.partition(":")[0])
+    file.write_text(file.read_text().replace("tunable(0.2", "tunable(7.0"))
+    found, _ = tuned(path, spec, tmp_path / "tuning", trials=2)
+    (span,) = found.space.values()
+    assert found.trials[0].hyperparameters == {"strength": span.high}
+    assert span.high < 7.0
+
+
+def test_a_failed_cell_ends_its_trial(path: Path, tmp_path: Path) -> None:
+    """The score is decided: the other classes are not tried."""
+    noted = tmp_path / "calls"
+    noted.mkdir()
+    tuned(path, tunable_method(tmp_path, counting("raise ValueError('no')", noted)), tmp_path / "tuning", trials=2)
+    assert len(calls(noted)) == 2
+
+
 def test_nothing_to_tune(path: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"'mine' declares nothing to tune; give a field a range with tunable"):
         tuned(path, write_method(tmp_path, "return clip"), tmp_path / "tuning")

@@ -1,7 +1,6 @@
 """From a name to a model: activations, folders, files, plug-ins, and what is said when it can't be."""
 
 import json
-import socket
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -11,29 +10,24 @@ import open_clip
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from torch import Tensor, nn
 
 from tests.core import tiny
+from tests.core.hub import block_network, place, use_cache
 from unlearn_bench import mini_models, model_names, model_sources, registry
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError
-from unlearn_bench.model_sources import (
-    architecture_config,
-    file_config,
-    open_model,
-    save_model,
-    tag_config,
-)
+from unlearn_bench.model_sources import open_model, save_model
 from unlearn_bench.open_clip_model import OpenClip, build_open_clip
+from unlearn_bench.open_clip_names import architecture_config, file_config, tag_config
 
 
 @pytest.fixture(autouse=True)
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*arguments: Any) -> None:
-        raise OSError("no network in tests")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty cache of the hub's, and no network."""
+    block_network(monkeypatch)
+    return use_cache(monkeypatch, tmp_path)
 
 
 @pytest.fixture
@@ -47,12 +41,11 @@ def small_names(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 @pytest.fixture
-def downloads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Tensor]:
-    """What the hub would send for any tag: a random state of the shrunken RN50."""
+def downloads(hub: Path) -> dict[str, Tensor]:
+    """What was fetched for RN50:openai: a random state of the shrunken RN50, in half precision."""
     state = tiny.resnet(seed=3).state()
     tensors = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
-    save_file(tensors, tmp_path / "hub.safetensors")
-    monkeypatch.setattr(open_clip, "download_pretrained", lambda facts: str(tmp_path / "hub.safetensors"))
+    place(hub, "timm/resnet50_clip.openai", "open_clip_model.safetensors", save(tensors))
     return tensors
 
 
@@ -158,22 +151,16 @@ def test_random_weights_follow_the_seed(small_names: dict[str, Any]) -> None:
 
 
 def test_no_network() -> None:
-    def fail(facts: object) -> str:
-        raise ConnectionError("name resolution failed\nlong story")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(open_clip, "download_pretrained", fail)
-        message = refusal("RN50:openai")
-        other = refusal("ViT-B-16-plus-240:laion400m_e32")
-    assert "ConnectionError: name resolution failed" in message
+    message = refusal("RN50:openai")
+    other = refusal("ViT-B-16-plus-240:laion400m_e32")
+    assert "can't be fetched (ConnectError: " in message
+    assert "go online once" in message
     assert "RN50-quickgelu:FILE" in message
     assert "ViT-B-16-plus-240:FILE" in other
 
 
-def test_a_fetched_file_that_is_broken(
-    small_names: dict[str, Any], downloads: dict[str, Tensor], tmp_path: Path
-) -> None:
-    (tmp_path / "hub.safetensors").write_bytes(b"half a file")
+def test_a_fetched_file_that_is_broken(small_names: dict[str, Any], downloads: dict[str, Tensor], hub: Path) -> None:
+    next(hub.rglob("open_clip_model.safetensors")).resolve().write_bytes(b"half a file")
     assert "can't be loaded" in refusal("RN50:openai")
 
 
@@ -282,6 +269,7 @@ def test_an_output_folder_that_cannot_be(tmp_path: Path) -> None:
 PLUG_IN = """
 import torch
 from tests.core import tiny
+from tests.core.hub import block_network, place, use_cache
 
 def build():
     clip = tiny.two_towers()

@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-import scipy.ndimage  # type: ignore[import-untyped]
+import scipy.ndimage
 import torch
 from torch import Tensor
 
@@ -23,7 +23,9 @@ def make(clip: Clip, settings: SynthesisSettings, targets: tuple[int, ...] = (2,
     return synthesize(clip, texts=tiny.TEXTS, targets=targets, settings=settings, seed=seed, task="shapes")
 
 
-def one_by_one(clip: Clip, target: int, index: int, settings: SynthesisSettings) -> tuple[Tensor, float, int]:
+def one_by_one(
+    clip: Clip, target: int, index: int, settings: SynthesisSettings, towards: str = ""
+) -> tuple[Tensor, float, int]:
     """The recipe for one image, as plainly as it can be written."""
     stream = generator("synthesis", 0, "shapes", tiny.TEXTS[target], index, 0)
     side = clip.image_size
@@ -32,11 +34,12 @@ def one_by_one(clip: Clip, target: int, index: int, settings: SynthesisSettings)
     shifts = torch.randint(most + 1, (settings.max_steps, 2), generator=stream).tolist()
     mean, std = torch.tensor(clip.mean)[:, None, None], torch.tensor(clip.std)[:, None, None]
     texts = clip.embed_texts(tiny.TEXTS)
+    goal = clip.embed_texts([towards or tiny.TEXTS[target]])[0]
     for step in range(1, settings.max_steps + 1):
         down, right = shifts[step - 1]
         x = torch.roll(x, (down, right), (1, 2)).requires_grad_(True)
         image = clip.encode_images(((x - mean) / std)[None])[0]
-        cosine = torch.dot(image, texts[target]) / image.norm() / texts[target].norm()
+        cosine = torch.dot(image, goal) / image.norm() / goal.norm()
         (slope,) = torch.autograd.grad(clip.logit_scale * cosine - 1e-3 * x.pow(2).sum().sqrt(), x)
         x = x.detach() + 25 * side / 224 * slope / slope.pow(2).sum().sqrt()
         x = torch.roll(x, (-down, -right), (1, 2))
@@ -66,6 +69,33 @@ def test_equals_the_plain_loop(made: Synthetic) -> None:
         assert float(made.probabilities[row]) == pytest.approx(probability, abs=1e-3)
         torch.testing.assert_close(made.unit[row], unit, atol=1e-3, rtol=0)
     assert int(made.steps.max()) > 10, "no image was blurred, so the comparison would not see the blur"
+
+
+def test_descriptions_say_where_to_climb_and_not_what_is_accepted(made: Synthetic) -> None:
+    """A class that is described by its own text gives the same images; one described otherwise the plain loop's."""
+
+    def described(sentences: dict[int, tuple[str, ...]]) -> Synthetic:
+        return synthesize(
+            tiny.transformer(),
+            texts=tiny.TEXTS,
+            targets=(2, 0),
+            settings=QUICK,
+            seed=0,
+            task="shapes",
+            descriptions=sentences,
+        )
+
+    torch.testing.assert_close(described({2: (tiny.TEXTS[2],)}).unit, made.unit, rtol=0, atol=5e-3)
+    other = f"{tiny.TEXTS[2]} seen from afar"
+    found = described({2: (other,)})
+    torch.testing.assert_close(found.unit[3:], made.unit[3:], rtol=0, atol=5e-3)  # the class without a description
+    assert not torch.allclose(found.unit[:3], made.unit[:3], rtol=0, atol=0.05)
+    unit, probability, steps = one_by_one(tiny.transformer(), 2, 1, QUICK, towards=other)
+    assert found.steps[1] == steps
+    torch.testing.assert_close(found.unit[1], unit, rtol=0, atol=2e-3)
+    assert float(found.probabilities[1]) == pytest.approx(probability, abs=1e-3)
+    many = described({2: (tiny.TEXTS[2], other, "something else")})
+    assert torch.equal(many.unit, described({2: (tiny.TEXTS[2], other, "something else")}).unit)
 
 
 def test_what_comes_back(made: Synthetic) -> None:

@@ -5,7 +5,16 @@ import math
 import numpy as np
 import pytest
 
-from unlearn_bench.leaderboards.intervals import Images, Interval, Samples, interval, resampled_scores, scores
+from unlearn_bench.leaderboards.intervals import (
+    Images,
+    Interval,
+    Samples,
+    interval,
+    resampled_accuracies,
+    resampled_class_means,
+    resampled_scores,
+    scores,
+)
 from unlearn_bench.metrics.score import average_score
 
 
@@ -138,3 +147,24 @@ def test_an_interval_holds_the_middle_of_the_draws() -> None:
 
 def test_no_images_give_no_interval() -> None:
     assert interval(drawn(images(0, 0, 0), images(10, 10, 10))) is None
+
+
+def test_accuracies_are_what_scores_are_made_of() -> None:
+    groups = {"other": images(40, 30, 28), "target": images(20, 16, 4), "planets": images(50, 45, 44)}
+    rows: dict[str, Samples] = {"m": {("own", ("a",)): groups, ("own", ("b",)): groups}}
+    found = resampled_accuracies(rows, resamples=200)["m"]["own"]
+    assert list(found) == ["target", "other", "planets"]
+    sides = [np.stack([found[role][side] for role in found]) for side in (0, 1)]
+    assert (scores(*sides) == resampled_scores(rows, resamples=200)["m"]["own"]).all()
+    assert found["target"].shape == (2, 200)
+    assert found["planets"][0].mean() == pytest.approx(0.9, abs=0.01)
+
+
+def test_class_means_have_the_width_of_drawn_classes() -> None:
+    found = resampled_class_means({"one": [0.0, 1.0, 0.5], "two": [0.2, 0.2, 0.2]}, resamples=4000)
+    assert found.shape == (4000,)
+    assert found.mean() == pytest.approx((0.5 + 0.2) / 2, abs=0.01)
+    # The mean of three draws from (0, 1, .5) has variance 1/6 / 3; half of it enters the mean of two datasets.
+    assert found.std() == pytest.approx(math.sqrt(1 / 18) / 2, rel=0.05)
+    same = resampled_class_means({"two": [0.2, 0.2, 0.2]})
+    assert np.ptp(same) == pytest.approx(0)

@@ -38,11 +38,13 @@ def test_the_catalogue_lists_what_there_is() -> None:
         "accuracy",
         "average-score",
         "peak-memory",
+        "predictions",
         "relative-change",
         "retrieval",
         "seconds",
         "share-changed",
         "target-cosine",
+        "unrecognised-retrieval",
         "verification-gap",
     ]
 

@@ -9,7 +9,8 @@ import typer
 
 from unlearn_bench.benchmarks.checks import check_method
 from unlearn_bench.benchmarks.cli import app
-from unlearn_bench.benchmarks.published import PUBLISHED
+from unlearn_bench.benchmarks.published import PAPER_PAGE, PUBLISHED, paper_records
+from unlearn_bench.leaderboards.paper import is_stale
 from unlearn_bench.leaderboards.publish import stale
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -49,3 +50,7 @@ def test_the_published_tables_are_those_of_the_records() -> None:
     if not PUBLISHED.records.is_file():
         pytest.fail("no published records: leaderboards/results/mini-full.csv is missing")
     assert stale(PUBLISHED) == (), "run `python -m unlearn_bench.benchmarks.publish`"
+
+
+def test_the_paper_s_page_is_that_of_the_reported_tables_and_the_records() -> None:
+    assert not is_stale(PAPER_PAGE, paper_records()), "run `python -m unlearn_bench.benchmarks.publish`"
