@@ -198,7 +198,9 @@ def compare(
 def tune(
     *,
     suite: Annotated[str, typer.Option(help="Whose tuning classes are used.")] = "mini",
-    model: Annotated[str | None, typer.Option(help="One of the suite's models.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Any model, as `run` takes it; the suite's first by default.")
+    ] = None,
     methods: Annotated[str, typer.Option(help="all, names, or path/to/file.py:Class.")] = "all",
     trials: Annotated[int, typer.Option(help="The budget of each method.", min=1)] = 16,
     jobs: Annotated[int, typer.Option(help="Methods at a time; 0: one per core.", min=0)] = 0,

@@ -44,6 +44,13 @@ def _methods() -> tuple[list[str], list[list[str]]]:
 def _datasets() -> tuple[list[str], list[list[str]]]:
     rows = [[entry.name, str(entry.facts.get("licence", "")), entry.summary] for entry in known_datasets().values()]
     rows.append(["folder:/path", "yours", "one folder per class, perhaps under train/ and test/"])
+    rows.append(
+        [
+            "hf:owner/name",
+            "its owner's",
+            "an image dataset of the Hugging Face hub; ?image=..&label=.. for its columns",
+        ]
+    )
     return ["dataset", "licence", "what it is"], rows
 
 

@@ -17,7 +17,7 @@ from unlearn_bench.benchmarks.suite import Suite, load_suite
 from unlearn_bench.benchmarks.tune import to_preset, tune_method
 from unlearn_bench.benchmarks.workbench import Setting, choose_device, open_workbench
 from unlearn_bench.cache import make_folder, write_text
-from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.errors import InputError
 from unlearn_bench.methods.base import search_space
 from unlearn_bench.registry import is_path_target
 
@@ -37,8 +37,6 @@ def execute(
     """Tune the methods and write the preset file, method by method as each is done."""
     chosen = load_suite(suite)
     name = model or chosen.models[0]
-    if model is not None and model not in chosen.models:
-        raise unknown(f"model of suite {chosen.name!r}", model, chosen.models)
     setting = Setting(
         model=name,
         datasets=chosen.datasets,

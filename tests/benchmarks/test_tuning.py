@@ -180,8 +180,8 @@ def test_the_command_writes_a_preset_file(path: Path, tmp_path: Path, capsys: py
         for item in r.run.evaluation
     }
     assert images == {"val"}
-    with pytest.raises(InputError, match="unknown model of suite 'colours' 'mini-rn'"):
-        command.execute(methods=[spec], **{**given, "model": "mini-rn"})  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"unknown model 'mini-nr'.*did you mean 'mini-rn'"):
+        command.execute(methods=[spec], **{**given, "model": "mini-nr"})  # type: ignore[arg-type]
 
 
 def accuracy(dataset: str, group: str, before: float, after: float) -> Measurement:
