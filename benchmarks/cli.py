@@ -132,6 +132,9 @@ def prepare(
     model: Annotated[str | None, typer.Option(help="These models, not the suite's; commas between.")] = None,
     data: Annotated[str | None, typer.Option(help="These datasets, not the suite's; commas between.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what is here and what is missing.")] = False,
+    decode: Annotated[
+        bool, typer.Option("--decode", help="Then decode and resize the images too, as the first run would.")
+    ] = False,
 ) -> None:
     """Show the weights and images that a suite needs, and download and verify what is missing. Goes on by itself.
 
@@ -139,7 +142,7 @@ def prepare(
 
     Example: unlearn-bench prepare --suite paper --dry-run
     """
-    _execute("prepare", suite=suite, models=_split(model), data=_split(data), dry_run=dry_run)
+    _execute("prepare", suite=suite, models=_split(model), data=_split(data), dry_run=dry_run, decode=decode)
 
 
 @app.command("list")

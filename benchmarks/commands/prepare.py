@@ -43,7 +43,19 @@ def execute(
     models: Sequence[str] | None,
     data: Sequence[str] | None,
     dry_run: bool,
+    decode: bool = False,
 ) -> int:
+    """Show, download, verify and perhaps decode; 0 if everything is here, 1 if something could not be fetched."""
+    code = fetch(suite=suite, models=models, data=data, dry_run=dry_run)
+    if decode and code == 0 and not dry_run:
+        from unlearn_bench.benchmarks.decoding import decode as decode_images  # noqa: PLC0415  (imports torch)
+
+        chosen = named(suite, models, data)
+        decode_images(*chosen, Console(stderr=True), typer.echo)
+    return code
+
+
+def fetch(*, suite: str | None, models: Sequence[str] | None, data: Sequence[str] | None, dry_run: bool) -> int:
     """Show, download and verify; 0 if everything is here, 1 if something could not be fetched."""
     supplies, without = wanted(suite, models, data)
     standings = {name: supply.standing() for name, supply in supplies.items()}
@@ -80,14 +92,11 @@ def wanted(
     Raises:
         InputError: no such suite, model or dataset, or nothing named.
     """
-    if suite is not None or (models is None and data is None):
-        chosen = load_suite(suite if suite is not None else DEFAULT_SUITE)
-        models = chosen.models if models is None else models
-        data = (*chosen.datasets, *chosen.control) if data is None else data
+    models, data = named(suite, models, data)
     found: dict[str, Supply] = {}
     without = []
-    made: list[tuple[str, Supply | None]] = [(spec, weights_supply(spec)) for spec in dict.fromkeys(models or ())]
-    made += [(spec, _images(spec)) for spec in dict.fromkeys(data or ())]
+    made: list[tuple[str, Supply | None]] = [(spec, weights_supply(spec)) for spec in models]
+    made += [(spec, _images(spec)) for spec in data]
     for spec, supply in made:
         if supply is None:
             without.append(spec)
@@ -96,6 +105,17 @@ def wanted(
     if not made:
         raise InputError("nothing to prepare: no model and no dataset is named; give --suite, --model or --data")
     return found, without
+
+
+def named(
+    suite: str | None, models: Sequence[str] | None, data: Sequence[str] | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The models and the datasets that are meant, each once."""
+    if suite is not None or (models is None and data is None):
+        chosen = load_suite(suite if suite is not None else DEFAULT_SUITE)
+        models = chosen.models if models is None else models
+        data = (*chosen.datasets, *chosen.control) if data is None else data
+    return tuple(dict.fromkeys(models or ())), tuple(dict.fromkeys(data or ()))
 
 
 def _images(spec: str) -> Supply | None:

@@ -25,7 +25,7 @@ from unlearn_bench.model_sources import open_model
 from unlearn_bench.registry import catalogue
 from unlearn_bench.seeding import generator
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.large]
 
 MODELS = ("RN50-quickgelu:random", "ViT-B-16-quickgelu:random")
 
