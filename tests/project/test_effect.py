@@ -24,9 +24,13 @@ STRONG: dict[str, dict[str, Any]] = {
     "amns-retain": {"learning_rate": 1e-3, "epochs": 5},
     "emmn": {"learning_rate": 3e-3, "batch_size": 16},
     "salun": {"learning_rate": 3e-3, "epochs": 5},
+    "lip-real": {"learning_rate": 1e-2, "image_share": 0.5, "text_share": 0.5},
 }
 # Plain gradient descent on the convolutions goes to NaN where the transformer hardly moves.
-STRONG_HERE: dict[tuple[str, str], dict[str, Any]] = {("mini-rn", "ulip"): {"learning_rate": 1e-3, "epochs": 8}}
+STRONG_HERE: dict[tuple[str, str], dict[str, Any]] = {
+    ("mini-rn", "ulip"): {"learning_rate": 1e-3, "epochs": 8},
+    ("mini-vit", "amns"): {"learning_rate": 2e-3, "epochs": 10, "batch_size": 16},
+}
 COMPETITORS = sorted(name for name, entry in catalogue("methods").items() if entry.facts.get("kind") != "reference")
 
 
