@@ -1,25 +1,20 @@
 """Decoding the images of a suite ahead of its runs: how much disk it takes, and how far it is."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 
 import joblib
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from unlearn_bench.benchmarks.data.base import Dataset, Split
 from unlearn_bench.benchmarks.data.sources import open_dataset
-from unlearn_bench.benchmarks.fetching import size_text
+from unlearn_bench.benchmarks.fetching import following, size_text
 from unlearn_bench.benchmarks.image_cache import prepared_images
 from unlearn_bench.cache import cache_root
 from unlearn_bench.model_sources import open_model
 
 SPLITS: tuple[Split, ...] = ("train", "test")
 """What a sweep reads: what methods are given, and what tables are measured on."""
-
-_LINE_EVERY_S = 10.0
 
 
 def decode(models: Sequence[str], datasets: Sequence[str], console: Console, say: Callable[[str], None]) -> None:
@@ -45,7 +40,7 @@ def decode(models: Sequence[str], datasets: Sequence[str], console: Console, say
             f"{str(cache_root() / 'images')!r}"
         )
         for dataset, split in _parts(opened):
-            with _following(console, f"{dataset.name} {split}", counts[dataset.name, split]) as told:
+            with following(console, f"{dataset.name} {split}", show=lambda count: f"{count} images") as told:
                 made = prepared_images(dataset, split, clip, verify=True, told=told)
             say(f"{dataset.name} {split}: {len(made)} images, content {made.content}")
 
@@ -55,28 +50,3 @@ def _parts(datasets: Sequence[Dataset]) -> Iterator[tuple[Dataset, Split]]:
         for split in SPLITS:
             if len(dataset.index(split)):
                 yield dataset, split
-
-
-@contextmanager
-def _following(console: Console, name: str, total: int) -> Iterator[Callable[[int, int], None]]:
-    """A callback for the images done: a bar on a terminal, a line every ten seconds in a log."""
-    if console.is_terminal:
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=console) as bar:
-            task = bar.add_task(name, total=total)
-            yield lambda done, _: bar.update(task, completed=done)
-        return
-    last = time.monotonic()
-
-    def tell(done: int, of: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _LINE_EVERY_S:
-            last = time.monotonic()
-            console.print(f"{name}: {done} of {of} images", markup=False, highlight=False, soft_wrap=True)
-
-    yield tell

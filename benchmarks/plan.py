@@ -9,7 +9,7 @@ from typing import Any
 
 from unlearn_bench.benchmarks.data.base import Dataset
 from unlearn_bench.benchmarks.embedding import as_precision
-from unlearn_bench.benchmarks.preset import build_method, load_preset, load_synthesis, resolved
+from unlearn_bench.benchmarks.preset import Preset, build_method, load_preset, load_synthesis, resolved
 from unlearn_bench.benchmarks.suite import Suite
 from unlearn_bench.benchmarks.variants import Variant, read_descriptions
 from unlearn_bench.benchmarks.workbench import Setting, Workbench
@@ -177,7 +177,6 @@ def _cell(
 ) -> Cell:
     method, variant = player.method, player.variant
     preset = load_preset(bench.setting.model, method.kind.name)
-    source = {"source": variant.source} if variant.source else {}
     run = run_for(
         suite.name,
         bench,
@@ -195,9 +194,16 @@ def _cell(
         setting=bench.setting,
         method_target=method.target,
         metric_targets=tuple(target for target, _ in metrics.values()),
-        preset={**preset.provenance, **source},
+        preset=_provenance(preset, variant),
         descriptions=descriptions,
     )
+
+
+def _provenance(preset: Preset, variant: Variant) -> Mapping[str, Any]:
+    """Where the hyperparameters come from: values that a variant sets were not tuned or published with the rest."""
+    if variant.source:
+        return {**preset.provenance, "source": variant.source}
+    return {"source": "given"} if variant.hyperparameters else preset.provenance
 
 
 def _synthesis(bench: Workbench, variant: Variant, forget: tuple[str, ...]) -> SynthesisSettings:

@@ -5,9 +5,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from unlearn_bench.benchmarks.variants import SOURCES
+from unlearn_bench.benchmarks.variants import SOURCES, with_tuples
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.methods.base import Method
 from unlearn_bench.synthesis import SynthesisSettings
@@ -48,7 +48,7 @@ def load_preset(model: str, method: str, *, folder: Path | None = None) -> Prese
     provenance = {key: value for key, value in table.items() if key != "hyperparameters"}
     if provenance.get("source") not in SOURCES:
         raise unknown(f"preset source of {method!r} for {model!r}", str(provenance.get("source")), SOURCES)
-    return Preset(hyperparameters=_tuples(table.get("hyperparameters", {})), provenance=provenance)
+    return Preset(hyperparameters=with_tuples(table.get("hyperparameters", {})), provenance=provenance)
 
 
 def load_synthesis(
@@ -96,8 +96,3 @@ def read_presets(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"preset file {str(path)!r} is not TOML ({error}); mend that line") from error
-
-
-def _tuples(table: Mapping[str, Any]) -> dict[str, Any]:
-    """TOML has lists; a frozen method wants tuples."""
-    return {key: cast(Any, tuple(value) if isinstance(value, list) else value) for key, value in table.items()}

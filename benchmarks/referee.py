@@ -82,7 +82,7 @@ class _Game:
                     dataset=self.dataset.name,
                     texts=self.dataset.texts,
                     targets=self.targets,
-                    settings=synthesis_settings(self.run),
+                    settings=_synthesis_settings(self.run),
                     descriptions=self.cell.descriptions,
                     seed=self.run.seed,
                 )
@@ -305,7 +305,7 @@ def _provenance(game: _Game, conditions: Conditions) -> dict[str, Any]:
     return facts
 
 
-def synthesis_settings(run: Run) -> SynthesisSettings:
+def _synthesis_settings(run: Run) -> SynthesisSettings:
     """The settings that the run's synthetic images were made with."""
     return SynthesisSettings(**{key: value for key, value in run.synthesis.items() if key != DESCRIPTIONS})
 

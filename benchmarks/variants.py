@@ -26,7 +26,8 @@ class Variant:
         by_class: settings of the synthetic images of single classes, by class name, before all others.
         descriptions: for a dataset, a JSON file (class name to a list of sentences); each synthetic image is then
             made for one of its class's sentences. A relative path starts at the data folder.
-        source: where the setting comes from, for the ranks (one of `SOURCES`); empty: where the preset's does.
+        source: where the setting comes from, for the ranks (one of `SOURCES`); empty: where the preset's does, or
+            `given` where hyperparameters are set here.
     """
 
     name: str
@@ -74,7 +75,7 @@ def _parse(name: str, facts: object, *, where: str) -> Variant:
             raise InputError(f"{here}: {key!r} must be {'a text' if kind is str else 'a table'}; it is {value!r}")
     _check_values(facts, here)
     values: dict[str, Any] = {str(key): value for key, value in facts.items()}
-    return Variant(**values | {"name": name, "hyperparameters": _tuples(values.get("hyperparameters", {}))})
+    return Variant(**values | {"name": name, "hyperparameters": with_tuples(values.get("hyperparameters", {}))})
 
 
 def _check_values(facts: Mapping[str, Any], here: str) -> None:
@@ -91,7 +92,7 @@ def _check_values(facts: Mapping[str, Any], here: str) -> None:
             raise InputError(f"{here}: descriptions of {dataset!r} are {path!r}; give the path of a JSON file")
 
 
-def _tuples(table: Mapping[str, Any]) -> dict[str, Any]:
+def with_tuples(table: Mapping[str, Any]) -> dict[str, Any]:
     """TOML has lists; a frozen method wants tuples."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
 

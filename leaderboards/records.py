@@ -11,7 +11,7 @@ from unlearn_bench.metrics.base import Measurement
 Status = Literal["ok", "skipped", "failed"]
 
 
-_ADDED: Mapping[str, object] = {"variant": {}, "precision": "fp32", "split_name": ""}
+ADDED: Mapping[str, object] = {"variant": {}, "precision": "fp32", "split_name": ""}
 """Fields that came after the first published records, with the values at which nothing says them."""
 
 
@@ -91,13 +91,13 @@ class Run:
 
 def stated(item: Run | EvaluationSet) -> dict[str, Any]:
     """The fields with their values, without later ones that are not in use: so older records keep their keys."""
-    return {name: value for name, value in vars(item).items() if name not in _ADDED or value != _ADDED[name]}
+    return {name: value for name, value in vars(item).items() if name not in ADDED or value != ADDED[name]}
 
 
 def completed(data: Mapping[str, Any], kind: type[Run | EvaluationSet]) -> dict[str, Any]:
     """The inverse of `stated`: `data` with the later fields that it leaves out."""
     names = kind.__dataclass_fields__
-    return {**{name: value for name, value in _ADDED.items() if name in names}, **data}
+    return {**{name: value for name, value in ADDED.items() if name in names}, **data}
 
 
 @dataclass(frozen=True, kw_only=True)

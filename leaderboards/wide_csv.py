@@ -15,7 +15,7 @@ from pathlib import Path
 from unlearn_bench.cache import make_folder, write_text
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.encoding import FORMAT, MalformedRecordError, compact, from_json
-from unlearn_bench.leaderboards.records import Record, stated
+from unlearn_bench.leaderboards.records import ADDED, Record, stated
 from unlearn_bench.metrics.base import Measurement
 
 _PLAIN = ("suite", "model", "fingerprint", "method", "access", "kind", "dataset")
@@ -24,9 +24,6 @@ _HEADER = (
     "format", "key", "suite", "model", "fingerprint", "dataset", "forget", "method", "seed", "status",
     "reason", "method_version", "method_file", "access", "kind", "hyperparameters", *_SHARED,
 )  # fmt: skip
-_LATER = ("variant", "precision")
-"""Fields of a run that only some records state; they stand with the protocol."""
-
 _SIDES = ("before", "after", "outcomes")
 _VOLATILE = {"time"}
 """Left out of the CSV: it differs in every row, and a second run of the same code would change every line."""
@@ -152,7 +149,7 @@ def _fixed(record: Record, seen: set[str]) -> dict[str, str]:
         "evaluation": [stated(item) for item in run.evaluation],
         "metrics": run.metrics,
         "train_split": run.train_split,
-        **{name: value for name, value in stated(run).items() if name in _LATER},
+        **{name: value for name, value in stated(run).items() if name in ADDED},
     }
     provenance = {name: value for name, value in record.provenance.items() if name not in _VOLATILE}
     shared = (protocol, run.synthesis, record.preset, provenance, measured)

@@ -22,6 +22,8 @@ from unlearn_bench.methods.base import search_space
 from unlearn_bench.registry import is_path_target
 
 VALIDATION_SPLIT = "val"
+RUNS = Path("runs")
+"""Where trials leave their records, wherever the presets are written."""
 
 
 def execute(
@@ -46,8 +48,8 @@ def execute(
         device=choose_device(device),
     )
     conditions = conditions_for(setting.device, jobs)
-    target = out or Path("runs") / preset_file(name).name
-    folder = make_folder(target.parent / f"tune-{chosen.name}-{preset_file(name).stem}", what="tuning folder")
+    target = out or RUNS / preset_file(name).name
+    folder = make_folder(RUNS / f"tune-{chosen.name}-{preset_file(name).stem}", what="tuning folder")
     names = chosen_methods(chosen, Choice(methods=methods))
     wanted = _tunable([name for name in names if name not in chosen.variants])  # they take their method's preset
     torch.set_num_threads(conditions.threads)

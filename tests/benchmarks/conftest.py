@@ -25,6 +25,14 @@ def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test's datasets are looked for; not there yet."""
+    folder = tmp_path / "data"
+    monkeypatch.setenv("UNLEARN_BENCH_DATA", str(folder))
+    return folder
+
+
+@pytest.fixture
 def suite_file(tmp_path: Path) -> Path:
     """A suite over two folders of colours and a model that tells them apart."""
     return write_suite(tmp_path)

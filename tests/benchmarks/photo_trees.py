@@ -11,6 +11,9 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from unlearn_bench.benchmarks.data.base import Split
+
+USED: tuple[Split, ...] = ("train", "val", "test")
 SHARED = Path(os.environ.get("UNLEARN_BENCH_DATA", Path(__file__).parents[3] / "shared" / "data"))
 """Real files, read before a test's own data folder takes the variable; they are no part of this project."""
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from tests.benchmarks.photo_trees import (
     TREES,
+    USED,
     colour_of,
     shared,
     write_caltech,
@@ -17,19 +18,12 @@ from tests.benchmarks.photo_trees import (
     write_flowers,
     write_pins,
 )
-from unlearn_bench.benchmarks.data.base import BadImageError, Dataset, Index, Split
+from unlearn_bench.benchmarks.data.base import BadImageError, Dataset, Index
 from unlearn_bench.benchmarks.data.paper import PHOTOGRAPHS, car_name, dog_name
 from unlearn_bench.benchmarks.data.sources import known_datasets, open_dataset
 from unlearn_bench.errors import InputError
 
-USED: tuple[Split, ...] = ("train", "val", "test")
-
-
-@pytest.fixture(autouse=True)
-def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "data"
-    monkeypatch.setenv("UNLEARN_BENCH_DATA", str(folder))
-    return folder
+pytestmark = pytest.mark.usefixtures("data_folder")
 
 
 def counts(dataset: Dataset) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ import pytest
 from tests.benchmarks.photo_trees import (
     CARS,
     DOGS,
+    USED,
     colour_of,
     shared,
     write_caltech,
@@ -18,21 +19,14 @@ from tests.benchmarks.photo_trees import (
     write_dogs,
     write_photo,
 )
-from unlearn_bench.benchmarks.data.base import Dataset, Split
+from unlearn_bench.benchmarks.data.base import Dataset
 from unlearn_bench.benchmarks.data.paper import PHOTOGRAPHS, dog_name, spaced
 from unlearn_bench.benchmarks.data.partition import FIFTH, WHOLE, cut_by_hash
 from unlearn_bench.benchmarks.data.sources import open_dataset
 from unlearn_bench.benchmarks.data.split_files import find_split_file, read_split_file
 from unlearn_bench.errors import InputError
 
-USED: tuple[Split, ...] = ("train", "val", "test")
-
-
-@pytest.fixture(autouse=True)
-def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "data"
-    monkeypatch.setenv("UNLEARN_BENCH_DATA", str(folder))
-    return folder
+pytestmark = pytest.mark.usefixtures("data_folder")
 
 
 def write_split(path: Path, **splits: list[list[Any]]) -> Path:

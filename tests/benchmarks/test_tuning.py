@@ -165,7 +165,10 @@ def test_the_preset_tells_how_it_was_found(path: Path, tmp_path: Path) -> None:
     assert table["classes"] == ["folder:warm/green", "folder:warm/blue", "folder:cold/yellow", "folder:cold/magenta"]
 
 
-def test_the_command_writes_a_preset_file(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_a_preset_file(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     spec, target = tunable_method(tmp_path), tmp_path / "presets" / "colours_model.py.toml"
     given = {"suite": str(path), "model": None, "trials": 6, "jobs": 1, "device": "cpu", "out": target}
     assert command.execute(methods=[spec], **given) == 0  # type: ignore[arg-type]
@@ -176,10 +179,12 @@ def test_the_command_writes_a_preset_file(path: Path, tmp_path: Path, capsys: py
     assert preset == Preset(hyperparameters=table["mine"]["hyperparameters"], provenance=preset.provenance)
     images = {
         item.split
-        for r in read_folder(next(target.parent.glob("tune-*/outside-mine"))).records
+        for r in read_folder(next((tmp_path / "runs").glob("tune-*/outside-mine"))).records
         for item in r.run.evaluation
     }
     assert images == {"val"}
+    # The package's presets may be written so, and nothing beside them.
+    assert list(target.parent.iterdir()) == [target]
     with pytest.raises(InputError, match=r"unknown model 'mini-nr'.*did you mean 'mini-rn'"):
         command.execute(methods=[spec], **{**given, "model": "mini-nr"})  # type: ignore[arg-type]
 

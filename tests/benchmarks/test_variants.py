@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from tests.benchmarks.support import CONDITIONS, NOISE, Call, no_warning, plan, write_method
+from unlearn_bench.benchmarks.plan import _provenance
+from unlearn_bench.benchmarks.preset import Preset
 from unlearn_bench.benchmarks.suite import load_suite
 from unlearn_bench.benchmarks.sweep import sweep
-from unlearn_bench.benchmarks.variants import parse_variants, read_descriptions
+from unlearn_bench.benchmarks.variants import Variant, parse_variants, read_descriptions
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.aggregate import boards
 from unlearn_bench.leaderboards.encoding import from_json, to_json
@@ -62,6 +64,17 @@ def test_a_variant_is_its_method_with_other_hyperparameters(suite_file: Path, mi
     }
     (board,) = boards(found.values())
     assert sorted(row.label for row in board.rows) == ["loud", "mine"]
+
+
+def test_hyperparameters_of_a_variant_are_neither_tuned_nor_published() -> None:
+    """Only a variant that changes something else, or says where its values come from, keeps the preset's standing."""
+    preset = Preset(provenance={"source": "tuned", "trials": 16})
+    plain = Variant(name="plain", method="lip", template="a {}")
+    changed = Variant(name="changed", method="lip", hyperparameters={"text_loss": False})
+    stated = Variant(name="stated", method="lip", hyperparameters={"text_loss": False}, source="paper-per-class")
+    assert _provenance(preset, plain) == {"source": "tuned", "trials": 16}
+    assert _provenance(preset, changed) == {"source": "given"}
+    assert _provenance(preset, stated)["source"] == "paper-per-class"
 
 
 def test_without_a_variant_nothing_of_it_is_written(suite_file: Path, mine: str, tmp_path: Path) -> None:

@@ -1,13 +1,20 @@
 """What the tests of the core share: a server on this machine, and small weights under a large name."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import open_clip
 import pytest
 from safetensors.torch import save
 
 from tests.core import tiny
-from tests.core.hub import Server, serving, use_server
+from tests.core.hub import Server, serving, use_cache, use_server
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty cache folder of the hub."""
+    return use_cache(monkeypatch, tmp_path)
 
 
 @pytest.fixture

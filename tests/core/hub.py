@@ -13,6 +13,10 @@ from typing import Any
 import pytest
 from huggingface_hub import constants
 
+from unlearn_bench.downloads import silent
+from unlearn_bench.errors import InputError
+from unlearn_bench.weights import Weights, weights_supply
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -175,3 +179,19 @@ def block_network(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", no_name)
     return tried
+
+
+def supply(spec: str = "RN50:openai") -> Weights:
+    """The supply of weights that have one."""
+    found = weights_supply(spec)
+    assert found is not None
+    return found
+
+
+def refusal(spec: str = "RN50:openai") -> str:
+    """The one line with which fetching ends."""
+    with pytest.raises(InputError) as caught:
+        supply(spec).fetch(silent)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message

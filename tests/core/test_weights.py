@@ -6,33 +6,16 @@ import open_clip
 import pytest
 from huggingface_hub import constants, hf_hub_download
 
-from tests.core.hub import COMMIT, Server, block_network, place, sha256, use_cache
+from tests.core.hub import COMMIT, Server, block_network, place, refusal, sha256, supply
 from unlearn_bench.downloads import Checksum, silent
 from unlearn_bench.errors import InputError
-from unlearn_bench.weights import HubWeights, Weights, weights_supply
+from unlearn_bench.weights import HubWeights, weights_supply
 
 RN50 = "timm/resnet50_clip.openai"
 SAFE, PICKLED = "open_clip_model.safetensors", "open_clip_pytorch_model.bin"
+
+pytestmark = pytest.mark.usefixtures("hub")
 CARD = b"---\nlicense: mit\ntags:\n- clip\n---\n# Model card\n"
-
-
-@pytest.fixture(autouse=True)
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    return use_cache(monkeypatch, tmp_path)
-
-
-def supply(spec: str = "RN50:openai") -> Weights:
-    found = weights_supply(spec)
-    assert found is not None
-    return found
-
-
-def refusal(spec: str = "RN50:openai") -> str:
-    with pytest.raises(InputError) as caught:
-        supply(spec).fetch(silent)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
 
 
 @pytest.mark.parametrize(

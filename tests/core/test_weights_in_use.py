@@ -9,34 +9,17 @@ import open_clip
 import pytest
 
 from tests.core import tiny
-from tests.core.hub import Server, block_network, place, sha256, use_cache
+from tests.core.hub import Server, block_network, place, refusal, sha256, supply
 from unlearn_bench import weights
 from unlearn_bench.downloads import silent
 from unlearn_bench.errors import InputError
 from unlearn_bench.model_sources import open_model
-from unlearn_bench.weights import UrlWeights, Weights, weights_supply
+from unlearn_bench.weights import UrlWeights
 
 RN50, SIGLIP = "timm/resnet50_clip.openai", "ViT-B-16-SigLIP:webli"
 SAFE, PICKLED = "open_clip_model.safetensors", "open_clip_pytorch_model.bin"
 
-
-@pytest.fixture(autouse=True)
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    return use_cache(monkeypatch, tmp_path)
-
-
-def supply(spec: str = "RN50:openai") -> Weights:
-    found = weights_supply(spec)
-    assert found is not None
-    return found
-
-
-def refusal(spec: str = "RN50:openai") -> str:
-    with pytest.raises(InputError) as caught:
-        supply(spec).fetch(silent)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
+pytestmark = pytest.mark.usefixtures("hub")
 
 
 def test_open_model_takes_cached_weights_without_the_network(

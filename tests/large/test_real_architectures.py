@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from tests.benchmarks.support import CONDITIONS, no_warning, write_colours
-from tests.methods.support import History, examples, moved_names, request, synthetic
+from tests.methods.support import History, moved_names, request, seen_first, synthetic
 from tests.methods.test_lip import Plain
 from unlearn_bench.benchmarks.plan import Choice, cells_for, settings_for
 from unlearn_bench.benchmarks.suite import load_suite
@@ -134,11 +134,7 @@ def test_lip_on_resnet_50_is_the_plain_loop() -> None:
     assert (len(image), len(text)) == (8, 144)
     assert all(name.startswith("visual.attnpool.") for name in image)
     unit = torch.rand(2, 3, 224, 224, generator=generator("large"))
-    names = ["cat", "dog", "car"]
-    with torch.no_grad():
-        texts = ours.embed_texts([f"{name} it is" for name in names])
-        logits = ours.logits(ours.encode_images(ours.normalise(unit)), texts)
-    names.insert(0, names.pop(int(logits[0].argmax())))
+    names = seen_first(ours, unit, ["cat", "dog", "car"])
     history = History()
     before = {name: value.clone() for name, value in ours.state().items()}
     lip.unlearn(ours, request(names[:1], names[1:], made=synthetic(unit), history=history))
@@ -154,13 +150,8 @@ def test_lip_on_resnet_50_is_the_plain_loop() -> None:
         torch.testing.assert_close(ours.state()[name], theirs.state()[name], rtol=1e-3, atol=5e-4)
 
 
-def test_real_photographs_at_their_size(tmp_path: Path) -> None:
-    """The prepared pictures of a large model are 224 px, whatever it was given."""
+def test_pictures_of_any_size_are_prepared_at_the_models(tmp_path: Path) -> None:
     clip = open_model(MODELS[0])
-    assert clip.image_size == 224
-    unit = torch.rand(1, 3, 8, 8)
-    assert clip.to_input(examples(unit.expand(1, 3, 8, 8), torch.zeros(1, dtype=torch.int64)).pixels).shape[0] == 1
     data = write_colours(tmp_path / "data")
-
     with Image.open(data / "red" / "000.png") as image:
         assert clip.prepare(image).shape == (224, 224, 3)

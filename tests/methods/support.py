@@ -1,6 +1,6 @@
 """Requests for tests, and a dual encoder that learned five colours in a second."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -172,6 +172,16 @@ def accuracy(clip: Clip, names: Sequence[str]) -> float:
 
 def retained(forget: Sequence[str] = ("red",)) -> list[str]:
     return [name for name in COLOURS if name not in forget]
+
+
+def seen_first(clip: Clip, unit: Tensor, names: Iterable[str]) -> list[str]:
+    """The names, first the one that the first image (M, 3, S, S) is taken for: there is something to forget."""
+    ordered = list(names)
+    with torch.no_grad():
+        texts = clip.embed_texts([concept.text for concept in concepts(ordered)])
+        found = clip.logits(clip.encode_images(clip.normalise(unit[:1])), texts)
+    ordered.insert(0, ordered.pop(int(found.argmax())))
+    return ordered
 
 
 def copied(clip: Clip) -> State:

@@ -21,6 +21,7 @@ from tests.methods.support import (
     paint,
     request,
     retained,
+    seen_first,
     synthetic,
 )
 from unlearn_bench.clip import Clip
@@ -170,11 +171,7 @@ def test_every_movable_tensor_can_move_and_no_other_does(build: Any) -> None:
     clip: Clip = build()
     unit = torch.rand(4, 3, clip.image_size, clip.image_size, generator=generator("unit"))
     before = copied(clip)
-    with torch.no_grad():
-        images = clip.encode_images(clip.normalise(unit))
-        wanted = int(clip.logits(images, clip.embed_texts([f"{name} it is" for name in COLOURS]))[0].argmax())
-    names = list(COLOURS)
-    names.insert(0, names.pop(wanted))
+    names = seen_first(clip, unit, COLOURS)
     given = request(names[:1], names[1:], made=synthetic(unit))
     lip = Lip(learning_rate=0.1, image_share=1.0, text_share=1.0, perturbations=2, stop_accuracy=0.0)
     moved = moved_names(before, lip.unlearn(clip, given))
@@ -194,11 +191,7 @@ def test_the_ablation_moves_every_tensor_of_both_towers(build: Any) -> None:
     assert {(step.image_tensors, step.text_tensors) for step in lip.schedule(both)} == {(image, len(both) - image)}
     unit = torch.rand(4, 3, clip.image_size, clip.image_size, generator=generator("unit"))
     before = copied(clip)
-    with torch.no_grad():
-        images = clip.encode_images(clip.normalise(unit))
-        wanted = int(clip.logits(images, clip.embed_texts([f"{name} it is" for name in COLOURS]))[0].argmax())
-    names = list(COLOURS)
-    names.insert(0, names.pop(wanted))
+    names = seen_first(clip, unit, COLOURS)
     lip = Lip(learning_rate=0.1, selective=False, perturbations=2, stop_accuracy=0.0)
     moved = moved_names(before, lip.unlearn(clip, request(names[:1], names[1:], made=synthetic(unit))))
     assert moved <= {item.name for item in both}
