@@ -21,10 +21,19 @@ other data, which runs only where it is named."""
 
 @dataclass(frozen=True, kw_only=True)
 class Concept:
-    """One thing to forget or to keep, as words: the bare name and the text that the classifier uses for it."""
+    """One thing to forget or to keep, as words.
+
+    Attributes:
+        name: the bare name, unique in a request.
+        text: what the classifier uses for it.
+        domain: the style of image that it is about ("sketch"), where the task parts domains; else empty.
+        class_name: what it shows, whatever the domain; empty where that is the name itself.
+    """
 
     name: str
     text: str
+    domain: str = ""
+    class_name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
