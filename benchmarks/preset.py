@@ -10,6 +10,7 @@ from typing import Any
 from unlearn_bench.benchmarks.variants import SOURCES, with_tuples
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.methods.base import Method
+from unlearn_bench.model_names import PLAIN, QUICK
 from unlearn_bench.synthesis import SynthesisSettings
 
 _FOLDER = Path(__file__).parent / "presets"
@@ -31,8 +32,11 @@ class Preset:
 
 
 def preset_file(model: str) -> Path:
-    """Where the presets of a model are: by the part of its spec before the colon, so `RN50:openai` is `RN50`."""
-    return _FOLDER / f"{model.split(':', 1)[0]}.toml"
+    """Where the presets of a model are: `RN50` for `RN50:openai` and `RN50-quickgelu:FILE`."""
+    name = model.split(":", 1)[0]
+    for activation in (QUICK, PLAIN):
+        name = name.removesuffix(activation)
+    return _FOLDER / f"{name}.toml"
 
 
 def load_preset(model: str, method: str, *, folder: Path | None = None) -> Preset:

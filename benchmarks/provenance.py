@@ -37,7 +37,7 @@ def describe(conditions: Conditions) -> dict[str, Any]:
         "version": __version__,
         "commit": conditions.commit,
         "packages": dict(_packages()),
-        "device": _device_name(conditions.device),
+        "device": device_name(conditions.device),
         "jobs": conditions.jobs,
         "threads": conditions.threads,
         "contended": conditions.jobs > 1,
@@ -56,7 +56,8 @@ def _packages() -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _device_name(device: str) -> str:
+def device_name(device: str) -> str:
+    """The GPU's name, or the kind of processor."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(torch.device(device))
     return f"cpu {platform.machine()}"

@@ -291,6 +291,8 @@ def _provenance(game: _Game, conditions: Conditions) -> dict[str, Any]:
     bench = game.bench
     facts = describe(conditions)
     facts["content"] = {name: item.images.content for name, item in bench.evaluated.items()}
+    if game.run.precision != "fp32":
+        facts["agreement"] = {name: round(item.agreement, 4) for name, item in bench.evaluated.items()}
     skipped = {name: len(item.images.skipped) for name, item in bench.evaluated.items() if item.images.skipped}
     if skipped:
         facts["skipped_images"] = skipped

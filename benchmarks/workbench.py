@@ -8,7 +8,7 @@ from torch import Tensor
 
 from unlearn_bench.benchmarks.data.base import SPLITS, Dataset, Split
 from unlearn_bench.benchmarks.data.sources import open_dataset
-from unlearn_bench.benchmarks.embedding import Before, Precision, embed_before, embed_texts
+from unlearn_bench.benchmarks.embedding import Before, Precision, agreement, embed_before, embed_texts
 from unlearn_bench.benchmarks.image_cache import PreparedImages, prepared_images
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError, unknown
@@ -66,6 +66,14 @@ class Evaluated:
             fingerprint=bench.fingerprint,
             precision=bench.setting.precision,
         )
+
+    @cached_property
+    def agreement(self) -> float:
+        """How often the original model names the same class in the sweep's precision and in fp32."""
+        bench = self._bench
+        if bench.setting.precision == "fp32":
+            return 1.0
+        return agreement(bench.clip, self.images, self.before.embedded)
 
     def before_in(self, template: str) -> Embedded:
         """The same images against texts in another template; the embedded texts are kept."""

@@ -46,7 +46,21 @@ def about(board: Board) -> tuple[str, ...]:
         f"{len(board.classes)} forget sets ({classes}), {len(board.cells)} cells for each method; "
         f"methods are given images of the split {run.train_split!r}. Test data: {tested}. {_code(board)}"
     )
-    return what, f"Presets: {presets(board)}."
+    return what, *_precision(board), f"Presets: {presets(board)}."
+
+
+def _precision(board: Board) -> tuple[str, ...]:
+    """How far half precision is from fp32, where test images were encoded in it."""
+    if board.run.precision == "fp32":
+        return ()
+    shares: dict[str, float] = {}
+    for row in board.rows:
+        for record in row.records:
+            for name, share in record.provenance.get("agreement", {}).items():
+                shares[name] = min(share, shares.get(name, 1.0))
+    found = ", ".join(f"{name} {share:.1%}" for name, share in shares.items()) or "not recorded"
+    what = f"Test images are encoded in {board.run.precision}"
+    return (f"{what}; share that the original model takes for the same class as in fp32: {found}.",)
 
 
 def presets(board: Board) -> str:

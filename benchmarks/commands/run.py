@@ -1,5 +1,6 @@
 """`unlearn-bench run`: plan, sweep, leaderboard."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch
 import typer
 from rich.console import Console
 
-from unlearn_bench.benchmarks.estimate import estimate
+from unlearn_bench.benchmarks.estimate import Estimate, Known, estimate
 from unlearn_bench.benchmarks.plan import (
     Cell,
     Choice,
@@ -20,11 +21,12 @@ from unlearn_bench.benchmarks.plan import (
     take_shard,
 )
 from unlearn_bench.benchmarks.progress import showing
-from unlearn_bench.benchmarks.provenance import Conditions, current_commit
+from unlearn_bench.benchmarks.provenance import Conditions, current_commit, device_name
 from unlearn_bench.benchmarks.published import published_records
+from unlearn_bench.benchmarks.rates import Sizes, load_rates
 from unlearn_bench.benchmarks.suite import Suite, load_suite
 from unlearn_bench.benchmarks.sweep import Tally, finished_keys, label, sweep
-from unlearn_bench.benchmarks.workbench import choose_device, open_workbench
+from unlearn_bench.benchmarks.workbench import Workbench, as_split, choose_device, open_workbench
 from unlearn_bench.cache import make_folder, write_text
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.render import render
@@ -70,7 +72,12 @@ def execute(
     folder = out or Path("runs") / chosen.name
     if not dry_run:
         make_folder(folder, what="output folder")
-    cells = _cells(chosen, choice, device=place, skip_bad=skip_bad)
+    cells, known = [], {}
+    for setting in settings_for(chosen, choice, device=place, skip_bad=skip_bad):
+        bench = open_workbench(setting)
+        cells += cells_for(chosen, choice, bench)
+        if dry_run:
+            known[setting.model] = _known(bench)
     if not cells:
         raise InputError("nothing to run: no method, class or seed is left; give at least one of each")
     if part is not None:
@@ -82,7 +89,8 @@ def execute(
     finished = set() if fresh else finished_keys(folder, warn=warn)
     waiting = [cell for cell in cells if cell.run.key not in finished][:limit]
     if dry_run:
-        _show_plan(cells, waiting, folder, conditions)
+        records = [*read_folder(folder).records, *published_records()]
+        _show_plan(cells, waiting, folder, conditions, estimate(waiting, records, known))
         return 0
     with showing(console, len(waiting)) as listener:
         tally = sweep(waiting, folder, conditions, listener=listener, fresh=fresh, warn=warn)
@@ -127,22 +135,29 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
     return int(index), int(count)
 
 
-def _cells(suite: Suite, choice: Choice, *, device: str, skip_bad: bool) -> list[Cell]:
-    cells = []
-    for setting in settings_for(suite, choice, device=device, skip_bad=skip_bad):
-        cells += cells_for(suite, choice, open_workbench(setting))
-    return cells
+def _known(bench: Workbench) -> Known:
+    """What an estimate needs of a model where no cell of it has run."""
+    setting, sizes = bench.setting, {}
+    for name, item in bench.evaluated.items():
+        test, train = (item.dataset.index(as_split(split)) for split in (setting.test_split, setting.train_split))
+        by_class = Counter(item.dataset.class_names[label] for label in train.labels)
+        sizes[name] = Sizes(test=len(test), train=len(train), train_by_class=by_class)
+    rates = load_rates(bench.clip.architecture, device_name(setting.device), setting.precision)
+    return Known(rates=rates, sizes=sizes)
 
 
-def _show_plan(cells: list[Cell], waiting: list[Cell], folder: Path, conditions: Conditions) -> None:
+def _show_plan(cells: list[Cell], waiting: list[Cell], folder: Path, conditions: Conditions, guess: Estimate) -> None:
     for cell in waiting:
         typer.echo(f"{cell.run.key}  {label(cell)}")
-    records = [*read_folder(folder).records, *published_records()]
-    seconds = estimate(waiting, records, jobs=conditions.jobs)
-    guess = "no estimate: some methods were never measured here" if seconds is None else f"about {seconds:.0f} s"
+    if guess.unknown and waiting:
+        typer.echo(
+            "to measure how long these methods take, rehearse: python -m unlearn_bench.benchmarks.speed.rehearsal "
+            f"--suite {waiting[0].run.suite} --device {conditions.device}"
+        )
     typer.echo(
         f"{len(waiting)} cells to run, {len(cells) - len(waiting)} left out or done in {str(folder)!r}; "
-        f"{conditions.jobs} at a time, {conditions.threads} threads each, on {conditions.device}; {guess}"
+        f"{conditions.jobs} at a time, {conditions.threads} threads each, on {conditions.device}; "
+        f"{guess.say(conditions.jobs)}"
     )
 
 

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from unlearn_bench.registry import catalogue
 
+QUICK, PLAIN = "-quickgelu", "-gelu"
+"""What open_clip, and we, hang on an architecture's name for its activation."""
+
 MINI = ("mini-rn", "mini-vit")
 
 

@@ -9,11 +9,10 @@ from typing import Any, cast
 import open_clip
 
 from unlearn_bench.errors import InputError, unknown
-from unlearn_bench.model_names import MINI, list_models
+from unlearn_bench.model_names import MINI, PLAIN, QUICK, list_models
 from unlearn_bench.registry import catalogue, is_path_target
 
 LOCAL_FOLDER = "local-dir:"
-QUICK, PLAIN = "-quickgelu", "-gelu"
 _WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
 

@@ -14,10 +14,18 @@ from rich.console import Console
 from tests.benchmarks.support import CONDITIONS, plan, write_method
 from unlearn_bench.benchmarks import progress, provenance
 from unlearn_bench.benchmarks.commands.run import conditions_for
-from unlearn_bench.benchmarks.estimate import estimate, seconds_per_method, seconds_per_synthesis
+from unlearn_bench.benchmarks.estimate import (
+    PLANNED_STEPS,
+    Estimate,
+    Known,
+    estimate,
+    seconds_per_method,
+    seconds_per_synthesis,
+)
 from unlearn_bench.benchmarks.measuring import PeakMemory, Stopwatch
 from unlearn_bench.benchmarks.plan import Cell
 from unlearn_bench.benchmarks.provenance import current_commit, describe
+from unlearn_bench.benchmarks.rates import MethodRate, Rates, Sizes, load_rates, save_rates
 from unlearn_bench.benchmarks.sweep import Done
 from unlearn_bench.benchmarks.workbench import choose_device
 from unlearn_bench.errors import InputError
@@ -88,17 +96,80 @@ def test_estimates(cells: list[Cell]) -> None:
     assert seconds_per_method(past) == {(model, "quick"): 3.0, (model, "slow"): 5.0}
     assert seconds_per_synthesis(past) == {model: 4.0}
     assert len(cells) == 4
-    assert estimate(cells, past, jobs=1) == pytest.approx(2 * 3 + 2 * 5 + 2 * 4)
-    assert estimate(cells, past, jobs=2) == pytest.approx(12.0)
-    assert estimate([quick], past, jobs=1) == pytest.approx(7.0)
-    assert estimate([], past, jobs=1) == 0.0
+    found = estimate(cells, past, {})
+    assert (found.cells, found.synthesis) == pytest.approx((2 * 3 + 2 * 5, 2 * 4))
+    assert found.say(1) == "about 24 s (8 s of it for synthetic images)"
+    assert found.say(2) == "about 12 s (4 s of it for synthetic images)"
+    assert estimate([quick], past, {}).cells == pytest.approx(3.0)
+    assert estimate([], past, {}) == Estimate()
 
 
 def test_no_estimate_without_a_measurement(cells: list[Cell]) -> None:
     quick = next(c for c in cells if c.run.method == "quick")
-    assert estimate(cells, [took(quick, method=1.0)], jobs=1) is None
+    assert estimate(cells, [took(quick, method=1.0)], {}).unknown == ("slow",)
+    assert estimate(cells, [], {}).say(1) == "no estimate: quick, slow never measured here"
     failed = dataclasses.replace(took(quick, method=1.0), status="failed")
     assert seconds_per_method([failed]) == {}
+
+
+def rates(access: str) -> Rates:
+    """Of 10 test and 20 training images, 4 of them of the forget class."""
+    slow = MethodRate(access=access, seconds=8.0, evaluation_seconds=2.0, peak_memory_mib=1.0)
+    return Rates(
+        device="cpu",
+        precision="fp32",
+        threads=1,
+        test=10,
+        train=20,
+        forget=4,
+        bare_images_per_s=1.0,
+        suite_images_per_s=1.0,
+        agreement=1.0,
+        ascent_seconds=0.001,
+        methods={"slow": slow, "quick": slow},
+    )
+
+
+@pytest.mark.parametrize(
+    ("access", "unlearning"),
+    [("ZS", 8.0), ("semi-ZS", 8.0 * 6 / 4), ("not-ZS", 8.0 * 30 / 20)],
+)
+def test_a_rehearsal_is_scaled_to_the_images_that_there_are(
+    cells: list[Cell], access: str, unlearning: float
+) -> None:
+    cell = next(c for c in cells if c.run.forget == ("red",) and c.run.method == "slow")
+    sizes = {name: Sizes(test=25, train=30, train_by_class={"red": 6}) for name in _evaluated(cell)}
+    known = {cell.run.model: Known(rates=rates(access), sizes=sizes)}
+    found = estimate([cell], [], known)
+    assert found.rehearsed
+    assert found.cells == pytest.approx(unlearning + 2.0 * 25 * len(sizes) / 10)
+    steps = min(PLANNED_STEPS, cell.run.synthesis["max_steps"])
+    assert found.synthesis == pytest.approx(0.001 * steps * cell.run.synthesis["images_per_class"])
+    assert found.say(1).endswith("by a rehearsal with random weights")
+
+
+def test_records_come_before_a_rehearsal(cells: list[Cell]) -> None:
+    quick = next(c for c in cells if c.run.method == "quick")
+    sizes = {name: Sizes(test=25, train=30, train_by_class={}) for name in _evaluated(quick)}
+    known = {quick.run.model: Known(rates=rates("ZS"), sizes=sizes)}
+    found = estimate([quick], [took(quick, method=1.0, synthesis=3.0)], known)
+    assert (found.cells, found.synthesis, found.rehearsed) == (2.0, 3.0, False)
+
+
+def _evaluated(cell: Cell) -> list[str]:
+    return [item.name for item in cell.run.evaluation]
+
+
+def test_rates_are_kept_by_architecture_device_and_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNLEARN_BENCH_CACHE", str(tmp_path))
+    path = save_rates(rates("ZS"), "a tower")
+    assert load_rates("a tower", "cpu", "fp32") == rates("ZS")
+    assert load_rates("another tower", "cpu", "fp32") is None
+    assert load_rates("a tower", "another device", "fp32") is None
+    assert load_rates("a tower", "cpu", "bf16") is None
+    path.write_text('{"methods": {"slow": {"speed": 1}}}')
+    with pytest.raises(InputError, match=r"rates in .* can't be read .*; delete the file, and rehearse again"):
+        load_rates("a tower", "cpu", "fp32")
 
 
 def test_synthesis_is_per_class(suite_file: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Reuse changes no bit: what is taken over from "before" equals what the whole tower would compute."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.benchmarks.support import COLOURS, write_colours
 from tests.core.tiny import TEXTS, resnet, transformer, two_towers
 from unlearn_bench.benchmarks import embedding
 from unlearn_bench.benchmarks.data.folder import FolderDataset
-from unlearn_bench.benchmarks.embedding import as_precision, embed_after, embed_before, embed_inputs
+from unlearn_bench.benchmarks.embedding import agreement, as_precision, embed_after, embed_before, embed_inputs
 from unlearn_bench.benchmarks.image_cache import PreparedImages, prepared_images
 from unlearn_bench.clip import Clip, changed_names
 from unlearn_bench.errors import InputError
@@ -141,6 +142,26 @@ def test_half_precision_is_close_and_reuses_alike(clip: Clip, images: PreparedIm
     twin, changed = moved(clip, lambda place: place == f"image/{clip.image_stages[-1]}")
     after = embed_after(twin, images, TEXTS, before=half, changed=changed, precision="bf16")
     assert float((after.images * plainly(twin, images)).sum(-1).min()) > 0.999
+
+
+def test_agreement_counts_the_images_that_keep_their_nearest_text(clip: Clip, images: PreparedImages) -> None:
+    before = embed_before(clip, images, TEXTS, fingerprint=clip.fingerprint()).embedded
+    assert agreement(clip, images, before) == 1.0
+    nearest = (before.images @ before.texts.T).argmax(1)
+    others = before.texts[(nearest + 1) % len(TEXTS)]
+    spoilt = before.images.clone()
+    spoilt[:2] = others[:2]  # these two now name another class
+    assert agreement(clip, images, replace(before, images=spoilt)) == pytest.approx(1 - 2 / len(images))
+
+
+def test_agreement_looks_at_a_sample_of_large_splits(
+    clip: Clip, images: PreparedImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = embed_before(clip, images, TEXTS, fingerprint=clip.fingerprint()).embedded
+    monkeypatch.setattr(embedding, "AGREEMENT_IMAGES", 2)
+    spoilt = before.images.clone()
+    spoilt[1:-1] = -spoilt[1:-1]  # all but the two that are looked at
+    assert agreement(clip, images, replace(before, images=spoilt)) == 1.0
 
 
 def test_precisions_by_name() -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.benchmarks.support import COLD, CONDITIONS, NOISE, WARM, bench_of, plan, write_method, write_suite
+from unlearn_bench.benchmarks.plan import Choice, cells_for, settings_for
 from unlearn_bench.benchmarks.referee import Outcome, run_cell
 from unlearn_bench.benchmarks.suite import Suite, load_suite
 from unlearn_bench.benchmarks.workbench import open_workbench
@@ -291,6 +292,19 @@ def test_all_metrics_and_multi_class(tmp_path: Path) -> None:
     assert outcome.history == ({"step": 1, "sigma": 0.5},)
     assert set(outcome.record.provenance["content"]) == {"folder:warm", "folder:cold"}
     assert set(COLD) == set(bench_of(load_suite(str(path))).evaluated["folder:cold"].dataset.class_names)
+
+
+def test_half_precision_is_recorded_with_its_agreement(suite: Suite, tmp_path: Path) -> None:
+    """Colours are far apart: eight bits of mantissa tell them apart too."""
+    spec = write_method(tmp_path, NOISE)
+    for precision, expected in (("bf16", {"folder:warm": 1.0, "folder:cold": 1.0}), (None, None)):
+        choice = Choice(methods=[spec], classes=["red"], precision=precision)
+        (setting,) = settings_for(suite, choice, device="cpu", skip_bad=False)
+        bench = open_workbench(setting)
+        (cell,) = cells_for(suite, choice, bench)
+        record = run_cell(cell, bench, CONDITIONS).record
+        assert record.status == "ok", record.reason
+        assert record.provenance.get("agreement") == expected
 
 
 def test_a_method_edited_after_the_plan_fails_its_cell(suite_file: Path, tmp_path: Path) -> None:

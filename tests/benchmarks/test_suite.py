@@ -153,6 +153,8 @@ source = "guessed"
 def test_preset_by_the_models_name_without_its_tag(tmp_path: Path) -> None:
     (tmp_path / "RN50.toml").write_text(PRESETS)
     assert preset_file("RN50:openai").name == preset_file("RN50:some/file.pt").name == "RN50.toml"
+    assert preset_file("RN50-quickgelu:some/file.pt").name == "RN50.toml"  # the same weights, in a file
+    assert preset_file("ViT-B-16-gelu:some/file.pt").name == "ViT-B-16.toml"
     preset = load_preset("RN50:openai", "turn", folder=tmp_path)
     assert preset.hyperparameters == {"rate": 0.25, "layers": ("x", "y")}
     assert preset.provenance == {"source": "tuned", "trials": 16}

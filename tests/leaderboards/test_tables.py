@@ -194,6 +194,19 @@ def test_conditions_are_those_of_most_quiet_runs() -> None:
     assert timing.seconds(only(loud).rows[0], "method") == "1.00*"
 
 
+def test_a_caption_says_how_far_half_precision_is_from_fp32() -> None:
+    records = [replace(item, run=replace(item.run, precision="bf16")) for item in sweep()]
+    assert "Test images are encoded in bf16; " in " ".join(captions.about(only(records)))
+    assert "as in fp32: not recorded." in " ".join(captions.about(only(records)))
+    shares = [{SHAPES: 1.0, DIGITS: 0.998}, {SHAPES: 0.9941, DIGITS: 1.0}]
+    records[:2] = [
+        replace(item, provenance={**item.provenance, "agreement": share})
+        for item, share in zip(records[:2], shares, strict=True)
+    ]
+    assert f"as in fp32: {SHAPES} 99.4%, {DIGITS} 99.8%." in " ".join(captions.about(only(records)))
+    assert "fp32" not in " ".join(captions.about(only(sweep())))
+
+
 def test_a_caption_says_what_was_measured() -> None:
     later = {"version": "0.2.0", "commit": "def456+dirty"}
     records = sweep(seeds=(0, 2), method_version=3, metrics={"accuracy": 2})
