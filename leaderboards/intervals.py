@@ -52,6 +52,9 @@ class Images:
 Samples = Mapping[ClassKey, Mapping[str, Images]]
 """One method's images by forget class, then by role: `target`, `other`, or the name of another dataset."""
 
+ClassDraws = Mapping[ClassKey, Mapping[str, Floats]]
+"""One method's (2, resamples) accuracies before and after by forget class, then by role, the target first."""
+
 
 def scores(before: Floats, after: Floats) -> Floats:
     """The Avg. Score of many sets of accuracies at once.
@@ -122,18 +125,42 @@ def resampled_accuracies(
     Departures: "other" groups overlap between classes (the images of one class are others of the next), and
     are drawn independently for each. Images of several classes forgotten at once are drawn as one group.
     """
-    means = _resampled_means(rows, resamples)
-    found: dict[str, dict[str, dict[str, Floats]]] = {}
-    for label, samples in rows.items():
-        found[label] = {}
-        for dataset in dict.fromkeys(key[0] for key in samples):
-            keys = sorted(key for key in samples if key[0] == dataset)
-            roles = _roles(samples[keys[0]])
-            pairs = np.stack([[means[label, key, role] for role in roles] for key in keys])  # (K, R, 2, B)
-            picks = _drawn_classes(dataset, len(keys), resamples)
-            chosen = np.take_along_axis(pairs, picks[:, None, None, :], axis=0).mean(axis=0)  # (R, 2, B)
-            found[label][dataset] = dict(zip(roles, chosen, strict=True))
+    return {
+        label: over_classes(found) for label, found in resampled_class_accuracies(rows, resamples=resamples).items()
+    }
+
+
+def over_classes(classes: ClassDraws) -> dict[str, dict[str, Floats]]:
+    """The mean over each dataset's forget classes, which are drawn anew in every resample; by dataset and role."""
+    found: dict[str, dict[str, Floats]] = {}
+    for dataset in dict.fromkeys(key[0] for key in classes):
+        keys = sorted(key for key in classes if key[0] == dataset)
+        roles = list(classes[keys[0]])
+        pairs = np.stack([[classes[key][role] for role in roles] for key in keys])  # (K, R, 2, B)
+        picks = _drawn_classes(dataset, len(keys), pairs.shape[-1])
+        chosen = np.take_along_axis(pairs, picks[:, None, None, :], axis=0).mean(axis=0)  # (R, 2, B)
+        found[dataset] = dict(zip(roles, chosen, strict=True))
     return found
+
+
+def resampled_class_accuracies(
+    rows: Mapping[str, Samples], *, resamples: int = RESAMPLES
+) -> dict[str, dict[ClassKey, dict[str, Floats]]]:
+    """The accuracies of every method on every forget class, with the test images drawn anew.
+
+    Args:
+        rows: as in `resampled_scores`.
+
+    Returns:
+        By method, forget class and role (the target first), (2, resamples) accuracies before and after.
+
+    Source, departures: those of `resampled_accuracies`; here, no classes are drawn.
+    """
+    means = _resampled_means(rows, resamples)
+    return {
+        label: {key: {role: means[label, key, role] for role in _roles(groups)} for key, groups in samples.items()}
+        for label, samples in rows.items()
+    }
 
 
 def resampled_class_means(values: Mapping[str, Sequence[float]], *, resamples: int = RESAMPLES) -> Floats:
