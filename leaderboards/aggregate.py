@@ -35,11 +35,11 @@ from unlearn_bench.leaderboards.rows import (
     seed_mean,
 )
 from unlearn_bench.leaderboards.standing import STANDINGS, rank, standing_of
-from unlearn_bench.leaderboards.tradeoff import forgetting, front, harmonic_mean, retention
+from unlearn_bench.leaderboards.tradeoff import Point, forgetting, front, harmonic_mean, retention
+from unlearn_bench.metrics.outcomes import unpack
 
 _DIGITS = 12
 """Points of the front that differ by less are equal: the last bits depend on the order of adding."""
-from unlearn_bench.metrics.outcomes import unpack
 
 
 def boards(records: Iterable[Record], *, plan: Collection[Cell] = ()) -> tuple[Board, ...]:
@@ -162,16 +162,18 @@ def _with_front(rows: Sequence[Row]) -> list[Row]:
     found = list(rows)
     for standing in STANDINGS:
         places = [place for place, row in enumerate(rows) if row.standing == standing != "reference"]
-        points = [
-            (_rounded(rows[place].overall.forgetting), _rounded(rows[place].overall.retention)) for place in places
-        ]
-        for place, is_on in zip(places, front(points), strict=True):
+        for place, is_on in zip(places, front([_point(rows[place].overall) for place in places]), strict=True):
             found[place] = replace(rows[place], on_front=is_on)
     return found
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, _DIGITS)
+def _point(summary: Summary) -> Point:
+    """Forgetting and retention; no forgetting where its interval reaches 0: chance must put nobody on the front."""
+    if summary.forgetting is None or summary.retention is None:
+        return None, None
+    spread = summary.intervals.get("forgetting")
+    told_apart = spread is None or spread.low > 0
+    return round(summary.forgetting, _DIGITS) if told_apart else 0.0, round(summary.retention, _DIGITS)
 
 
 def _row(label: str, records: Sequence[Record], cells: frozenset[Cell]) -> Row:
