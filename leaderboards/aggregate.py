@@ -285,8 +285,9 @@ def _with_draws(row: Row, classes: ClassDraws) -> Row:
         gone = forgetting(before, after)
         kept = np.mean([quantities[name]["retention"] for name in row.datasets], axis=0)
         draws[""] = np.mean([draws[name] for name in row.datasets], axis=0)
-        found = {"score": draws[""], "forgetting": gone, "retention": kept, "harmonic": harmonic_mean(gone, kept)}
-        overall = replace(overall, intervals=_intervals(found))
+        both = harmonic_mean(gone, kept)
+        intervals = _intervals({"score": draws[""], "forgetting": gone, "retention": kept, "harmonic": both})
+        overall = replace(overall, intervals=intervals)
     return replace(
         row,
         overall=overall,

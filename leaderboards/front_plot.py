@@ -121,7 +121,7 @@ def inline(board: Board) -> str:
     if not marks(board):
         return ""
     text = draw([board], fmt="svg").decode("utf-8")
-    return text[text.index("<svg") :]  # what stands before is for files
+    return text[text.index("<svg") :].rstrip()  # what stands before is for files
 
 
 def _name(row: Row) -> str:
@@ -148,7 +148,6 @@ def _panel(axes: "Axes", board: Board) -> None:
             markersize=7,
             markeredgewidth=1.4,
             elinewidth=0.9,
-            alpha=0.9,
             zorder=3 if mark.is_reference else 4,
         )
     low = min(mark.along.low for mark in found)

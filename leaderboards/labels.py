@@ -10,8 +10,8 @@ Floats = NDArray[np.float64]
 
 _DISTANCES = (5.0, 11.0, 18.0, 26.0, 36.0, 48.0, 62.0, 80.0, 102.0, 128.0, 160.0, 200.0)
 """Between a point and its label, in pixels."""
-_ANGLES = 24
-_PASSES = 4
+_ANGLES = 16
+_PASSES = 3
 _STEPS = 12
 """Points of a leader line at which it is looked at."""
 

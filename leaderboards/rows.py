@@ -72,7 +72,7 @@ class Summary:
         """The harmonic mean of forgetting and retention."""
         if self.forgetting is None or self.retention is None:
             return None
-        return float(tradeoff.harmonic_mean(np.float64(self.forgetting), np.float64(self.retention)))
+        return float(tradeoff.harmonic_mean(np.array(self.forgetting), np.array(self.retention)))
 
     @property
     def ratio(self) -> float | None:
