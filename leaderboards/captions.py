@@ -23,8 +23,9 @@ RANKS = (
 TRADE_OFF = (
     "Forgetting: 1 - AF/BF of the target, clipped to 0 to 1. Retention: the mean of min(1, AF/BF) over the own "
     "dataset's other classes and each other dataset; overall, the mean over the forget datasets. H: the harmonic "
-    "mean of the two, 0 if either is. Irreversibility: 1 - the largest share of the audits' accuracy on the target "
-    "(linear probe, relearning) that is still reached after forgetting, clipped to 0 to 1; '-' where no audit ran. "
+    "mean of the two, 0 if either is. Irreversibility: 1 - the largest recovered share; of an audit (linear probe; "
+    "relearning from one image of each class), that is its accuracy on the target with the unlearned model over that "
+    "with the original, clipped to 0 to 1; a model that never saw the class sets its scale; '-' where no audit ran. "
     "Of all four, higher is better. Front (Pareto): no other method of the table is as good in forgetting and in "
     "retention and better in one; a method whose forgetting has an interval that reaches 0 is not on it."
 )

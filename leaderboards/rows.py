@@ -19,8 +19,9 @@ Cell = tuple[str, tuple[str, ...], int]
 FORGOTTEN = 0.5
 """A row whose target AF/BF is over this did not forget."""
 
-AUDITS = ("linear-probe", "relearning")
-"""Metrics that try to bring the target back: accuracy on it with the original model and with the unlearned one."""
+AUDITS: Mapping[str, str] = {"linear-probe": TARGET, "relearning": f"shots@1/{TARGET}"}
+"""Metrics that try to bring the target back, with the group that says how far they came, with the original model and
+with the unlearned one. Relearning from one image of each class: with many, any model learns the class."""
 
 Quantity = Literal["score", "forgetting", "retention", "harmonic"]
 """What a summary says in one number."""
@@ -130,12 +131,14 @@ class Row:
     @property
     def audits(self) -> tuple[str, ...]:
         """Those of `AUDITS` that any of its runs was put through."""
-        return tuple(name for name in AUDITS if any(record.find(name, group=TARGET) for record in self.records))
+        return tuple(
+            name for name, group in AUDITS.items() if any(record.find(name, group=group) for record in self.records)
+        )
 
     @property
     def irreversibility(self) -> float | None:
         """How little of the target its audits bring back (`tradeoff`); None without audits or where undefined."""
-        pairs = [self.mean(name, TARGET) for name in self.audits]
+        pairs = [self.mean(name, AUDITS[name]) for name in self.audits]
         before, after = (
             np.array([math.nan if value is None else value for value in side])
             for side in ([pair.before for pair in pairs], [pair.after for pair in pairs])

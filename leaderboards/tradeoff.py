@@ -92,7 +92,9 @@ def irreversibility(before: Floats, after: Floats) -> float:
 
     AF_a is what audit a (a linear probe, relearning) reaches on the target with the unlearned model, and BF_a what
     it reaches with the original: their ratio is the recovered share. The largest one counts, as whoever wants
-    the class back may choose the way. Of a method that only hides the class, F is high and I is low.
+    the class back may choose the way. Of a method that only hides the class, F is high and I is low. Audits learn
+    something of a class that a model has never seen, so 1 is out of reach: the row of a model that was trained
+    without the class sets the scale.
 
     Args:
         before, after: (A,) accuracies of the audits on the target.

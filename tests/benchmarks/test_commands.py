@@ -41,7 +41,9 @@ def test_the_plot_goes_into_a_file(sweep: Call, call: Call, tmp_path: Path) -> N
         assert said.code == 0, said.err
         assert picture.read_bytes().startswith(begins)
     is_one_error(call("leaderboard", tmp_path / "out", "--format", "png"), "a picture (png) goes into a file")
-    is_one_error(call("leaderboard", tmp_path / "out", "--format", "svg", "--out", tmp_path / "no" / "x"), "no folder")
+    is_one_error(
+        call("leaderboard", tmp_path / "out", "--format", "svg", "--out", tmp_path / "no" / "x"), "no folder"
+    )
 
 
 def test_drift_is_exit_code_1(sweep: Call, call: Call, tmp_path: Path) -> None:

@@ -232,12 +232,12 @@ def test_an_overall_row_by_hand() -> None:
 
 
 def test_irreversibility_is_what_the_best_audit_does_not_bring_back() -> None:
-    audits = [("linear-probe", "target", 0.8, 0.4), ("relearning", "target", 0.9, 0.6)]
+    audits = [("linear-probe", "target", 0.8, 0.4), ("relearning", "shots@1/target", 0.9, 0.6)]
     board = only([with_extra(item, *audits) for item in sweep()])
     assert cell(overall(board)[0], "lip", "irreversibility") == f"{1 - 0.6 / 0.9:.3f}"
     one = only([with_extra(item, audits[0]) for item in sweep()])
     assert cell(overall(one)[0], "lip", "irreversibility") == "0.500"
-    other = only([with_extra(item, ("relearning", "other", 0.9, 0.6)) for item in sweep()])
+    other = only([with_extra(item, ("relearning", "shots@16/target", 0.9, 0.6)) for item in sweep()])
     assert cell(overall(other)[0], "lip", "irreversibility") == "-"
     gap = [with_extra(item, *audits) for item in sweep()]
     gap[0] = with_extra(sweep()[0], audits[0])
