@@ -161,11 +161,11 @@ def leaderboard(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, or CSVs of records.")],
     *,
     out: Annotated[Path | None, typer.Option(help="Write here instead of to the screen.")] = None,
-    format_: Annotated[str, typer.Option("--format", help="md, csv, latex or html.")] = "md",
+    format_: Annotated[str, typer.Option("--format", help="md, csv, latex, html; png or svg: the plot.")] = "md",
     baseline: Annotated[str | None, typer.Option(help="Show paired differences to this method.")] = None,
     records: Annotated[Path | None, typer.Option(help="Also write the records as one CSV.")] = None,
 ) -> None:
-    """Turn records into tables.
+    """Turn records into tables, or into a plot of forgetting against retention (png, svg).
 
     Example: unlearn-bench leaderboard runs/mini --format html --out mini.html
     """

@@ -11,17 +11,35 @@ from unlearn_bench.leaderboards.encoding import compact
 from unlearn_bench.leaderboards.intervals import (
     OTHER,
     TARGET,
+    ClassDraws,
     ClassKey,
+    Floats,
     Images,
+    Interval,
     Samples,
     interval,
-    resampled_scores,
+    over_classes,
+    resampled_class_accuracies,
     scores,
 )
 from unlearn_bench.leaderboards.records import Record, Run
-from unlearn_bench.leaderboards.rows import Board, Cell, Difference, Pair, Row, Summary, mean_pair, seed_mean
-from unlearn_bench.leaderboards.standing import rank, standing_of
+from unlearn_bench.leaderboards.rows import (
+    Board,
+    Cell,
+    Difference,
+    Pair,
+    Quantity,
+    Row,
+    Summary,
+    mean_pair,
+    seed_mean,
+)
+from unlearn_bench.leaderboards.standing import STANDINGS, rank, standing_of
+from unlearn_bench.leaderboards.tradeoff import Point, forgetting, front, harmonic_mean, retention
 from unlearn_bench.metrics.outcomes import unpack
+
+_DIGITS = 12
+"""Points of the front that differ by less are equal: the last bits depend on the order of adding."""
 
 
 def boards(records: Iterable[Record], *, plan: Collection[Cell] = ()) -> tuple[Board, ...]:
@@ -135,8 +153,27 @@ def _board(records: Sequence[Record], variant: str, plan: frozenset[Cell]) -> Bo
         extra = describe_differences(_row_identity(group[0]), [_row_identity(other) for other in alike])
         rows.append(_row(f"{name} ({extra})" if extra else name, group, cells))
     placed = rank(_with_intervals(rows), lambda row, first: difference(row, first).interval)
-    ordered = [replace(row, place=place) for row, place in placed]
+    ordered = _with_front([replace(row, place=place) for row, place in placed])
     return Board(run=records[0].run, variant=variant, rows=tuple(ordered), cells=cells)
+
+
+def _with_front(rows: Sequence[Row]) -> list[Row]:
+    """The rows, marked where they are on the front of their standing; references show the scale and are on none."""
+    found = list(rows)
+    for standing in STANDINGS:
+        places = [place for place, row in enumerate(rows) if row.standing == standing != "reference"]
+        for place, is_on in zip(places, front([_point(rows[place].overall) for place in places]), strict=True):
+            found[place] = replace(rows[place], on_front=is_on)
+    return found
+
+
+def _point(summary: Summary) -> Point:
+    """Forgetting and retention; no forgetting where its interval reaches 0: chance must put nobody on the front."""
+    if summary.forgetting is None or summary.retention is None:
+        return None, None
+    spread = summary.intervals.get("forgetting")
+    told_apart = spread is None or spread.low > 0
+    return round(summary.forgetting, _DIGITS) if told_apart else 0.0, round(summary.retention, _DIGITS)
 
 
 def _row(label: str, records: Sequence[Record], cells: frozenset[Cell]) -> Row:
@@ -180,7 +217,7 @@ def _places(run: Run) -> dict[str, tuple[str, str]]:
 
 def _of_class(key: ClassKey, records: Sequence[Record], planned: int) -> Summary:
     if len(records) < planned or not records:
-        return Summary(target=None, others={}, score=None, interval=None, done=len(records), planned=planned)
+        return Summary(target=None, others={}, score=None, retention=None, done=len(records), planned=planned)
     target = seed_mean(records, "accuracy", TARGET, key[0])
     others = {
         role: seed_mean(records, "accuracy", group, dataset)
@@ -192,23 +229,27 @@ def _of_class(key: ClassKey, records: Sequence[Record], planned: int) -> Summary
 def _of_dataset(classes: Sequence[Summary]) -> Summary:
     done, planned = sum(item.done for item in classes), sum(item.planned for item in classes)
     if done < planned:
-        return Summary(target=None, others={}, score=None, interval=None, done=done, planned=planned)
+        return Summary(target=None, others={}, score=None, retention=None, done=done, planned=planned)
     target = mean_pair([item.target for item in classes if item.target])
     others = {role: mean_pair([item.others[role] for item in classes]) for role in classes[0].others}
     return _scored(target, others, done=done, planned=planned)
 
 
 def _over_datasets(datasets: Sequence[Summary]) -> Summary:
-    known = [item.score for item in datasets if item.score is not None]
     complete = all(item.done == item.planned for item in datasets)
     return Summary(
         target=mean_pair([item.target for item in datasets if item.target]) if complete else None,
         others={},
-        score=math.fsum(known) / len(known) if complete and len(known) == len(datasets) else None,
-        interval=None,
+        score=_mean([item.score for item in datasets]) if complete else None,
+        retention=_mean([item.retention for item in datasets]) if complete else None,
         done=sum(item.done for item in datasets),
         planned=sum(item.planned for item in datasets),
     )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def _scored(target: Pair, others: Mapping[str, Pair], *, done: int, planned: int) -> Summary:
@@ -217,32 +258,65 @@ def _scored(target: Pair, others: Mapping[str, Pair], *, done: int, planned: int
         np.array([math.nan if value is None else value for value in side], dtype=np.float64)
         for side in ([pair.before for pair in pairs], [pair.after for pair in pairs])
     )
-    score = float(scores(before, after))
+    score, kept = float(scores(before, after)), float(retention(before[1:], after[1:]))
     return Summary(
         target=target,
         others=others,
         score=None if math.isnan(score) else score,
-        interval=None,
+        retention=None if math.isnan(kept) else kept,
         done=done,
         planned=planned,
     )
 
 
 def _with_intervals(rows: Sequence[Row]) -> list[Row]:
-    """The rows with resampled scores, for each dataset where they have a score and all outcomes."""
-    labels = [str(number) for number in range(len(rows))]
-    drawn = resampled_scores({label: samples_of(row) for label, row in zip(labels, rows, strict=True)})
-    found = []
-    for label, row in zip(labels, rows, strict=True):
-        draws = dict(drawn[label])
-        if row.overall.score is not None and draws.keys() == row.datasets.keys():
-            draws[""] = np.mean([draws[name] for name in row.datasets], axis=0)
-        datasets = {
-            name: replace(summary, interval=interval(draws.get(name))) for name, summary in row.datasets.items()
-        }
-        overall = replace(row.overall, interval=interval(draws.get("")))
-        found.append(replace(row, overall=overall, datasets=datasets, draws=draws))
-    return found
+    """The rows with resampled numbers, for each dataset where they have a score and all outcomes."""
+    drawn = resampled_class_accuracies({str(number): samples_of(row) for number, row in enumerate(rows)})
+    return [_with_draws(row, drawn[str(number)]) for number, row in enumerate(rows)]
+
+
+def _with_draws(row: Row, classes: ClassDraws) -> Row:
+    by_dataset = over_classes(classes)
+    quantities = {name: _quantities(roles) for name, roles in by_dataset.items()}
+    draws = {name: found["score"] for name, found in quantities.items()}
+    overall = row.overall
+    if overall.score is not None and by_dataset.keys() == row.datasets.keys():
+        before, after = np.mean([by_dataset[name][TARGET] for name in row.datasets], axis=0)
+        gone = forgetting(before, after)
+        kept = np.mean([quantities[name]["retention"] for name in row.datasets], axis=0)
+        draws[""] = np.mean([draws[name] for name in row.datasets], axis=0)
+        both = harmonic_mean(gone, kept)
+        intervals = _intervals({"score": draws[""], "forgetting": gone, "retention": kept, "harmonic": both})
+        overall = replace(overall, intervals=intervals)
+    return replace(
+        row,
+        overall=overall,
+        datasets={
+            name: replace(item, intervals=_intervals(quantities.get(name, {}))) for name, item in row.datasets.items()
+        },
+        classes={
+            key: replace(item, intervals=_intervals(_quantities(classes[key]) if key in classes else {}))
+            for key, item in row.classes.items()
+        },
+        draws=draws,
+    )
+
+
+def _quantities(roles: Mapping[str, Floats]) -> dict[Quantity, Floats]:
+    """What a summary says, of (2, resamples) accuracies by role, the target's first."""
+    before, after = np.stack(list(roles.values()), axis=1)  # (R, B) each
+    gone, kept = forgetting(before[0], after[0]), retention(before[1:], after[1:])
+    return {
+        "score": scores(before, after),
+        "forgetting": gone,
+        "retention": kept,
+        "harmonic": harmonic_mean(gone, kept),
+    }
+
+
+def _intervals(draws: Mapping[Quantity, Floats]) -> dict[Quantity, Interval]:
+    found = {name: interval(values) for name, values in draws.items()}
+    return {name: item for name, item in found.items() if item is not None}
 
 
 def samples_of(row: Row) -> Samples:

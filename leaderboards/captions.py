@@ -20,8 +20,22 @@ RANKS = (
     "Ranks: by Avg. Score; methods whose paired difference to the best of their group has an interval that includes "
     "0 share its rank. 'Did not forget': target AF/BF over .5. A row with a missing cell has no mean."
 )
-READING = ("BF, AF: zero-shot accuracy before and after forgetting. " + SCORE, RANKS, INTERVALS)
+TRADE_OFF = (
+    "Forgetting: 1 - AF/BF of the target, clipped to 0 to 1. Retention: the mean of min(1, AF/BF) over the own "
+    "dataset's other classes and each other dataset; overall, the mean over the forget datasets. H: the harmonic "
+    "mean of the two, 0 if either is. Irreversibility: 1 - the largest recovered share; of an audit (linear probe; "
+    "relearning from one image of each class), that is its accuracy on the target with the unlearned model over that "
+    "with the original, clipped to 0 to 1; a model that never saw the class sets its scale; '-' where no audit ran. "
+    "Of all four, higher is better. Front (Pareto): no other method of the table is as good in forgetting and in "
+    "retention and better in one; a method whose forgetting has an interval that reaches 0 is not on it."
+)
+READING = ("BF, AF: zero-shot accuracy before and after forgetting. " + SCORE, TRADE_OFF, RANKS, INTERVALS)
 """What holds for every leaderboard."""
+
+FRONT = (
+    "Up and to the right is better; doing nothing is the upper left corner. Filled: on the front of its table. Bars: "
+    "intervals. The dashed line is the edge of what the front beats."
+)
 
 
 def title(board: Board) -> str:
@@ -86,7 +100,7 @@ def of_dataset(board: Board, dataset: str) -> str:
 
 def of_class(board: Board, key: ClassKey) -> str:
     """The caption of one forget class's table."""
-    return f"{_line(board)}; accuracies averaged over seeds; {_counts(board, *key)}."
+    return f"{_line(board)}; accuracies averaged over seeds; {_counts(board, *key)}. Intervals over test images only."
 
 
 def of_differences(board: Board, baseline: Row) -> str:

@@ -52,6 +52,9 @@ class Images:
 Samples = Mapping[ClassKey, Mapping[str, Images]]
 """One method's images by forget class, then by role: `target`, `other`, or the name of another dataset."""
 
+ClassDraws = Mapping[ClassKey, Mapping[str, Floats]]
+"""One method's (2, resamples) accuracies before and after by forget class, then by role, the target first."""
+
 
 def scores(before: Floats, after: Floats) -> Floats:
     """The Avg. Score of many sets of accuracies at once.
@@ -75,34 +78,6 @@ def scores(before: Floats, after: Floats) -> Floats:
     return np.asarray((after[0] / known[0] + lost.sum(axis=0)) / len(before))
 
 
-def resampled_scores(rows: Mapping[str, Samples], *, resamples: int = RESAMPLES) -> dict[str, dict[str, Floats]]:
-    """The class-averaged score of every method on every forget dataset, under resampling.
-
-    Accuracies are averaged over the drawn classes as in `resampled_accuracies`, then scored (a ratio of means).
-    The draws are the same for all methods, before and after, and a dataset's draw is the same whatever was
-    forgotten; so differences between methods are paired.
-
-    Args:
-        rows: for each method, the datasets for which it is complete; all methods with a dataset have the
-            same classes of it.
-
-    Returns:
-        By method and forget dataset, (resamples,) scores; nan where nothing was right before in a resample.
-
-    Source: Bradley Efron, 1979, Bootstrap Methods: Another Look at the Jackknife.
-    Departures: those of `resampled_accuracies`. As gains count as no loss, a resample can lose where the sample
-    gained: intervals of scores lean upwards.
-    """
-    drawn = resampled_accuracies(rows, resamples=resamples)
-    return {
-        label: {
-            dataset: scores(*np.stack(list(by_role.values()), axis=1))  # (2, R, B) as before, after
-            for dataset, by_role in found.items()
-        }
-        for label, found in drawn.items()
-    }
-
-
 def resampled_accuracies(
     rows: Mapping[str, Samples], *, resamples: int = RESAMPLES
 ) -> dict[str, dict[str, dict[str, Floats]]]:
@@ -110,30 +85,60 @@ def resampled_accuracies(
 
     Each resample draws, with replacement: forget classes within a dataset; test images of the target class
     within the class; images of the own dataset's other classes within that group; images of each other
-    dataset within it.
+    dataset within it. What is computed from the accuracies (`scores`) is computed from the means over the drawn
+    classes: a ratio of means. The draws are the same for all methods, before and after, and a dataset's draw is
+    the same whatever was forgotten; so differences between methods are paired.
 
     Args:
-        rows: as in `resampled_scores`.
+        rows: for each method, the datasets for which it is complete; all methods with a dataset have the
+            same classes of it.
 
     Returns:
         By method, forget dataset and role (the target first), (2, resamples) accuracies before and after.
 
     Source: Bradley Efron, 1979, Bootstrap Methods: Another Look at the Jackknife.
     Departures: "other" groups overlap between classes (the images of one class are others of the next), and
-    are drawn independently for each. Images of several classes forgotten at once are drawn as one group.
+    are drawn independently for each. Images of several classes forgotten at once are drawn as one group. As
+    gains count as no loss, a resample can lose where the sample gained: intervals of scores lean upwards, those
+    of retention downwards.
+    """
+    return {
+        label: over_classes(found) for label, found in resampled_class_accuracies(rows, resamples=resamples).items()
+    }
+
+
+def over_classes(classes: ClassDraws) -> dict[str, dict[str, Floats]]:
+    """The mean over each dataset's forget classes, which are drawn anew in every resample; by dataset and role."""
+    found: dict[str, dict[str, Floats]] = {}
+    for dataset in dict.fromkeys(key[0] for key in classes):
+        keys = sorted(key for key in classes if key[0] == dataset)
+        roles = list(classes[keys[0]])
+        pairs = np.stack([[classes[key][role] for role in roles] for key in keys])  # (K, R, 2, B)
+        picks = _drawn_classes(dataset, len(keys), pairs.shape[-1])
+        chosen = np.take_along_axis(pairs, picks[:, None, None, :], axis=0).mean(axis=0)  # (R, 2, B)
+        found[dataset] = dict(zip(roles, chosen, strict=True))
+    return found
+
+
+def resampled_class_accuracies(
+    rows: Mapping[str, Samples], *, resamples: int = RESAMPLES
+) -> dict[str, dict[ClassKey, dict[str, Floats]]]:
+    """The accuracies of every method on every forget class, with the test images drawn anew.
+
+    Args:
+        rows: as in `resampled_accuracies`.
+
+    Returns:
+        By method, forget class and role (the target first), (2, resamples) accuracies before and after.
+
+    Source: Bradley Efron, 1979, Bootstrap Methods: Another Look at the Jackknife.
+    Departures: those of `resampled_accuracies`; here, no classes are drawn.
     """
     means = _resampled_means(rows, resamples)
-    found: dict[str, dict[str, dict[str, Floats]]] = {}
-    for label, samples in rows.items():
-        found[label] = {}
-        for dataset in dict.fromkeys(key[0] for key in samples):
-            keys = sorted(key for key in samples if key[0] == dataset)
-            roles = _roles(samples[keys[0]])
-            pairs = np.stack([[means[label, key, role] for role in roles] for key in keys])  # (K, R, 2, B)
-            picks = _drawn_classes(dataset, len(keys), resamples)
-            chosen = np.take_along_axis(pairs, picks[:, None, None, :], axis=0).mean(axis=0)  # (R, 2, B)
-            found[label][dataset] = dict(zip(roles, chosen, strict=True))
-    return found
+    return {
+        label: {key: {role: means[label, key, role] for role in _roles(groups)} for key, groups in samples.items()}
+        for label, samples in rows.items()
+    }
 
 
 def resampled_class_means(values: Mapping[str, Sequence[float]], *, resamples: int = RESAMPLES) -> Floats:

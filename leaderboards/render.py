@@ -11,7 +11,8 @@ from tabulate import tabulate
 
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.leaderboards.aggregate import boards
-from unlearn_bench.leaderboards.captions import READING
+from unlearn_bench.leaderboards.captions import FRONT, READING, title
+from unlearn_bench.leaderboards.front_plot import inline
 from unlearn_bench.leaderboards.predictions import predictions
 from unlearn_bench.leaderboards.records import Record
 from unlearn_bench.leaderboards.rows import Board, Cell, Row
@@ -22,20 +23,21 @@ Format = Literal["md", "csv", "latex", "html"]
 FORMATS: tuple[str, ...] = get_args(Format)
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 84rem; padding: 0 1rem; color: #1a1a1a; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; color: #1a1a1a; }
 h1, h2, h3, h4 { line-height: 1.2; margin: 2rem 0 .5rem; }
 h2 { border-top: 2px solid #1a1a1a; padding-top: 1rem; }
 p { color: #555; margin: .3rem 0; max-width: 64rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabular-nums; font-size: .9rem; }
 th { border-bottom: 2px solid #999; text-align: left; vertical-align: bottom; }
-th, td { padding: .25rem .7rem; }
+th, td { padding: .25rem .4rem; }
 td.number, th.number { text-align: right; }
 td.number, td:first-child { white-space: nowrap; }
 tr:nth-child(even) td { background: #f4f4f4; }
 figure { display: inline-block; margin: .5rem 1rem .5rem 0; }
 figcaption { color: #555; font-size: .85rem; }
 img { max-width: 100%; }
+svg { max-width: 100%; height: auto; background: white; }
 @media (prefers-color-scheme: dark) {
   body { background: #161616; color: #e4e4e4; }
   p { color: #aaa; }
@@ -76,7 +78,7 @@ def render(
         raise unknown("baseline", baseline, {row.label for board in found for row in board.rows})
     if fmt == "csv":
         return pd.DataFrame(tidy(found)).to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    parts = [part for board in found for part in _parts(board, baseline, short=short)]
+    parts = [part for board in found for part in _parts(board, baseline, short=short, drawn=fmt == "html")]
     reading = Section(title="" if short else "How to read the tables", level=2, paragraphs=READING)
     parts = [*parts, reading] if short else [reading, *parts]
     if sheets and fmt == "html":
@@ -89,9 +91,20 @@ def _pictures(sheets: Mapping[str, bytes]) -> Section:
     return Section(title="Synthetic images", level=2, paragraphs=(said,), pictures=tuple(sorted(sheets.items())))
 
 
-def _parts(board: Board, baseline: str | None, *, short: bool) -> tuple[Section, ...]:
-    found = sections(board, _baseline(board, baseline), short=short)
+def _parts(board: Board, baseline: str | None, *, short: bool, drawn: bool) -> tuple[Section, ...]:
+    drawings = _front(board) if drawn and not short else ()
+    found = sections(board, _baseline(board, baseline), short=short, drawings=drawings)
     return found if short else (*found, *predictions(board))
+
+
+def _front(board: Board) -> tuple[Section, ...]:
+    """The plot of forgetting against retention; nothing where no row has both."""
+    drawing = inline(board)
+    if not drawing:
+        return ()
+    return (
+        Section(title=f"Forgetting against retention: {title(board)}", level=3, paragraphs=(FRONT,), drawing=drawing),
+    )
 
 
 def _baseline(board: Board, name: str | None) -> Row | None:
@@ -183,6 +196,8 @@ def _page(parts: Sequence[Section], short: bool) -> str:  # noqa: ARG001
         blocks.extend(f"<p>{html.escape(text)}</p>" for text in section.paragraphs)
         if section.headers:
             blocks.append(_html_table(section))
+        if section.drawing:
+            blocks.append(f"<figure>{section.drawing}</figure>")
         blocks.extend(_html_picture(name, picture) for name, picture in section.pictures)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

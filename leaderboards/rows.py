@@ -4,8 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
-from unlearn_bench.leaderboards.intervals import ClassKey, Floats, Interval
+import numpy as np
+
+from unlearn_bench.leaderboards import tradeoff
+from unlearn_bench.leaderboards.intervals import TARGET, ClassKey, Floats, Interval
 from unlearn_bench.leaderboards.records import Record, Run
 from unlearn_bench.leaderboards.standing import Standing
 
@@ -14,6 +18,13 @@ Cell = tuple[str, tuple[str, ...], int]
 
 FORGOTTEN = 0.5
 """A row whose target AF/BF is over this did not forget."""
+
+AUDITS: Mapping[str, str] = {"linear-probe": TARGET, "relearning": f"shots@1/{TARGET}"}
+"""Metrics that try to bring the target back, with the group that says how far they came, with the original model and
+with the unlearned one. Relearning from one image of each class: with many, any model learns the class."""
+
+Quantity = Literal["score", "forgetting", "retention", "harmonic"]
+"""What a summary says in one number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,16 +42,38 @@ class Summary:
     Attributes:
         target: zero-shot accuracy on the forget class. others: that of the own dataset's other classes
             (`other`) and of each other dataset by its name; empty in the summary over all datasets.
-        score: Avg. Score; None where a cell is missing or an accuracy undefined. interval: of it, 95 %.
+        score: Avg. Score; None where a cell is missing or an accuracy undefined.
+        retention: see `tradeoff`; over all datasets, the mean of theirs. None as the score is.
         done, planned: cells that are ok, and cells that there should be.
+        intervals: 95 %, of what has one.
     """
 
     target: Pair | None
     others: Mapping[str, Pair]
     score: float | None
-    interval: Interval | None
+    retention: float | None
     done: int
     planned: int
+    intervals: Mapping[Quantity, Interval] = field(default_factory=dict)
+
+    @property
+    def interval(self) -> Interval | None:
+        """Of the score, 95 %."""
+        return self.intervals.get("score")
+
+    @property
+    def forgetting(self) -> float | None:
+        """1 - AF/BF of this summary's target, clipped to [0, 1]: see `tradeoff`."""
+        if self.ratio is None:
+            return None
+        return float(np.clip(1 - self.ratio, 0.0, 1.0))
+
+    @property
+    def harmonic(self) -> float | None:
+        """The harmonic mean of forgetting and retention."""
+        if self.forgetting is None or self.retention is None:
+            return None
+        return float(tradeoff.harmonic_mean(np.array(self.forgetting), np.array(self.retention)))
 
     @property
     def ratio(self) -> float | None:
@@ -64,6 +97,7 @@ class Row:
         records: all of the row's, ok or not. by_class: the ok ones of each forget class, by seed.
         standing: how it may be ranked. place: its rank among rows of the same standing, or None.
         overall, datasets, classes: its numbers. draws: resampled scores by dataset, and over all under "".
+        on_front: whether no other row of its standing forgets and retains more (`tradeoff.front`).
     """
 
     label: str
@@ -75,6 +109,7 @@ class Row:
     classes: Mapping[ClassKey, Summary]
     draws: Mapping[str, Floats] = field(default_factory=dict)
     place: int | None = None
+    on_front: bool = False
 
     @property
     def run(self) -> Run:
@@ -92,6 +127,24 @@ class Row:
         for (own, _), records in self.by_class.items():
             by_dataset.setdefault(own, []).append(seed_mean(records, metric, group, dataset))
         return mean_pair([mean_pair(pairs) for pairs in by_dataset.values()])
+
+    @property
+    def audits(self) -> tuple[str, ...]:
+        """Those of `AUDITS` that any of its runs was put through."""
+        return tuple(
+            name for name, group in AUDITS.items() if any(record.find(name, group=group) for record in self.records)
+        )
+
+    @property
+    def irreversibility(self) -> float | None:
+        """How little of the target its audits bring back (`tradeoff`); None without audits or where undefined."""
+        pairs = [self.mean(name, AUDITS[name]) for name in self.audits]
+        before, after = (
+            np.array([math.nan if value is None else value for value in side])
+            for side in ([pair.before for pair in pairs], [pair.after for pair in pairs])
+        )
+        found = tradeoff.irreversibility(before, after)
+        return None if math.isnan(found) else found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,9 @@ from unlearn_bench.metrics.base import Measurement
 OWN = "-"
 """In the column of the forget set's own dataset."""
 
+NOT_AUDITED = "-"
+"""For irreversibility, where no audit ran."""
+
 _RETRIEVAL = re.compile(r"(?P<kind>[^@/]+)@(?P<k>\d+)/(?P<part>[^/]+)")
 _KINDS = {
     "ift": "image from text",
@@ -26,6 +29,14 @@ _STANDING_TITLES = {
     "not tuned": "Overall, not tuned (without a rank)",
     "reference": "References",
 }
+_LONG = (
+    "rank", "method", "access", "target BF", "target AF", "Avg. Score", "95 % interval", "forgetting",
+    "95 % interval", "retention", "95 % interval", "H", "irreversibility", "front", "cells", "note",
+)  # fmt: skip
+_SHORT = (
+    "rank", "method", "access", "Avg. Score", "95 % interval", "forgetting", "retention", "H", "irreversibility",
+    "front", "method, s", "note",
+)  # fmt: skip
 _SHOWN_ELSEWHERE = {"accuracy", "average-score", "retrieval", "predictions", *costs.METRICS}
 
 
@@ -36,7 +47,7 @@ class Section:
     Attributes:
         level: of the heading, 1 the highest. headers, rows: of the table; no headers, no table.
         words: how many of the first columns hold words; the others hold numbers and go to the right.
-        pictures: names and PNGs, shown on an HTML page only.
+        pictures: names and PNGs, shown on an HTML page only. drawing: an SVG element, likewise.
     """
 
     title: str
@@ -46,23 +57,31 @@ class Section:
     rows: tuple[tuple[str, ...], ...] = ()
     words: int = 1
     pictures: tuple[tuple[str, bytes], ...] = ()
+    drawing: str = ""
 
 
-def sections(board: Board, baseline: Row | None, *, short: bool = False) -> tuple[Section, ...]:
-    """Everything that is said about one suite and model; only the overall tables if `short`."""
+def sections(
+    board: Board, baseline: Row | None, *, short: bool = False, drawings: Sequence[Section] = ()
+) -> tuple[Section, ...]:
+    """Everything that is said about one suite and model; only the overall tables, and narrow ones, if `short`.
+
+    Args:
+        drawings: what stands between the overall tables, with their costs, and those of differences.
+    """
     if short:
-        return (*overall(board), Section(title="", level=4, paragraphs=captions.about(board)))
+        return (*overall(board, short=True), Section(title="", level=4, paragraphs=captions.about(board)))
     name = captions.title(board)
     return (
         Section(title=name, level=2, paragraphs=captions.about(board)),
         *overall(board),
+        costs_of(board),
+        *drawings,
         *(differences(board, baseline) if baseline else ()),
         *(for_dataset(board, name) for name in board.datasets),
         *(for_class(board, key) for key in board.classes),
         *retrieval(board),
         *further(board),
         *controls(board),
-        *_costs(board),
         *missing(board),
     )
 
@@ -82,43 +101,77 @@ def span(found: Interval | None) -> str:
     return f"{number(found.low)} to {number(found.high)}" if found else ""
 
 
-def overall(board: Board) -> tuple[Section, ...]:
-    """One table for each standing that occurs: ranked, ranked apart, not tuned, references."""
-    headers = (
-        "rank", "method", "access", "target BF", "target AF", "AF/BF", "Avg. Score", "95 % interval", "cells",
-        "method, s", "changed", "note",
-    )  # fmt: skip
+def overall(board: Board, *, short: bool = False) -> tuple[Section, ...]:
+    """One table for each standing that occurs: ranked, ranked apart, not tuned, references.
+
+    The short one says seconds, as no table of costs follows it, and leaves out intervals but the score's.
+    """
+    headers = _SHORT if short else _LONG
     timing = costs.Timing(board)
     found = []
     for standing in STANDINGS:
         rows = [row for row in board.rows if row.standing == standing]
         if rows:
-            found.append(
-                Section(
-                    title=f"{_STANDING_TITLES[standing]}: {captions.title(board)}",
-                    level=3,
-                    headers=headers,
-                    rows=tuple(_overall_row(row, timing) for row in rows),
-                    words=3,
-                )
-            )
+            cells = [_short_row(row, timing) if short else _long_row(row) for row in rows]
+            title = f"{_STANDING_TITLES[standing]}: {captions.title(board)}"
+            found.append(Section(title=title, level=3, headers=headers, rows=tuple(cells), words=3))
     return tuple(found)
 
 
-def _overall_row(row: Row, timing: costs.Timing) -> tuple[str, ...]:
+def _long_row(row: Row) -> tuple[str, ...]:
     summary = row.overall
     return (
-        "" if row.place is None else str(row.place),
-        row.label,
-        row.run.access,
+        *_names(row),
         *_sides(summary.target),
-        number(summary.ratio),
         number(summary.score),
         span(summary.interval),
+        number(summary.forgetting),
+        span(summary.intervals.get("forgetting")),
+        number(summary.retention),
+        span(summary.intervals.get("retention")),
+        *_tail(row),
         _cells(summary),
+        _note(summary),
+    )
+
+
+def _short_row(row: Row, timing: costs.Timing) -> tuple[str, ...]:
+    summary = row.overall
+    return (
+        *_names(row),
+        number(summary.score),
+        span(summary.interval),
+        number(summary.forgetting),
+        number(summary.retention),
+        *_tail(row),
         timing.seconds(row, "method"),
-        number(row.mean("share-changed", "all").after),
-        "did not forget" if summary.did_not_forget else "",
+        _note(summary),
+    )
+
+
+def _names(row: Row) -> tuple[str, str, str]:
+    return "" if row.place is None else str(row.place), row.label, row.run.access
+
+
+def _tail(row: Row) -> tuple[str, str, str]:
+    audited = number(row.irreversibility) if row.audits else NOT_AUDITED
+    return number(row.overall.harmonic), audited, "yes" if row.on_front else ""
+
+
+def _note(summary: Summary) -> str:
+    return "did not forget" if summary.did_not_forget else ""
+
+
+def costs_of(board: Board) -> Section:
+    """One row for each method: access, seconds, memory, what it changed, how it was tuned."""
+    headers, rows = costs.table(board)
+    return Section(
+        title=f"Costs: {captions.title(board)}",
+        level=3,
+        paragraphs=(costs.Timing(board).caption,),
+        headers=headers,
+        rows=rows,
+        words=2,
     )
 
 
@@ -161,7 +214,7 @@ def _accuracies(
         for name in names:
             cells += (OWN, OWN) if name == own else _sides(found.others.get(name))
         cells += [number(found.score), *([span(found.interval)] if has_intervals else []), _cells(found)]
-        rows.append((*cells, "did not forget" if found.did_not_forget else ""))
+        rows.append((*cells, _note(found)))
     return Section(title=title, level=level, paragraphs=(caption,), headers=tuple(headers), rows=tuple(rows), words=2)
 
 
@@ -288,21 +341,6 @@ def missing(board: Board) -> tuple[Section, ...]:
             headers=("method", "status", "cells", "which", "reason"),
             rows=tuple(rows),
             words=5,
-        ),
-    )
-
-
-def _costs(board: Board) -> tuple[Section, ...]:
-    headers, rows = costs.table(board)
-    if len(headers) == 1:
-        return ()
-    return (
-        Section(
-            title=f"Costs: {captions.title(board)}",
-            level=3,
-            paragraphs=(costs.Timing(board).caption,),
-            headers=headers,
-            rows=rows,
         ),
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from unlearn_bench.leaderboards import costs
 from unlearn_bench.leaderboards.intervals import Interval
 from unlearn_bench.leaderboards.rows import Board, Pair, Row, Summary
 
@@ -10,7 +11,11 @@ Line = dict[str, str | int | float | None]
 
 
 def tidy(boards: Sequence[Board]) -> list[Line]:
-    """Accuracies and scores of every method: over all (`scope` overall), by dataset, by forget set."""
+    """Accuracies, scores and costs of every method: over all (`scope` overall), by dataset, by forget set.
+
+    Over all there are also irreversibility, `pareto-front` (1 if the method is on it) and the costs: seconds are
+    those that compare, or have the group `method, not comparable`.
+    """
     return [line for board in boards for row in board.rows for line in _of_row(board, row)]
 
 
@@ -26,7 +31,11 @@ def _of_row(board: Board, row: Row) -> Iterator[Line]:
         "standing": row.standing,
         "rank": row.place,
     }
-    yield from _of_summary({**same, "scope": "overall", "dataset": "", "forget": ""}, row.overall)
+    everywhere: Line = {"scope": "overall", "dataset": "", "forget": ""}
+    yield from _of_summary({**same, **everywhere}, row.overall)
+    for metric, group, value in _of_all(row, costs.Timing(board)):
+        said = _numbers(metric, group, Pair(before=None, after=value), None)
+        yield {**same, **everywhere, **said, "done": row.overall.done, "planned": row.overall.planned}
     for name in board.datasets:
         yield from _of_summary({**same, "scope": "dataset", "dataset": name, "forget": ""}, row.datasets[name])
     for key in board.classes:
@@ -34,9 +43,28 @@ def _of_row(board: Board, row: Row) -> Iterator[Line]:
         yield from _of_summary({**same, **place}, row.classes[key])
 
 
+def _of_all(row: Row, timing: costs.Timing) -> Iterator[tuple[str, str, float | None]]:
+    """What only the row as a whole has."""
+    yield "irreversibility", "", row.irreversibility
+    yield "pareto-front", "", float(row.on_front)
+    for metric, group in costs.MEASURED:
+        if metric != "seconds":
+            yield metric, group, costs.median(row, metric, group)
+        elif (alike := timing.comparable(row, group)) is not None:
+            yield metric, group, alike
+        else:
+            yield metric, f"{group}, not comparable", costs.median(row, metric, group)
+    yield from zip(("tuned-parameters", "tuning-trials"), ("", ""), costs.tuning(row), strict=True)
+
+
 def _of_summary(same: Line, summary: Summary) -> Iterator[Line]:
     score = Pair(before=None, after=summary.score)
     quantities = [("average-score", "", score, summary.interval)]
+    quantities += [
+        ("forgetting", "", Pair(before=None, after=summary.forgetting), summary.intervals.get("forgetting")),
+        ("retention", "", Pair(before=None, after=summary.retention), summary.intervals.get("retention")),
+        ("harmonic-mean", "", Pair(before=None, after=summary.harmonic), summary.intervals.get("harmonic")),
+    ]
     pairs = {"target": summary.target or Pair(before=None, after=None), **summary.others}
     quantities += [("accuracy", role, pair, None) for role, pair in pairs.items()]
     for metric, group, pair, found in quantities:

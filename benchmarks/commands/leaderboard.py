@@ -5,24 +5,33 @@ from pathlib import Path
 import typer
 
 from unlearn_bench.benchmarks.sheets import SHEETS
-from unlearn_bench.cache import write_text
+from unlearn_bench.cache import atomic_path, write_text
 from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.leaderboards.aggregate import boards
+from unlearn_bench.leaderboards.front_plot import PICTURES, draw
 from unlearn_bench.leaderboards.records import Record
-from unlearn_bench.leaderboards.render import render
+from unlearn_bench.leaderboards.render import FORMATS, render
 from unlearn_bench.leaderboards.storage import read_records, write_csv
-
-FORMATS = ("md", "csv", "latex", "html")
 
 
 def execute(*, runs: list[Path], out: Path | None, fmt: str, baseline: str | None, records: Path | None) -> int:
-    """Render to a file or to the screen."""
-    if fmt not in FORMATS:
-        raise unknown("format", fmt, FORMATS)
+    """Render to a file or to the screen; pictures to a file."""
+    if fmt not in (*FORMATS, *PICTURES):
+        raise unknown("format", fmt, (*FORMATS, *PICTURES))
+    if fmt in PICTURES and out is None:
+        raise InputError(f"a picture ({fmt}) goes into a file, got no --out; add --out front.{fmt}")
     found = load_records(runs)
     if records is not None:
         _writable(records)
         write_csv(records, found)
         typer.echo(f"wrote {len(found)} records to {records}", err=True)
+    if fmt in PICTURES and out is not None:
+        _writable(out)
+        picture = draw(boards(found), fmt=fmt)
+        with atomic_path(out) as part:
+            part.write_bytes(picture)
+        typer.echo(f"wrote {out}", err=True)
+        return 0
     text = render(found, fmt=fmt, baseline=baseline, sheets=load_sheets(runs) if fmt == "html" else None)
     if out is None:
         typer.echo(text)

@@ -33,6 +33,19 @@ def test_leaderboard_and_check(sweep: Call, call: Call, tmp_path: Path) -> None:
     is_one_error(call("check", tmp_path / "out", "--against", tmp_path / "none.csv"), "no records at")
 
 
+def test_the_plot_goes_into_a_file(sweep: Call, call: Call, tmp_path: Path) -> None:
+    sweep()
+    for fmt, begins in (("png", b"\x89PNG"), ("svg", b"<?xml")):
+        picture = tmp_path / f"front.{fmt}"
+        said = call("leaderboard", tmp_path / "out", "--format", fmt, "--out", picture)
+        assert said.code == 0, said.err
+        assert picture.read_bytes().startswith(begins)
+    is_one_error(call("leaderboard", tmp_path / "out", "--format", "png"), "a picture (png) goes into a file")
+    is_one_error(
+        call("leaderboard", tmp_path / "out", "--format", "svg", "--out", tmp_path / "no" / "x"), "no folder"
+    )
+
+
 def test_drift_is_exit_code_1(sweep: Call, call: Call, tmp_path: Path) -> None:
     sweep("--classes", "red")
     call("leaderboard", tmp_path / "out", "--records", tmp_path / "records.csv", "--out", tmp_path / "b.md")

@@ -270,3 +270,81 @@ def test_describe_differences() -> None:
     assert describe_differences(mine, [mine, {"a": 2, "b": {"c": (1, 2)}, "d": 3}]) == 'a=1, d={"x":1}'
     assert describe_differences({"a": {}, "c": None}, [{"b": "x, y", "c": 1}]) == "a present, c=null, b absent"
     assert describe_differences({"b": "x, y"}, [{"b": "z"}]) == "b=x, y"
+
+
+def test_a_dataset_s_score_is_made_of_its_forgetting_and_retention() -> None:
+    board = only(sweep(targets=(2, 7, 5), measured={"other": 21, "rest": 44}))
+    for summary in [*board.rows[0].datasets.values(), *board.rows[0].classes.values()]:
+        assert summary.forgetting is not None
+        assert summary.retention is not None
+        terms = len(summary.others)
+        score = (1 - summary.forgetting + terms * (1 - summary.retention)) / (terms + 1)
+        assert summary.score == pytest.approx(score, abs=1e-12)
+
+
+def test_overall_forgetting_is_that_of_the_target_shown_and_retention_a_mean_over_datasets() -> None:
+    overall = only(sweep(targets=(2, 7, 5), measured={"other": 21, "rest": 44})).rows[0].overall
+    before, after = sides(overall.target)
+    assert overall.forgetting == pytest.approx(1 - after / before)
+    datasets = only(sweep(targets=(2, 7, 5), measured={"other": 21, "rest": 44})).rows[0].datasets.values()
+    assert overall.retention == pytest.approx(sum(item.retention or 0 for item in datasets) / 2)
+
+
+def test_intervals_of_all_quantities_hold_their_values_in_every_scope() -> None:
+    found = only(sweep(targets=(4, 7, 5), measured={"other": 21, "rest": 40})).rows[0]
+    for summary in [found.overall, *found.datasets.values(), *found.classes.values()]:
+        values = {
+            "score": summary.score,
+            "forgetting": summary.forgetting,
+            "retention": summary.retention,
+            "harmonic": summary.harmonic,
+        }
+        assert summary.intervals.keys() == values.keys()
+        for name, spread in summary.intervals.items():
+            value = values[name]
+            assert value is not None
+            assert spread.low < value < spread.high
+
+
+def test_without_outcomes_there_are_numbers_and_no_intervals() -> None:
+    bare = [
+        replace(item, measurements=tuple(replace(said, outcomes="") for said in item.measurements))
+        for item in sweep()
+    ]
+    found = only(bare).rows[0]
+    assert found.overall.forgetting == pytest.approx(1 - 2 / 16)
+    assert found.overall.intervals == found.classes[SHAPES, ("red cube",)].intervals == {}
+    assert found.on_front  # nothing says that it can't be told from doing nothing
+
+
+def test_an_undefined_target_leaves_retention_defined_and_the_harmonic_mean_not() -> None:
+    found = only(sweep(measured={"target_before": 0}, targets=(0,))).rows[0].overall
+    assert (found.score, found.forgetting, found.harmonic) == (None, None, None)
+    assert found.retention == 1.0
+
+
+def test_the_front_is_of_one_standing_and_without_references() -> None:
+    better = {"target_before": 16, "other": 30, "rest": 45}
+    board = only(
+        [
+            *sweep("keeps", targets=(8,), measured=better),
+            *sweep("forgets", targets=(0,), measured={"other": 20, "rest": 30}),
+            *sweep("neither", targets=(9,), measured={"other": 19, "rest": 29}),
+            *sweep("nothing", targets=(16,), measured=better),
+            *sweep("barely", targets=(15,), measured=better),
+            *sweep("given", targets=(0,), measured=better, preset={"source": "given"}),
+            *identity(),
+        ]
+    )
+    on = {item.label for item in board.rows if item.on_front}
+    # "barely" keeps as much as "keeps" and forgets less; "given" is better than all, and of another standing
+    assert on == {"keeps", "forgets", "given"}
+
+
+def test_forgetting_that_chance_may_have_made_puts_nobody_on_the_front() -> None:
+    board = only(sweep("lucky", targets=(15, 16, 16)) + sweep("lossy", targets=(4,), measured={"other": 25}))
+    spread = row(board, "lucky").overall.intervals["forgetting"]
+    assert spread.low == 0.0
+    assert row(board, "lucky").overall.forgetting != 0.0
+    assert not row(board, "lucky").on_front
+    assert row(board, "lossy").on_front

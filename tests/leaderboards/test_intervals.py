@@ -1,18 +1,20 @@
 """Intervals against what is known analytically."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
 
 from unlearn_bench.leaderboards.intervals import (
+    Floats,
     Images,
     Interval,
     Samples,
     interval,
     resampled_accuracies,
+    resampled_class_accuracies,
     resampled_class_means,
-    resampled_scores,
     scores,
 )
 from unlearn_bench.metrics.score import average_score
@@ -25,7 +27,15 @@ def images(n: int, before: int, after: int, seeds: int = 1) -> Images:
     )
 
 
-def drawn(target: Images, *others: Images, resamples: int = 4000) -> np.ndarray:
+def resampled_scores(rows: Mapping[str, Samples], *, resamples: int = 1000) -> dict[str, dict[str, Floats]]:
+    """What a leaderboard makes of the resampled accuracies."""
+    return {
+        label: {dataset: scores(*np.stack(list(roles.values()), axis=1)) for dataset, roles in found.items()}
+        for label, found in resampled_accuracies(rows, resamples=resamples).items()
+    }
+
+
+def drawn(target: Images, *others: Images, resamples: int = 4000) -> Floats:
     groups = {"target": target, **{f"d{number}": item for number, item in enumerate(others)}}
     return resampled_scores({"m": {("own", ("a",)): groups}}, resamples=resamples)["m"]["own"]
 
@@ -158,6 +168,26 @@ def test_accuracies_are_what_scores_are_made_of() -> None:
     assert (scores(*sides) == resampled_scores(rows, resamples=200)["m"]["own"]).all()
     assert found["target"].shape == (2, 200)
     assert found["planets"][0].mean() == pytest.approx(0.9, abs=0.01)
+
+
+def test_a_class_s_accuracies_are_those_of_its_dataset_if_it_is_the_only_one() -> None:
+    groups = {"target": images(20, 16, 4), "other": images(40, 30, 28)}
+    rows: dict[str, Samples] = {"m": {("own", ("a",)): groups}}
+    by_class = resampled_class_accuracies(rows, resamples=100)["m"]["own", ("a",)]
+    by_dataset = resampled_accuracies(rows, resamples=100)["m"]["own"]
+    assert list(by_class) == list(by_dataset) == ["target", "other"]
+    assert all((by_class[role] == by_dataset[role]).all() for role in by_class)
+
+
+def test_a_class_s_accuracies_vary_with_its_images_alone() -> None:
+    certain, half = images(200, 200, 200), images(200, 200, 100)
+    rows: dict[str, Samples] = {
+        "m": {("own", ("a",)): {"target": certain, "other": half}, ("own", ("b",)): {"target": half, "other": half}}
+    }
+    found = resampled_class_accuracies(rows, resamples=4000)["m"]
+    assert np.ptp(found["own", ("a",)]["target"]) == 0  # its dataset's, with b drawn or not, would move
+    assert found["own", ("b",)]["target"][1].std() == pytest.approx(math.sqrt(0.25 / 200), rel=0.05)
+    assert np.ptp(resampled_accuracies(rows)["m"]["own"]["target"][1]) > 0.4
 
 
 def test_class_means_have_the_width_of_drawn_classes() -> None:

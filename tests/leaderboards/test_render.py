@@ -84,7 +84,8 @@ def test_the_table_of_a_dataset_has_the_columns_of_the_paper() -> None:
 def test_an_incomplete_row_has_counts_and_no_mean() -> None:
     rows = table_after(render(all_kinds(), fmt="md"), "### Overall: mini-rn")
     broken = next(row for row in rows if row[1] == "broken")
-    assert broken == ["", "broken", "ZS", "", "", "", "", "", "0 of 3", "", "", ""]
+    assert rows[0][-4:] == ["irreversibility", "front", "cells", "note"]
+    assert broken == ["", "broken", "ZS", *[""] * 9, "-", "", "0 of 3", ""]
 
 
 def test_the_baseline_is_the_best_unless_chosen() -> None:
@@ -130,7 +131,7 @@ def test_latex_escapes_what_it_reads_as_commands() -> None:
     assert r"50\% \$x\_1\$ \#\{\textasciitilde{}\textasciicircum{}\textbackslash{}\}" in body
     assert not re.search(r"(?<!\\)[$#_]", body)
     for rule in ("toprule", "midrule", "bottomrule"):
-        assert body.count(f"\\{rule}") == body.count("\\begin{tabular}") == 5
+        assert body.count(f"\\{rule}") == body.count("\\begin{tabular}") == 6
     assert body.count("\\begin{table}") == body.count("\\end{table}")
 
 
@@ -162,6 +163,18 @@ def test_the_page_is_whole_and_has_no_script() -> None:
     assert NASTY in "".join(page.words)
 
 
+def test_the_page_has_the_plot_of_each_board_and_the_text_formats_have_none() -> None:
+    page = render(all_kinds() + sweep(model="mini-vit", fingerprint="beef"), fmt="html")
+    assert page.count("<figure><svg") == page.count("</svg></figure>") == 2
+    assert page.index("<h3>Costs: mini-rn") < page.index("<svg") < page.index("<h3>Differences to")
+    assert "<?xml" not in page
+    assert "<!DOCTYPE svg" not in page
+    for fmt in ("md", "latex", "csv"):
+        assert "Forgetting against retention" not in render(all_kinds(), fmt=fmt)
+    assert "<svg" not in render(all_kinds(), fmt="html", short=True)
+    assert "<svg" not in render([ended(item, "failed", "x") for item in sweep()], fmt="html")
+
+
 def test_csv_is_a_long_table_of_what_the_others_show() -> None:
     rows = list(csv.DictReader(io.StringIO(render(all_kinds(), fmt="csv"))))
     overall = {row["method"]: row for row in rows if row["scope"] == "overall" and row["metric"] == "average-score"}
@@ -170,7 +183,38 @@ def test_csv_is_a_long_table_of_what_the_others_show() -> None:
     assert overall["lip"]["rank"] == "1"
     assert float(overall["lip"]["low"]) < float(overall["lip"]["after"]) < float(overall["lip"]["high"])
     accuracies = [row for row in rows if row["scope"] == "forget set" and row["method"] == "amns"]
+    assert all(row["low"] for row in accuracies if row["metric"] == "average-score")
     assert {row["forget"] for row in accuracies} == {"red cube", "blue cone", "three"}
+
+
+def test_csv_says_what_a_row_forgets_keeps_and_costs() -> None:
+    loud = [replace(item, provenance={**item.provenance, "contended": True}) for item in sweep("loud", seconds=2.0)]
+    rows = list(csv.DictReader(io.StringIO(render([*all_kinds(), *loud], fmt="csv"))))
+
+    def of(method: str) -> dict[tuple[str, str], dict[str, str]]:
+        mine = [row for row in rows if row["method"] == method and row["scope"] == "overall"]
+        assert len(mine) == len({(row["metric"], row["group"]) for row in mine})
+        return {(row["metric"], row["group"]): row for row in mine}
+
+    amns = of("amns")
+    gone, kept = (float(amns[name, ""]["after"]) for name in ("forgetting", "retention"))
+    assert gone == pytest.approx(1 - (11.5 / 20 + 13 / 20) / 2 / 0.8, abs=1e-5)  # classes, then datasets
+    assert kept == pytest.approx((0.5 / 0.75 + 40 / 45) / 2, abs=1e-5)
+    assert float(amns["harmonic-mean", ""]["after"]) == pytest.approx(2 / (1 / gone + 1 / kept), abs=1e-5)
+    for name in ("forgetting", "retention", "harmonic-mean"):
+        assert float(amns[name, ""]["low"]) < float(amns[name, ""]["after"]) < float(amns[name, ""]["high"])
+    assert amns["irreversibility", ""]["after"] == ""
+    assert (amns["seconds", "method"]["after"], of("loud")["seconds", "method, not comparable"]["after"]) == (
+        "3",
+        "2",
+    )
+    assert amns["tuning-trials", ""]["after"] == "40"
+    assert [of(name)["pareto-front", ""]["after"] for name in ("emb", "lip", "amns", "identity")] == [
+        "1",
+        "1",
+        "0",
+        "0",
+    ]
 
 
 @pytest.mark.parametrize("fmt", FORMATS)
@@ -187,8 +231,10 @@ def test_seconds_that_do_not_compare_are_marked() -> None:
     threads = [replace(item, provenance={**item.provenance, "threads": 1}) for item in sweep("one", seconds=3.0)]
     mixed = sweep("mixed", seconds=4.0)
     mixed[0] = replace(mixed[0], provenance={**mixed[0].provenance, "contended": True})
-    rows = table_after(render([*quiet, *loud, *threads, *mixed], fmt="md"), "### Overall")
-    seconds = {row[1]: row[9] for row in rows[2:]}
+    text = render([*quiet, *loud, *threads, *mixed], fmt="md")
+    rows = table_after(text, "### Costs")
+    place = rows[0].index("method, s")
+    seconds = {row[0]: row[place] for row in rows[2:]}
     assert seconds == {"quiet": "1.00", "loud": r"2.00\*", "one": r"3.00\*", "mixed": "4.00"}
 
 

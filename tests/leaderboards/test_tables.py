@@ -14,6 +14,7 @@ from unlearn_bench.leaderboards.rows import Board
 from unlearn_bench.leaderboards.tables import (
     Section,
     controls,
+    costs_of,
     differences,
     for_class,
     further,
@@ -67,6 +68,8 @@ def test_short_has_the_overall_tables_and_says_what_they_are_of() -> None:
     board = only(sweep(seconds=1.0) + identity(seconds=0.1))
     short = sections(board, board.rows[0], short=True)
     assert [section.title for section in short[:-1]] == [section.title for section in overall(board)]
+    assert len(short[0].headers) < len(overall(board)[0].headers)
+    assert cell(short[0], "lip", "method, s") == "1.00"  # no table of costs follows
     assert short[-1].paragraphs == captions.about(board)
 
 
@@ -78,12 +81,15 @@ def test_standings_have_tables_of_their_own() -> None:
     assert cell(overall(board)[0], "lip", "rank") == "1"
 
 
-def test_a_class_has_no_interval_and_gaps_where_nothing_ran() -> None:
+def test_a_class_has_an_interval_and_gaps_where_nothing_ran() -> None:
     broken = sweep("broken")
     broken[0] = ended(broken[0], "failed", "x")
     board = only(sweep() + broken)
     table = for_class(board, (SHAPES, ("red cube",)))
-    assert "95 % interval" not in table.headers
+    low, high = (float(text) for text in cell(table, "lip", "95 % interval").split(" to "))
+    assert 0 <= low < 2 / 16 / 3 < high < 0.2
+    assert cell(table, "broken", "95 % interval") == ""
+    assert "Intervals over test images only." in table.paragraphs[0]
     assert cell(table, "lip", "Avg. Score") == f"{2 / 16 / 3:.3f}"
     assert cell(table, "broken", "Avg. Score") == ""
     assert cell(table, "broken", "cells") == "0 of 1"
@@ -130,8 +136,7 @@ def test_no_such_measurements_no_such_tables() -> None:
     assert further(board) == ()
     assert controls(board) == ()
     assert missing(board) == ()
-    assert costs.table(board)[0] == ("method",)
-    assert not [section for section in sections(board, None) if section.title.startswith("Costs")]
+    assert costs.table(board)[0] == ("method", "access", "tuned parameters", "tuning trials")
 
 
 def test_control_sets_stand_outside_the_score() -> None:
@@ -175,11 +180,68 @@ def test_costs_are_medians_of_what_was_measured() -> None:
     headers, rows = costs.table(only(records))
     found = dict(zip(headers, rows[0], strict=True))
     assert found == {
-        "method": "lip", "method, s": "2.00", "synthesis, s": "0.50", "peak memory, MiB": "123",
+        "method": "lip", "access": "ZS", "method, s": "2.00", "synthesis, s": "0.50", "peak memory, MiB": "123",
         "changed scalars": "0.250", "changed tensors": "0.125", "relative change": "0.010",
+        "tuned parameters": "-", "tuning trials": "40",
     }  # fmt: skip
     records[0] = ended(records[0], "failed", "x")
-    assert costs.table(only(records))[0] == ("method",)
+    assert costs.table(only(records))[0] == ("method", "access", *costs.TUNING)
+
+
+@pytest.mark.parametrize(
+    ("preset", "tuned", "trials"),
+    [
+        ({"source": "tuned", "trials": 16, "tuned_parameters": 2}, "2 of 3", "16"),
+        ({"source": "tuned", "budget": 12, "tuned_parameters": 1}, "1 of 3", "12"),
+        ({"source": "default"}, "0 of 3", "0"),
+        ({"source": "paper", "trials": 16}, "-", "-"),
+        ({"source": "paper-per-class"}, "-", "-"),
+        ({"source": "given"}, "-", "-"),
+    ],
+)
+def test_what_was_tuned_and_with_how_many_trials(preset: dict[str, object], tuned: str, trials: str) -> None:
+    table = costs_of(only(sweep(preset=preset)))
+    assert (cell(table, "lip", "tuned parameters"), cell(table, "lip", "tuning trials")) == (tuned, trials)
+
+
+def test_nothing_to_tune_and_records_that_differ() -> None:
+    assert costs.tuning(only(identity()).rows[0]) == (0, 0)
+    records = sweep(preset={"source": "tuned", "trials": 16, "tuned_parameters": 2})
+    records[0] = replace(records[0], preset={"source": "default"})
+    assert costs.tuning(only(records).rows[0]) == (None, None)
+
+
+def test_costs_stand_right_below_the_overall_tables() -> None:
+    titles = [section.title.split(":")[0] for section in sections(only(sweep() + identity()), None)]
+    assert titles[1:4] == ["Overall", "References", "Costs"]
+
+
+def test_an_overall_row_by_hand() -> None:
+    board = only(sweep("amns", targets=(4, 8, 6), measured={"other": 20, "rest": 50}) + sweep() + identity())
+    table = overall(board)[0]
+    # mini-shapes: 6 of 16 left in the mean, mini-digits: 6 of 16; others 20 of 30, elsewhere more than before
+    assert cell(table, "amns", "forgetting") == f"{1 - 6 / 16:.3f}"
+    assert cell(table, "amns", "retention") == f"{(20 / 30 + 1) / 2:.3f}"
+    assert cell(table, "amns", "H") == f"{2 / (1 / 0.625 + 1 / (5 / 6)):.3f}"
+    assert cell(table, "amns", "irreversibility") == "-"
+    assert (cell(table, "lip", "front"), cell(table, "amns", "front")) == ("yes", "")
+    reference = overall(board)[1]
+    assert [cell(reference, "identity", name) for name in ("forgetting", "retention", "H", "front")] == [
+        "0.000", "1.000", "0.000", "",
+    ]  # fmt: skip
+
+
+def test_irreversibility_is_what_the_best_audit_does_not_bring_back() -> None:
+    audits = [("linear-probe", "target", 0.8, 0.4), ("relearning", "shots@1/target", 0.9, 0.6)]
+    board = only([with_extra(item, *audits) for item in sweep()])
+    assert cell(overall(board)[0], "lip", "irreversibility") == f"{1 - 0.6 / 0.9:.3f}"
+    one = only([with_extra(item, audits[0]) for item in sweep()])
+    assert cell(overall(one)[0], "lip", "irreversibility") == "0.500"
+    other = only([with_extra(item, ("relearning", "shots@16/target", 0.9, 0.6)) for item in sweep()])
+    assert cell(overall(other)[0], "lip", "irreversibility") == "-"
+    gap = [with_extra(item, *audits) for item in sweep()]
+    gap[0] = with_extra(sweep()[0], audits[0])
+    assert cell(overall(only(gap))[0], "lip", "irreversibility") == ""  # one run lacks an audit of the others
 
 
 def test_conditions_are_those_of_most_quiet_runs() -> None:
