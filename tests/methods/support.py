@@ -1,7 +1,7 @@
 """Requests for tests, and a dual encoder that learned five colours in a second."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -70,7 +70,16 @@ def request(
     history: History | None = None,
     seed: int = 0,
 ) -> Request:
-    """A request whose synthetic images are `made`; without them, asking for them is an error."""
+    """A request whose synthetic images are `made`; without them, asking for them is an error.
+
+    The texts of the real images are those of their classes.
+    """
+    everything = [*concepts(forget), *concepts(retain)]
+
+    def captioned(given: Examples | None) -> Examples | None:
+        if given is None:
+            return None
+        return replace(given, texts=tuple(everything[label].text for label in given.labels.tolist()))
 
     def synthesize() -> Synthetic:
         if made is None:
@@ -80,8 +89,8 @@ def request(
     return Request(
         forget=concepts(forget),
         retain=concepts(retain),
-        forget_examples=forget_examples,
-        retain_examples=retain_examples,
+        forget_examples=captioned(forget_examples),
+        retain_examples=captioned(retain_examples),
         synthesize=synthesize,
         generator=lambda purpose: generator(seed, purpose),
         device=torch.device("cpu"),

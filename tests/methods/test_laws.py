@@ -36,6 +36,10 @@ ACCESS = {
     "ulip": "semi-ZS",
     "amns-retain": "not-ZS",
     "salun": "not-ZS",
+    "clip-erase": "not-ZS",
+    "gradient-ascent": "semi-ZS",
+    "graddiff": "not-ZS",
+    "random-labels": "semi-ZS",
     "identity": "ZS",
     "finetune-retain": "not-ZS",
 }
@@ -45,6 +49,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "ulip": {"perturbations": 2, "learning_rate": 0.1},
     "emmn": {"maximise_steps": 2, "minimise_steps": 2, "images_per_class": 2},
     "salun": {"epochs": 2},
+    "clip-erase": {"epochs": 2},
 }
 
 
