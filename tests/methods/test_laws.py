@@ -91,6 +91,20 @@ def test_hyperparameters_are_frozen_and_their_ranges_are_ranges(name: str) -> No
         assert "learning_rate" in search_space(type(method))
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if method_class(name).access != "ZS"])
+def test_missing_images_are_a_reason_not_an_error(name: str) -> None:
+    kind, given = method_class(name), colour_request()
+    needs_forget = "it needs real images of the forget set, and there are none"
+    without = kind().skip(colours(), dataclasses.replace(given, forget_examples=None))
+    assert without == (None if kind.kind == "reference" else needs_forget)
+    if kind.access == "not-ZS":
+        assert given.retain_examples is not None
+        nothing = examples(torch.zeros(0, 3, 8, 8), torch.zeros(0, dtype=torch.int64))
+        for missing in (None, nothing):
+            without = kind().skip(colours(), dataclasses.replace(given, retain_examples=missing))
+            assert without == "it needs real images of the retain set, and there are none"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_request_gives_the_same_bits_and_the_request_stays(name: str) -> None:
     method = method_class(name)(**QUICK.get(name, {}))
