@@ -43,7 +43,7 @@ class GradDiff(Method):
 
     learning_rate: float = tunable(1e-7, low=1e-6, high=1e-2, log=True)
     epochs: int = tunable(10, choices=(3, 5, 10, 20))
-    retain_weight: float = tunable(1.0, low=0.3, high=10.0, log=True)
+    retain_weight: float = tunable(1.0, low=0.3, high=30.0, log=True)
     batch_size: int = 16  # images of each set
 
     def skip(self, clip: Clip, request: Request) -> str | None:  # noqa: ARG002

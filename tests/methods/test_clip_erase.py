@@ -127,7 +127,7 @@ def test_a_weight_of_0_switches_its_module_off(off: str) -> None:
 
 
 def test_what_is_switched_off_is_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def counted(**weights: float) -> list[int]:
+    def counted(**weights: Any) -> list[int]:
         """Sizes of the batches that pass the trained model's image tower; a copy of it is an error."""
         clip, sizes = colours(), list[int]()
         encode = clip.encode_images
