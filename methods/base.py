@@ -119,6 +119,15 @@ class Method(ABC):
         return None
 
 
+def lacking_images(request: Request, *sides: Literal["forget", "retain"]) -> str | None:
+    """Why a method that trains on real images of these sets can't run; None where they are there."""
+    for side in sides:
+        examples = request.forget_examples if side == "forget" else request.retain_examples
+        if examples is None or not len(examples):
+            return f"it needs real images of the {side} set, and there are none"
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Range:
     """The values among which tuning may choose: between two ends, or a list of choices."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from unlearn_bench.clip import Clip
-from unlearn_bench.methods.base import Method, Request, tunable
+from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
 from unlearn_bench.training import contrastive_loss, from_pixels, train, trainable_names
 
 
@@ -38,9 +38,7 @@ class FinetuneRetain(Method):
 
     def skip(self, clip: Clip, request: Request) -> str | None:  # noqa: ARG002
         """No real image of the retain set."""
-        if request.retain_examples is None or not len(request.retain_examples):
-            return "it needs real images of the retain set, and there are none"
-        return None
+        return lacking_images(request, "retain")
 
     def unlearn(self, clip: Clip, request: Request) -> Clip:
         """Train on true retain pairs, in place."""

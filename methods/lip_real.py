@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unlearn_bench.clip import Clip
-from unlearn_bench.methods.base import Request
+from unlearn_bench.methods.base import Request, lacking_images
 from unlearn_bench.methods.lip import Lip
 
 _TRIES = 10
@@ -47,9 +47,7 @@ class LipReal(Lip):
 
     def skip(self, clip: Clip, request: Request) -> str | None:
         """As Lip; or no image to forget."""
-        if request.forget_examples is None or not len(request.forget_examples):
-            return "it needs real images of the forget set, and there are none"
-        return super().skip(clip, request)
+        return lacking_images(request, "forget") or super().skip(clip, request)
 
     def unlearn(self, clip: Clip, request: Request) -> Clip:
         """Minimise the loss on the real forget images, in place."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from unlearn_bench.clip import Clip
 from unlearn_bench.masking import restorer, salient
-from unlearn_bench.methods.base import Method, Request, tunable
+from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
 from unlearn_bench.training import (
     Pairs,
     classification_loss,
@@ -58,11 +58,7 @@ class SalUn(Method):
 
     def skip(self, clip: Clip, request: Request) -> str | None:  # noqa: ARG002
         """Real images are missing on either side."""
-        if request.forget_examples is None or not len(request.forget_examples):
-            return "it needs real images of the forget set, and there are none"
-        if request.retain_examples is None or not len(request.retain_examples):
-            return "it needs real images of the retain set, and there are none"
-        return None
+        return lacking_images(request, "forget", "retain")
 
     def unlearn(self, clip: Clip, request: Request) -> Clip:
         """Find the salient weights, then train them, in place."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from unlearn_bench.clip import Clip
-from unlearn_bench.methods.base import Method, Request, tunable
+from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
 from unlearn_bench.perturbation import lipschitz_loss, perturb
 from unlearn_bench.training import finite, shuffled
 
@@ -49,9 +49,7 @@ class ULip(Method):
         """No image tensor that may move, or no image to forget."""
         if not _movable(clip):
             return f"the image tower of {clip.name!r} has no tensor that this method moves"
-        if request.forget_examples is None or not len(request.forget_examples):
-            return "it needs real images of the forget set, and there are none"
-        return None
+        return lacking_images(request, "forget")
 
     def unlearn(self, clip: Clip, request: Request) -> Clip:
         """Descend on the real forget images, in place."""

@@ -1,7 +1,7 @@
 """Training on images paired with class texts: the losses and the loop that several methods share."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -79,6 +79,13 @@ def from_pixels(clip: Clip, pixels: Tensor, labels: Tensor) -> Pairs:
     return Pairs(labels=labels, read=lambda rows: clip.to_input(pixels[rows]))
 
 
+def endless(pairs: Pairs, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches (inputs, labels) of `pairs` without end: all of them in random order, then in another one."""
+    while True:
+        for rows in shuffled(len(pairs), size, generator):
+            yield pairs.batch(rows)
+
+
 def other_labels(count: int, *, forget: int, classes: int, generator: torch.Generator) -> Tensor:
     """For each of `count` images a random class that is kept, (count,) int64: all but the first `forget`."""
     return torch.randint(forget, classes, (count,), generator=generator)
@@ -93,12 +100,41 @@ def trainable_names(clip: Clip) -> tuple[str, ...]:
     return tuple(weight.name for weight in clip.weights() if weight.place.role not in _NEVER_TRAINED)
 
 
+def batch_logits(clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Scaled cosines of a batch's images with the batch's own texts, where equal texts are one candidate.
+
+    Args:
+        clip: the model.
+        inputs: (B, 3, S, S).
+        labels: (B,) int64, rows of `tokens`.
+        tokens: (C, L), all texts; only those that occur pass the tower.
+
+    Returns:
+        Logits (B, U) over the U different texts, in the order of their rows, and each image's column (B,).
+    """
+    present, column = torch.unique(labels, return_inverse=True)  # (U,), (B,)
+    return clip.logits(clip.encode_images(inputs), clip.encode_texts(tokens[present])), column
+
+
+def symmetric_cross_entropy(logits: Tensor, column: Tensor) -> Tensor:
+    """CLIP's loss of a batch's scaled cosines s (B, U), in which several images may share one text.
+
+        1/2 mean_i [ -log softmax_u(s_i.)_{u(i)} ] + 1/2 mean_u mean_{i of u} [ -log softmax_i(s_.u)_i ]
+
+    Args:
+        logits: (B, U).
+        column: (B,) int64, u(i); each of the U texts belongs to at least one image.
+    """
+    to_text = nn.functional.cross_entropy(logits, column)
+    belongs = nn.functional.one_hot(column, logits.shape[1]).to(logits)  # (B, U)
+    to_image = -(logits.log_softmax(0) * belongs).sum(0) / belongs.sum(0)  # (U,)
+    return (to_text + to_image.mean()) / 2
+
+
 def contrastive_loss(clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor) -> Tensor:
     """CLIP's symmetric loss over a batch in which several images may share one text.
 
-        s_iu = scale cos(v_i, t_u), over the batch's images i and its different texts u
-        1/2 mean_i [ -log softmax_u(s_i.)_{u(i)} ] + 1/2 mean_u mean_{i of u} [ -log softmax_i(s_.u)_i ]
-
+    It is `symmetric_cross_entropy` of s_iu = scale cos(v_i, t_u), over the batch's images i and different texts u.
     With all texts different this is CLIP's loss. Equal texts are one column: they are no rivals of each other.
 
     Args:
@@ -107,13 +143,30 @@ def contrastive_loss(clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor)
         labels: (B,) int64, rows of `tokens`.
         tokens: (C, L), the texts of all classes; only those that occur pass the tower.
     """
-    present, column = torch.unique(labels, return_inverse=True)  # (U,), (B,)
-    texts = clip.encode_texts(tokens[present])
-    logits = clip.logits(clip.encode_images(inputs), texts)  # (B, U)
-    to_text = nn.functional.cross_entropy(logits, column)
-    belongs = nn.functional.one_hot(column, len(present)).to(logits)  # (B, U)
-    to_image = -(logits.log_softmax(0) * belongs).sum(0) / belongs.sum(0)  # (U,)
-    return (to_text + to_image.mean()) / 2
+    return symmetric_cross_entropy(*batch_logits(clip, inputs, labels, tokens))
+
+
+def pair_similarity(clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor) -> Tensor:
+    """Mean cosine of images (B, 3, S, S) with their own texts, rows `labels` (B,) of `tokens` (C, L)."""
+    present, column = torch.unique(labels, return_inverse=True)  # equal texts pass the tower once
+    texts = clip.encode_texts(tokens[present])[column]  # (B, D)
+    return nn.functional.cosine_similarity(clip.encode_images(inputs), texts, dim=-1).mean()
+
+
+def symmetric_divergence(known: Tensor, logits: Tensor) -> Tensor:
+    """How far two models' distributions over a batch are from each other, over its texts and over its images.
+
+        mean_i KL(p_i. || q_i.) + mean_u KL(p_.u || q_.u),  p, q: softmax of `known` and `logits` along the dot
+
+    Args:
+        known: (B, U), of the model to stay near to.
+        logits: (B, U), of the model that moves.
+    """
+    total = logits.new_zeros(())
+    for axis in (1, 0):
+        p, q = known.log_softmax(axis), logits.log_softmax(axis)
+        total = total + (p.exp() * (p - q)).sum(axis).mean()
+    return total
 
 
 def classification_loss(clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor) -> Tensor:

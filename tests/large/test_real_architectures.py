@@ -33,12 +33,16 @@ MODELS = ("RN50-quickgelu:random", "ViT-B-16-quickgelu:random")
 QUICK = {
     "amns": {"epochs": 1, "batch_size": 16},
     "amns-retain": {"epochs": 1, "batch_size": 16},
+    "clip-erase": {"epochs": 1},
     "emb": {"perturbations": 1, "max_epochs": 2},
     "emmn": {"epochs": 1, "batch_size": 16, "maximise_steps": 1, "minimise_steps": 1, "images_per_class": 1},
     "finetune-retain": {"epochs": 1, "batch_size": 16},
+    "graddiff": {"epochs": 1},
+    "gradient-ascent": {"epochs": 1},
     "identity": {},
     "lip": {"perturbations": 1, "max_epochs": 2},
     "lip-real": {"perturbations": 1, "max_epochs": 2},
+    "random-labels": {"epochs": 1},
     "salun": {"epochs": 1},
     "ulip": {"perturbations": 1, "epochs": 1},
 }

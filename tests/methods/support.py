@@ -1,7 +1,7 @@
 """Requests for tests, and a dual encoder that learned five colours in a second."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +14,7 @@ from unlearn_bench.methods.base import Concept, Examples, Method, Request
 from unlearn_bench.registry import catalogue, load
 from unlearn_bench.seeding import generator
 from unlearn_bench.synthesis import Synthetic
+from unlearn_bench.training import trainable_names
 from unlearn_bench.two_towers import TwoTowers
 
 SIDE = 8
@@ -70,7 +71,16 @@ def request(
     history: History | None = None,
     seed: int = 0,
 ) -> Request:
-    """A request whose synthetic images are `made`; without them, asking for them is an error."""
+    """A request whose synthetic images are `made`; without them, asking for them is an error.
+
+    The texts of the real images are those of their classes.
+    """
+    everything = [*concepts(forget), *concepts(retain)]
+
+    def captioned(given: Examples | None) -> Examples | None:
+        if given is None:
+            return None
+        return replace(given, texts=tuple(everything[label].text for label in given.labels.tolist()))
 
     def synthesize() -> Synthetic:
         if made is None:
@@ -80,8 +90,8 @@ def request(
     return Request(
         forget=concepts(forget),
         retain=concepts(retain),
-        forget_examples=forget_examples,
-        retain_examples=retain_examples,
+        forget_examples=captioned(forget_examples),
+        retain_examples=captioned(retain_examples),
         synthesize=synthesize,
         generator=lambda purpose: generator(seed, purpose),
         device=torch.device("cpu"),
@@ -190,6 +200,23 @@ def copied(clip: Clip) -> State:
 
 def moved_names(before: State, clip: Clip) -> set[str]:
     return {name for name, value in clip.state().items() if not torch.equal(value, before[name])}
+
+
+def check_first_adam_step(before: Clip, after: Clip, *, learning_rate: float) -> None:
+    """Adam's first step is the learning rate against the sign of the gradient, which `before` holds.
+
+    Where the gradient is within rounding of 0 its sign says nothing.
+    """
+    checked = 0
+    for name, value in before.module.named_parameters():
+        if name not in trainable_names(before) or value.grad is None:
+            assert torch.equal(after.state()[name], value), name
+            continue
+        sure = value.grad.abs() > 1e-5
+        moved = after.state()[name] - value.detach()
+        torch.testing.assert_close(moved[sure], -learning_rate * value.grad.sign()[sure], rtol=0.01, atol=1e-6)
+        checked += int(sure.sum())
+    assert checked > 500
 
 
 def method_class(name: str) -> type[Method]:

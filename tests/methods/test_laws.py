@@ -36,6 +36,10 @@ ACCESS = {
     "ulip": "semi-ZS",
     "amns-retain": "not-ZS",
     "salun": "not-ZS",
+    "clip-erase": "not-ZS",
+    "gradient-ascent": "semi-ZS",
+    "graddiff": "not-ZS",
+    "random-labels": "semi-ZS",
     "identity": "ZS",
     "finetune-retain": "not-ZS",
 }
@@ -45,6 +49,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "ulip": {"perturbations": 2, "learning_rate": 0.1},
     "emmn": {"maximise_steps": 2, "minimise_steps": 2, "images_per_class": 2},
     "salun": {"epochs": 2},
+    "clip-erase": {"epochs": 2},
 }
 
 
@@ -84,6 +89,20 @@ def test_hyperparameters_are_frozen_and_their_ranges_are_ranges(name: str) -> No
     if method.kind == "method":
         assert 2 <= len(search_space(type(method))) <= 4
         assert "learning_rate" in search_space(type(method))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if method_class(name).access != "ZS"])
+def test_missing_images_are_a_reason_not_an_error(name: str) -> None:
+    kind, given = method_class(name), colour_request()
+    needs_forget = "it needs real images of the forget set, and there are none"
+    without = kind().skip(colours(), dataclasses.replace(given, forget_examples=None))
+    assert without == (None if kind.kind == "reference" else needs_forget)
+    if kind.access == "not-ZS":
+        assert given.retain_examples is not None
+        nothing = examples(torch.zeros(0, 3, 8, 8), torch.zeros(0, dtype=torch.int64))
+        for missing in (None, nothing):
+            without = kind().skip(colours(), dataclasses.replace(given, retain_examples=missing))
+            assert without == "it needs real images of the retain set, and there are none"
 
 
 @pytest.mark.parametrize("name", NAMES)

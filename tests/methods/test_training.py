@@ -12,13 +12,18 @@ from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure
 from unlearn_bench.seeding import generator
 from unlearn_bench.training import (
+    batch_logits,
     classification_loss,
     contrastive_loss,
+    endless,
     finite,
     from_inputs,
     from_pixels,
     other_labels,
+    pair_similarity,
     shuffled,
+    symmetric_cross_entropy,
+    symmetric_divergence,
     train,
     trainable_names,
 )
@@ -76,6 +81,47 @@ def test_equal_texts_are_not_pushed_apart() -> None:
     one_text = contrastive_loss(clip, inputs, torch.zeros(6, dtype=torch.int64), tokens)
     # The image side can't be wrong with one candidate; what stays is which of six images the text means.
     assert float(one_text) == pytest.approx(math.log(6) / 2, abs=0.05)
+
+
+def test_batch_logits_are_of_the_batch_s_different_texts(batch: tuple[Clip, Tensor, Tensor, Tensor]) -> None:
+    clip, inputs, labels, tokens = batch
+    logits, column = batch_logits(clip, inputs, labels, tokens)
+    table = torch.tensor(cosines(clip, inputs, tokens))
+    torch.testing.assert_close(logits, table[:, [0, 1, 4]] + 1.5, rtol=1e-4, atol=1e-4)
+    assert column.tolist() == [2, 1, 2, 0, 2]
+    torch.testing.assert_close(
+        symmetric_cross_entropy(logits, column), contrastive_loss(clip, inputs, labels, tokens)
+    )
+
+
+def test_pair_similarity_is_the_mean_cosine_of_pairs(batch: tuple[Clip, Tensor, Tensor, Tensor]) -> None:
+    clip, inputs, labels, tokens = batch
+    table = cosines(clip, inputs, tokens)
+    expected = sum(table[i][int(labels[i])] for i in range(5)) / 5 / float(clip.logit_scale)
+    assert float(pair_similarity(clip, inputs, labels, tokens)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_symmetric_divergence_by_hand() -> None:
+    """Rows: KL(1/2, 1/2 || 3/4, 1/4) and 0; columns: KL(1/2, 1/2 || 3/4, 1/4) and 0."""
+    known, logits = torch.zeros(2, 2), torch.tensor([[math.log(3), 0.0], [0.0, 0.0]])
+    one = 0.5 * math.log(0.5 / 0.75) + 0.5 * math.log(0.5 / 0.25)
+    assert float(symmetric_divergence(known, logits)) == pytest.approx(one / 2 + one / 2)
+    # The other way round is another number: the first argument is what the expectation is taken over.
+    back = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
+    assert float(symmetric_divergence(logits, known)) == pytest.approx(back)
+    assert float(symmetric_divergence(logits, logits + 7)) == pytest.approx(0, abs=1e-6)
+    # One text: nothing to tell apart over texts, only over images.
+    assert float(symmetric_divergence(known[:, :1], logits[:, :1])) == pytest.approx(one)
+
+
+def test_endless_batches_go_round_in_fresh_orders() -> None:
+    pairs = from_inputs(torch.arange(5.0).reshape(5, 1), torch.arange(5))
+    stream, order = endless(pairs, 2, generator("order")), generator("order")
+    for _ in range(3):
+        found = [next(stream) for _ in range(3)]
+        assert [len(labels) for _, labels in found] == [2, 2, 1]
+        assert torch.equal(torch.cat([labels for _, labels in found]), torch.randperm(5, generator=order))
+        assert all(torch.equal(inputs.flatten().long(), labels) for inputs, labels in found)
 
 
 def test_classification_loss_is_its_formula(batch: tuple[Clip, Tensor, Tensor, Tensor]) -> None:

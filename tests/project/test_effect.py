@@ -24,6 +24,10 @@ STRONG: dict[str, dict[str, Any]] = {
     "amns-retain": {"learning_rate": 1e-3, "epochs": 5},
     "emmn": {"learning_rate": 3e-3, "batch_size": 16},
     "salun": {"learning_rate": 3e-3, "epochs": 5},
+    "clip-erase": {"learning_rate": 1e-4},
+    "gradient-ascent": {"learning_rate": 1e-4},
+    "graddiff": {"learning_rate": 1e-4},
+    "random-labels": {"learning_rate": 1e-4},
     "lip-real": {"learning_rate": 1e-2, "image_share": 0.5, "text_share": 0.5},
 }
 # Plain gradient descent on the convolutions goes to NaN where the transformer hardly moves.

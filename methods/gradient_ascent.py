@@ -1,0 +1,75 @@
+"""Gradient ascent: climb the loss of the forget set, and let nothing hold the rest."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from unlearn_bench.clip import Clip
+from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
+from unlearn_bench.training import classification_loss, from_pixels, train, trainable_names
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientAscent(Method):
+    """Gradient ascent on the classification loss of real forget images with their own class.
+
+    With CE the cross-entropy of scaled cosines over the texts of all classes of the dataset, Adam minimises
+
+        - mean_i CE(s cos(v_i, t_.), c_i)
+
+    over batches of the forget set alone. Both towers move. The loss can't fall under -(2s + log C), since cosines
+    are bounded, so what goes wrong is that weights overflow: that ends the run.
+
+    Never moved: the logit scale and bias, the token embedding, statistics of batch normalisation.
+
+    Raises:
+        CellFailure: the loss is not finite.
+
+    Source: Joel Jang, Dongkeun Yoon, Sohee Yang, Sungmin Cha, Moontae Lee, Lajanugen Logeswaran, Minjoon Seo, 2023,
+    Knowledge Unlearning for Mitigating Privacy Risks in Language Models, ACL, https://arxiv.org/abs/2210.01504; for
+    classifiers Aditya Golatkar, Alessandro Achille, Stefano Soatto, 2020, Eternal Sunshine of the Spotless Net, CVPR,
+    https://arxiv.org/abs/1911.04933. Learning rate and epochs are those of the comparison on CLIP in SLUG (ICML
+    2025).
+
+    Departures: cross-entropy over class texts in place of a classifier's or of a language model's. SLUG's comparison
+    climbs 1 - cos(v_i, t_i) instead, which names no other class: that is CLIPErase with its forgetting module alone.
+    The optimiser (Adam) and the batch size are open there. The token embedding stays (`training.trainable_names`).
+    """
+
+    name = "gradient-ascent"
+    access = "semi-ZS"
+    reference = "Jang et al., 2023, Knowledge Unlearning for Mitigating Privacy Risks in Language Models"
+
+    learning_rate: float = tunable(1e-7, low=1e-6, high=1e-2, log=True)
+    epochs: int = tunable(10, choices=(1, 3, 5, 10))
+    batch_size: int = 16  # images
+
+    def skip(self, clip: Clip, request: Request) -> str | None:  # noqa: ARG002
+        """No image to forget, or a single class, which nothing can be taken for."""
+        if len(request.concepts) < 2:
+            return "there is one class only, so that the classification loss can't rise"
+        return lacking_images(request, "forget")
+
+    def unlearn(self, clip: Clip, request: Request) -> Clip:
+        """Climb the loss of the true forget pairs, in place."""
+        forget = request.forget_examples
+        if forget is None:
+            return clip
+        train(
+            clip,
+            from_pixels(clip, forget.pixels, forget.labels),
+            torch.optim.Adam(clip.train_only(trainable_names(clip)), lr=self.learning_rate),
+            loss=ascended,
+            tokens=clip.tokenize([concept.text for concept in request.concepts]),
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            generator=request.generator("order"),
+            report=request.report,
+        )
+        return clip
+
+
+def ascended(clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor) -> Tensor:
+    """The negative of `classification_loss`."""
+    return -classification_loss(clip, inputs, labels, tokens)
