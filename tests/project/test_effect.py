@@ -24,6 +24,9 @@ STRONG: dict[str, dict[str, Any]] = {
     "amns-retain": {"learning_rate": 1e-3, "epochs": 5},
     "emmn": {"learning_rate": 3e-3, "batch_size": 16},
     "salun": {"learning_rate": 3e-3, "epochs": 5},
+    "null-space": {"strength": 1.0},
+    "text-null-space": {"strength": 1.0},
+    "text-space-adaptation": {"forget_weight": 3.0, "steps": 500},
     "lip-real": {"learning_rate": 1e-2, "image_share": 0.5, "text_share": 0.5},
 }
 # Plain gradient descent on the convolutions goes to NaN where the transformer hardly moves.
