@@ -16,24 +16,23 @@ from unlearn_bench.projection import Removal, directions, removal, span
 class NullSpace(TextNullSpace):
     """Multimodal null space, a RECONSTRUCTION: W' = W (I - a U U^T), U from class texts and visual prototypes.
 
-    With t_c the class texts at length 1, m their mean over the kept classes, S an orthonormal basis of the span of
+    With t_c the class texts at length 1, m their mean over the kept classes, B an orthonormal basis of the span of
     all t_c - m, and v_f the mean embedding (each at length 1) of the synthetic images of f,
 
-        T_f = t_f - m,    V_f = S S^T (v_f - m),    F = [T_f ; V_f], each at length 1
+        T_f = t_f - m,    V_f = B B^T (v_f - m),    F = [T_f ; V_f] as columns of length 1
         K = orth(t_k - m : k kept, of a class that is forgotten in another domain)
-        R = (I - K K^T) F = U S V^T,    W' = W (I - a F V S^-1 U^T)
+        R = (I - K K^T) F = U S V^T,    P = I - a F V S^-1 U^T,    W' = W P^T,    b' = P b
 
-    S takes the gap between the modalities off the prototypes: a vector all images share and that lies across the
-    differences of texts. The request alone decides the mode:
+    B takes the gap between the modalities off the prototypes: a vector that all images share and that lies across
+    the differences of texts. The request alone decides the mode:
 
-    global: no kept concept is of a forgotten class. K is empty, and the formula is W (I - a U U^T). At a = 1 with
-        all directions, each image's cosine with t_f is the mean of its cosines with the kept texts.
-    domain-specific: the class is kept in other domains. U tells the style (and what is special to the class in it),
-        and the whole vector of the class is taken off where U finds it: texts and images of the kept siblings pass
-        unchanged (I - a .. is the identity on K), F goes to (1 - a) F. The orthogonal I - a U U^T would
-        take the style off and leave the class recognised.
+    global: no kept concept shows a forgotten class. K is empty, R = F, and P = I - a U U^T. At a = 1 with all
+        directions, each image's cosine with t_f is the mean of its cosines with the kept texts.
+    domain-specific: the class is kept in other domains. U finds the style (and what is special to the class in it),
+        and where it does, all of the class is taken off: embeddings in the span of the kept siblings pass unchanged,
+        and F becomes (1 - a) F. The orthogonal I - a U U^T would take the style off and leave the class.
     complete: all concepts of a domain. K holds the classes, so that U is the style of the domain. One linear map
-        can't remove a class in one style and keep it in another for all classes at once: what goes is the domain.
+        can't remove every class in one style and keep it in another: what goes is the domain, not its objects.
 
     Args (beside those of `TextNullSpace`):
         rank: directions at most, the greatest singular values first; 0 for all.
@@ -47,14 +46,14 @@ class NullSpace(TextNullSpace):
     https://arxiv.org/abs/2512.14113.
 
     Departures: the paper's formula was not at hand. From it: a null space of text prompts and synthesised prototypes,
-    in closed form, at the final projection, in three modes. Ours: all else (m, S, K, the oblique form, the tower, a).
+    in closed form, at the final projection, in three modes. Ours: all else (m, B, K, the oblique form, the tower); the
+    strength by default is what served best on tuning classes of the embedded models.
     """
 
     name = "null-space"
     access = "ZS"
     reference = "Mishra et al., 2025, Selective, Controlled and Domain-Agnostic Unlearning in CLIP (reconstruction)"
 
-    strength: float = tunable(1.0, low=0.25, high=2.0)
     rank: int = tunable(0, choices=(0, 1, 2, 4))
     least_sine: float = 0.2
     batch_size: int = 64  # synthetic images
