@@ -46,8 +46,8 @@ class NullSpace(TextNullSpace):
     https://arxiv.org/abs/2512.14113.
 
     Departures: the paper's formula was not at hand. From it: a null space of text prompts and synthesised prototypes,
-    in closed form, at the final projection, in three modes. Ours: all else (m, B, K, the oblique form, the tower). The
-    default strength is what served best on tuning classes of the embedded models.
+    in closed form, at the final projection, in three modes. Ours: all else (m, B, K, the oblique form, the tower).
+    The default strength is what served best on tuning classes of the embedded models.
     """
 
     name = "null-space"

@@ -91,13 +91,7 @@ class TextSpaceAdaptation(Method):
         return clip
 
     def target(self, embeddings: Tensor, count: int, generator: torch.Generator) -> Tensor:
-        """p0 (D,).
-
-        Args:
-            embeddings: of the names, the forgotten `count` first, and of the empty text, (C + 1, D).
-            count: of forgotten names.
-            generator: of the noise.
-        """
+        """p0 (D,), from embeddings (C + 1, D): of the names, the `count` forgotten first, and of the empty text."""
         empty, names = embeddings[-1], normalize(embeddings[:-1], dim=-1)
         moved = empty
         for _ in range(_DRAWS):
@@ -108,13 +102,7 @@ class TextSpaceAdaptation(Method):
         raise CellFailure(f"the empty text stays nearest to a forgotten name after {_DRAWS} draws; raise noise")
 
     def train(self, forget: Tensor, missing: Tensor, retain: Tensor, request: Request) -> Tensor:
-        """A B, (H, D).
-
-        Args:
-            forget: hidden states of the forgotten names, (k, H).
-            missing: from their embeddings to p0, (k, D).
-            retain: hidden states of the kept names, (n, H).
-        """
+        """A B, (H, D): forget (k, H) and retain (n, H) are hidden states, missing (k, D) is from embeddings to p0."""
         stream, weight, rows = request.generator("adapter"), self.forget_weight, torch.cat([forget, retain])
         for trial in range(self.trials):
             start = (2 * torch.rand(rows.shape[1], self.rank, generator=stream) - 1) / rows.shape[1] ** 0.5
