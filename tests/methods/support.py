@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.core.tiny import spell
-from unlearn_bench.clip import Clip, State
+from unlearn_bench.clip import Clip, Place, State
 from unlearn_bench.methods.base import Concept, Examples, Method, Request
 from unlearn_bench.registry import catalogue, load
 from unlearn_bench.seeding import generator
@@ -138,13 +138,21 @@ def borderline(forget: Sequence[str], count: int = 16) -> Synthetic:
     return synthetic(share * own + (1 - share) * others, labels)
 
 
-def blank_colours() -> TwoTowers:
+class Projected(TwoTowers):
+    """Two towers of which it is known that their last layers are projections."""
+
+    def locate(self, name: str) -> Place:
+        place = super().locate(name)
+        return replace(place, role="projection") if name.startswith(("image.3.", "text.4.")) else place
+
+
+def blank_colours(kind: type[TwoTowers] = TwoTowers) -> TwoTowers:
     """Two layers in each tower, not trained."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         image = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, 24), nn.ReLU(), nn.Linear(24, 12))
         text = nn.Sequential(nn.Embedding(64, 8), nn.Flatten(), nn.Linear(64, 24), nn.ReLU(), nn.Linear(24, 12))
-    return TwoTowers(image, text, spell, name="colours", image_size=SIDE, logit_scale=20.0)
+    return kind(image, text, spell, name="colours", image_size=SIDE, logit_scale=20.0)
 
 
 @lru_cache(maxsize=1)
@@ -164,9 +172,15 @@ def _trained_state() -> State:
     return clip.copy().state()
 
 
-def colours() -> TwoTowers:
+def colours(kind: type[TwoTowers] = TwoTowers) -> TwoTowers:
     """A model that tells the five colours apart."""
-    return blank_colours().with_state(_trained_state())
+    return blank_colours(kind).with_state(_trained_state())
+
+
+def colours_for(method: Method) -> TwoTowers:
+    """The model of five colours, with projections that can be told if the method needs them."""
+    clip = colours()
+    return clip if method.skip(clip, colour_request()) is None else colours(Projected)
 
 
 def accuracy(clip: Clip, names: Sequence[str]) -> float:

@@ -28,6 +28,9 @@ STRONG: dict[str, dict[str, Any]] = {
     "gradient-ascent": {"learning_rate": 1e-4},
     "graddiff": {"learning_rate": 1e-4},
     "random-labels": {"learning_rate": 1e-4},
+    "null-space": {"strength": 1.0},
+    "text-null-space": {"strength": 1.0},
+    "text-space-adaptation": {"forget_weight": 3.0, "steps": 500},
     "lip-real": {"learning_rate": 1e-2, "image_share": 0.5, "text_share": 0.5},
 }
 # Plain gradient descent on the convolutions goes to NaN where the transformer hardly moves.
