@@ -15,7 +15,8 @@ class NegMerge(TaskNegation):
         t_k = w_k - w,   t = 1/K sum_k t_k where sign(t_1) = .. = sign(t_K) != 0, else 0,   w' = w - l t
 
     element by element. The K copies are those of `TaskNegation` with other hyperparameters: copy k = 0 .. K-1 has
-    the learning rate eta s^(2 k / (K-1) - 1), from eta / s to eta s, and its own order of the images.
+    the learning rate eta s^(2 k / (K-1) - 1), from eta / s to eta s (one copy: eta), and its own order
+    of the images.
 
     Never moved: as `TaskNegation`.
 
@@ -48,7 +49,8 @@ class NegMerge(TaskNegation):
 
     def copy_vector(self, clip: Clip, request: Request, number: int) -> TaskVector:
         """The task vector of copy `number`; its epochs are reported after those of the copies before it."""
-        rate = self.learning_rate * self.spread ** (2 * number / max(1, self.copies - 1) - 1)
+        place = 2 * number / (self.copies - 1) - 1 if self.copies > 1 else 0.0  # -1 .. 1
+        rate = self.learning_rate * self.spread**place
 
         def report(epoch: int, **values: float) -> None:
             request.report(number * self.epochs + epoch, learning_rate=rate, **values)

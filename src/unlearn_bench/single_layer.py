@@ -26,7 +26,7 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
 def stand_out(
     weights: Sequence[Weight], forget: Sequence[Tensor], retain: Sequence[Tensor]
 ) -> list[tuple[Weight, Tensor]]:
-    """Of each tower the tensors on the front of ||g_f|| / ||w|| (gain) and |cos(g_f, g_r)| (price), each with its g_f.
+    """Of each tower the tensors on the front of ||g_f|| / ||w|| (gain) and |cos(g_f, g_r)| (price), with their g_f.
 
     Args:
         weights: candidates; one that is 0, or that g_f does not reach, takes no part.

@@ -36,6 +36,10 @@ ACCESS = {
     "ulip": "semi-ZS",
     "amns-retain": "not-ZS",
     "salun": "not-ZS",
+    "slug": "not-ZS",
+    "ssd": "not-ZS",
+    "task-negation": "semi-ZS",
+    "negmerge": "semi-ZS",
     "identity": "ZS",
     "finetune-retain": "not-ZS",
 }
@@ -45,7 +49,13 @@ QUICK: dict[str, dict[str, Any]] = {
     "ulip": {"perturbations": 2, "learning_rate": 0.1},
     "emmn": {"maximise_steps": 2, "minimise_steps": 2, "images_per_class": 2},
     "salun": {"epochs": 2},
+    "slug": {"search_steps": 3, "batch_size": 16},
+    "ssd": {"batch_size": 8},
+    "task-negation": {"epochs": 2, "batch_size": 4},
+    "negmerge": {"epochs": 2, "batch_size": 4},
 }
+WITHOUT_OPTIMISER = {"slug", "ssd"}
+"""Methods that edit weights by a formula: no optimiser, no learning rate."""
 
 
 def test_the_seven_methods_and_two_references_are_registered() -> None:
@@ -83,7 +93,7 @@ def test_hyperparameters_are_frozen_and_their_ranges_are_ranges(name: str) -> No
         assert default in span.choices if span.choices else 0 < span.low < span.high
     if method.kind == "method":
         assert 2 <= len(search_space(type(method))) <= 4
-        assert "learning_rate" in search_space(type(method))
+        assert ("learning_rate" in search_space(type(method))) == (name not in WITHOUT_OPTIMISER)
 
 
 @pytest.mark.parametrize("name", NAMES)
