@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from unlearn_bench.clip import Clip, Weight
 from unlearn_bench.gradients import mean_gradient
-from unlearn_bench.methods.base import Examples, Method, Request, tunable
+from unlearn_bench.methods.base import Method, Request, tunable
 from unlearn_bench.single_layer import Step, TensorTrial, search_step, stand_out
-from unlearn_bench.training import contrastive_loss, from_pixels, shuffled, trainable_names
+from unlearn_bench.training import Pairs, contrastive_loss, from_pixels, shuffled, trainable_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +36,10 @@ class Slug(Method):
     Source: Zikui Cai, Yaoteng Tan, M. Salman Asif, 2025, Targeted Unlearning with Single Layer Unlearning Gradient,
     ICML, https://arxiv.org/abs/2407.11867, and the authors' code.
 
-    Departures: the search judges by zero-shot accuracy on training images, those of the forget set and up to
-    `search_images` drawn from the retain set of the same dataset; the authors look at other images, ImageNet's among
-    them. They list the steps found for every tensor of the front; taking one by the rule above is ours, and so are
-    `stop_accuracy` (theirs: 0) and doubling r while it is too small.
+    Departures: the retain set is `retain_images` drawn from the same dataset's training images, for g_r and for the
+    search, which judges by zero-shot accuracy on these and on the forget images; the authors search on other images,
+    ImageNet's among them. They list the steps found for every tensor of the front; taking one by the rule above is
+    ours, and so are `stop_accuracy` (theirs: 0) and doubling r while it is too small.
     """
 
     name = "slug"
@@ -49,7 +49,7 @@ class Slug(Method):
     stop_accuracy: float = tunable(0.0, choices=(0.0, 0.1, 0.2, 0.4))  # share of the forget images
     first_step: float = tunable(0.1, low=0.01, high=1.0, log=True)  # times ||W|| / ||g_f||
     search_steps: int = 10
-    search_images: int = 128  # at most, of the retain set
+    retain_images: int = 128  # at most, for gradient and search
     batch_size: int = 64  # images
 
     def skip(self, clip: Clip, request: Request) -> str | None:  # noqa: ARG002
@@ -66,15 +66,15 @@ class Slug(Method):
         if forget is None or retain is None:
             return clip
         tokens = clip.tokenize([concept.text for concept in request.concepts])
-        drawn = shuffled(len(retain), self.search_images, request.generator("search"))[0]
-        judged = (
+        drawn = shuffled(len(retain), self.retain_images, request.generator("retain images"))[0]
+        both = (
             from_pixels(clip, forget.pixels, forget.labels),
             from_pixels(clip, retain.pixels[drawn], retain.labels[drawn]),
         )
         enough = float("inf")
         found: list[Step] = []
-        for weight, direction in self.front(clip, request, forget, retain, tokens):
-            less, kept = (TensorTrial(clip, weight, pairs, tokens, self.batch_size) for pairs in judged)
+        for weight, direction in self.front(clip, request, both, tokens):
+            less, kept = (TensorTrial(clip, weight, pairs, tokens, self.batch_size) for pairs in both)
             enough = kept.accuracy() if not found else enough  # the original's
             step = search_step(
                 weight,
@@ -100,9 +100,9 @@ class Slug(Method):
         return clip
 
     def front(
-        self, clip: Clip, request: Request, forget: Examples, retain: Examples, tokens: Tensor
+        self, clip: Clip, request: Request, both: tuple[Pairs, Pairs], tokens: Tensor
     ) -> list[tuple[Weight, Tensor]]:
-        """The tensors worth a try, each with its gradient of L_f."""
+        """The tensors worth a try, each with its gradient of L_f; `both`: images to forget and to keep."""
         names = set(trainable_names(clip))
         candidates = [
             weight
@@ -113,9 +113,8 @@ class Slug(Method):
         ]
         parameters = clip.train_only([weight.name for weight in candidates])
         slopes = []
-        for step, (examples, loss) in enumerate(((forget, parting_loss), (retain, contrastive_loss))):
-            rows = shuffled(len(examples), self.batch_size, request.generator("order"))
-            pairs = from_pixels(clip, examples.pixels, examples.labels)
+        for step, (pairs, loss) in enumerate(zip(both, (parting_loss, contrastive_loss), strict=True)):
+            rows = shuffled(len(pairs), self.batch_size, request.generator("order"))
             value, found = mean_gradient(clip, pairs, parameters, loss=loss, tokens=tokens, rows=rows)
             slopes.append(found)
             request.report(step, loss=value)

@@ -39,7 +39,11 @@ QUICK = {
     "identity": {},
     "lip": {"perturbations": 1, "max_epochs": 2},
     "lip-real": {"perturbations": 1, "max_epochs": 2},
+    "negmerge": {"epochs": 1, "copies": 2},
     "salun": {"epochs": 1},
+    "slug": {"search_steps": 2},
+    "ssd": {},
+    "task-negation": {"epochs": 1},
     "ulip": {"perturbations": 1, "epochs": 1},
 }
 

@@ -95,13 +95,16 @@ def test_candidates_are_no_biases_and_no_embeddings() -> None:
     assert len(moved_names(before, clip)) == 1
 
 
-def test_the_search_looks_at_a_draw_of_the_retain_images() -> None:
-    lines = []
+def test_gradient_and_search_look_at_a_draw_of_the_retain_images() -> None:
+    lines, losses = [], []
     for seed in (0, 1):
         history = History()
-        Slug(search_images=5, search_steps=4).unlearn(colours(), colour_request(seed=seed, history=history))
+        Slug(retain_images=5, search_steps=4).unlearn(colours(), colour_request(seed=seed, history=history))
         lines.append(history.column("retain_accuracy"))
+        losses.append(history.column("loss"))
     assert all(round(5 * share, 6) in range(6) for share in lines[0] + lines[1])
+    assert losses[0][0] == pytest.approx(losses[1][0])  # of the forget images, all of them
+    assert losses[0][1] != pytest.approx(losses[1][1])
 
 
 def test_slug_forgets_the_class_and_keeps_the_others() -> None:
