@@ -36,8 +36,8 @@ class Slug(Method):
     Source: Zikui Cai, Yaoteng Tan, M. Salman Asif, 2025, Targeted Unlearning with Single Layer Unlearning Gradient,
     ICML, https://arxiv.org/abs/2407.11867, and the authors' code.
 
-    Departures: the retain set is `retain_images` drawn from the same dataset's training images, for g_r and for the
-    search, which judges by zero-shot accuracy on these and on the forget images; the authors search on other images,
+    Departures: the retain set is `retain_images` drawn from the same dataset's training images. The search judges by
+    zero-shot accuracy on the forget images and on `search_images` of these; the authors search on other images,
     ImageNet's among them. They list the steps found for every tensor of the front; taking one by the rule above is
     ours, and so are `stop_accuracy` (theirs: 0) and doubling r while it is too small.
     """
@@ -49,7 +49,8 @@ class Slug(Method):
     stop_accuracy: float = tunable(0.0, choices=(0.0, 0.1, 0.2, 0.4))  # share of the forget images
     first_step: float = tunable(0.1, low=0.01, high=1.0, log=True)  # times ||W|| / ||g_f||
     search_steps: int = 10
-    retain_images: int = 128  # at most, for gradient and search
+    retain_images: int = 512  # at most, for the gradient
+    search_images: int = 128  # of these, for the search
     batch_size: int = 64  # images
 
     def skip(self, clip: Clip, request: Request) -> str | None:  # noqa: ARG002
@@ -67,14 +68,15 @@ class Slug(Method):
             return clip
         tokens = clip.tokenize([concept.text for concept in request.concepts])
         drawn = shuffled(len(retain), self.retain_images, request.generator("retain images"))[0]
-        both = (
-            from_pixels(clip, forget.pixels, forget.labels),
-            from_pixels(clip, retain.pixels[drawn], retain.labels[drawn]),
+        own = from_pixels(clip, forget.pixels, forget.labels)
+        others, fewer = (
+            from_pixels(clip, retain.pixels[rows], retain.labels[rows])
+            for rows in (drawn, drawn[: self.search_images])
         )
         enough = float("inf")
         found: list[Step] = []
-        for weight, direction in self.front(clip, request, both, tokens):
-            less, kept = (TensorTrial(clip, weight, pairs, tokens, self.batch_size) for pairs in both)
+        for weight, direction in self.front(clip, request, (own, others), tokens):
+            less, kept = (TensorTrial(clip, weight, pairs, tokens, self.batch_size) for pairs in (own, fewer))
             enough = kept.accuracy() if not found else enough  # the original's
             step = search_step(
                 weight,

@@ -99,7 +99,9 @@ def test_gradient_and_search_look_at_a_draw_of_the_retain_images() -> None:
     lines, losses = [], []
     for seed in (0, 1):
         history = History()
-        Slug(retain_images=5, search_steps=4).unlearn(colours(), colour_request(seed=seed, history=history))
+        Slug(retain_images=9, search_images=5, search_steps=4).unlearn(
+            colours(), colour_request(seed=seed, history=history)
+        )
         lines.append(history.column("retain_accuracy"))
         losses.append(history.column("loss"))
     assert all(round(5 * share, 6) in range(6) for share in lines[0] + lines[1])
