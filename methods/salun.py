@@ -1,18 +1,15 @@
 """SalUn: wrong texts for forget images and right ones for the rest, on the weights that matter to the forget set."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
 
 from unlearn_bench.clip import Clip
+from unlearn_bench.gradients import mean_gradient
 from unlearn_bench.masking import restorer, salient
 from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
 from unlearn_bench.training import (
-    Pairs,
     classification_loss,
-    finite,
     from_pixels,
     other_labels,
     train,
@@ -68,7 +65,9 @@ class SalUn(Method):
         parameters = clip.train_only(trainable_names(clip))
         tokens = clip.tokenize([concept.text for concept in request.concepts])
         known = from_pixels(clip, forget.pixels, forget.labels)
-        mask = salient(gradients(clip, known, tokens, parameters, self.batch_size), self.saliency)
+        rows = torch.split(torch.arange(len(known)), self.batch_size)
+        _, slopes = mean_gradient(clip, known, parameters, loss=classification_loss, tokens=tokens, rows=rows)
+        mask = salient([slope.abs() for slope in slopes], self.saliency)
         wrong = other_labels(
             len(forget),
             forget=len(request.forget),
@@ -91,18 +90,3 @@ class SalUn(Method):
             after_step=restorer(parameters, mask, optimizer),
         )
         return clip
-
-
-def gradients(
-    clip: Clip, pairs: Pairs, tokens: Tensor, parameters: Sequence[nn.Parameter], batch_size: int
-) -> list[Tensor]:
-    """|gradient| of the mean cross-entropy over all of `pairs`, one tensor for each parameter."""
-    for rows in torch.split(torch.arange(len(pairs)), batch_size):
-        inputs, labels = pairs.batch(rows)
-        loss = classification_loss(clip, inputs, labels, tokens) * (len(rows) / len(pairs))
-        finite(loss, step=0)
-        loss.backward()  # type: ignore[no-untyped-call]
-    found = [torch.zeros_like(value) if value.grad is None else value.grad.abs() for value in parameters]
-    for value in parameters:
-        value.grad = None
-    return found

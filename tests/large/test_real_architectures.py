@@ -43,7 +43,11 @@ QUICK = {
     "lip": {"perturbations": 1, "max_epochs": 2},
     "lip-real": {"perturbations": 1, "max_epochs": 2},
     "random-labels": {"epochs": 1},
+    "negmerge": {"epochs": 1, "copies": 2},
     "salun": {"epochs": 1},
+    "slug": {"search_steps": 1, "search_images": 1},
+    "ssd": {},
+    "task-negation": {"epochs": 1},
     "ulip": {"perturbations": 1, "epochs": 1},
 }
 

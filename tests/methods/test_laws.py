@@ -40,6 +40,10 @@ ACCESS = {
     "gradient-ascent": "semi-ZS",
     "graddiff": "not-ZS",
     "random-labels": "semi-ZS",
+    "slug": "not-ZS",
+    "ssd": "not-ZS",
+    "task-negation": "semi-ZS",
+    "negmerge": "semi-ZS",
     "identity": "ZS",
     "finetune-retain": "not-ZS",
     "null-space": "ZS",
@@ -55,10 +59,16 @@ QUICK: dict[str, dict[str, Any]] = {
     "salun": {"epochs": 2},
     "clip-erase": {"epochs": 2},
     "text-space-adaptation": {"steps": 5, "trials": 2},
+    "slug": {"search_steps": 3, "batch_size": 16},
+    "ssd": {"batch_size": 8},
+    "task-negation": {"epochs": 2, "batch_size": 4},
+    "negmerge": {"epochs": 2, "batch_size": 4},
 }
+WITHOUT_OPTIMISER = {"slug", "ssd"}
+"""Methods that edit weights by a formula: no optimiser, no learning rate."""
 
 
-def test_the_seven_methods_and_two_references_are_registered() -> None:
+def test_the_methods_and_references_are_registered() -> None:
     assert set(ACCESS) <= set(NAMES)
 
 
@@ -93,20 +103,20 @@ def test_hyperparameters_are_frozen_and_their_ranges_are_ranges(name: str) -> No
         assert default in span.choices if span.choices else 0 < span.low < span.high
     if method.kind == "method":
         assert 2 <= len(search_space(type(method))) <= 4
-        assert ("learning_rate" in search_space(type(method))) == (name not in CLOSED_FORM)
+        assert ("learning_rate" in search_space(type(method))) == (name not in CLOSED_FORM | WITHOUT_OPTIMISER)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if method_class(name).access != "ZS"])
 def test_missing_images_are_a_reason_not_an_error(name: str) -> None:
     kind, given = method_class(name), colour_request()
     needs_forget = "it needs real images of the forget set, and there are none"
-    without = kind().skip(colours(), dataclasses.replace(given, forget_examples=None))
+    without = kind().skip(colours_for(kind()), dataclasses.replace(given, forget_examples=None))
     assert without == (None if kind.kind == "reference" else needs_forget)
     if kind.access == "not-ZS":
         assert given.retain_examples is not None
         nothing = examples(torch.zeros(0, 3, 8, 8), torch.zeros(0, dtype=torch.int64))
         for missing in (None, nothing):
-            without = kind().skip(colours(), dataclasses.replace(given, retain_examples=missing))
+            without = kind().skip(colours_for(kind()), dataclasses.replace(given, retain_examples=missing))
             assert without == "it needs real images of the retain set, and there are none"
 
 

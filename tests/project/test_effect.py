@@ -32,6 +32,10 @@ STRONG: dict[str, dict[str, Any]] = {
     "text-null-space": {"strength": 1.0},
     "text-space-adaptation": {"forget_weight": 3.0, "steps": 500},
     "lip-real": {"learning_rate": 1e-2, "image_share": 0.5, "text_share": 0.5},
+    "slug": {},
+    "ssd": {"threshold": 2.0},
+    "task-negation": {"learning_rate": 1e-4, "coefficient": 3.0},
+    "negmerge": {"learning_rate": 1e-4, "coefficient": 3.0},
 }
 # Plain gradient descent on the convolutions goes to NaN where the transformer hardly moves.
 STRONG_HERE: dict[tuple[str, str], dict[str, Any]] = {
