@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ BATCH = 256
 """Images per forward pass in evaluation. It is part of what is cached: another batch may round otherwise."""
 
 TRUNK_LIMIT_BYTES = 2**32
-"""Above this, the activations before the last image stage are not kept, and are computed again where needed: RN50's
-take 401 kB an image, 3.4 GB for the largest dataset of the paper."""
+"""Above this, or above half of what is free on the disk, the activations of a split before the last image stage are
+not kept, and are computed again where needed. RN50's take 401 kB an image, 3.4 GB for the paper's largest dataset."""
 
 AGREEMENT_IMAGES = 512
 """Images on which half precision is held against fp32."""
@@ -142,7 +143,7 @@ def _compute(clip: Clip, images: PreparedImages, final: Path, trunk_path: Path, 
     last = len(clip.image_stages) - 1
     outputs: list[Tensor] = []
     trunks: list[Tensor] = []
-    room = TRUNK_LIMIT_BYTES if last else 0
+    room = min(TRUNK_LIMIT_BYTES, shutil.disk_usage(final.parent).free // 2) if last else 0
     with torch.inference_mode(), encoding_in(precision, clip.device):
         for batch in _batches(clip, images):
             trunk = clip.run_image_stages(batch, stop=last)

@@ -18,11 +18,10 @@ from unlearn_bench.checkpoints import load_strictly, read_tensors, refuse_torchs
 from unlearn_bench.clip import Clip
 from unlearn_bench.downloads import brief, silent
 from unlearn_bench.errors import InputError
-from unlearn_bench.model_names import MINI
+from unlearn_bench.model_names import MINI, PLAIN
 from unlearn_bench.open_clip_model import OpenClip, Tokenizer, build_open_clip
 from unlearn_bench.open_clip_names import (
     LOCAL_FOLDER,
-    PLAIN,
     architecture_config,
     file_config,
     is_file,

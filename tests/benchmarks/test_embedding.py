@@ -1,5 +1,6 @@
 """Reuse changes no bit: what is taken over from "before" equals what the whole tower would compute."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -177,6 +178,15 @@ def test_large_activations_are_not_kept(clip: Clip, images: PreparedImages, monk
     twin, changed = moved(clip, lambda place: place == f"image/{clip.image_stages[-1]}")
     after = embed_after(twin, images, TEXTS, before=before, changed=changed)
     assert torch.equal(after.images, plainly(twin, images))
+
+
+def test_activations_are_not_kept_on_a_full_disk(clip: Clip, images: PreparedImages) -> None:
+    usual = shutil.disk_usage("/")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(shutil, "disk_usage", lambda _: usual._replace(free=200))
+        assert embed_before(clip, images, TEXTS, fingerprint=clip.fingerprint()).trunk is None
+    with_room = embed_before(clip, images, TEXTS, fingerprint="another").trunk
+    assert (with_room is not None) == (len(clip.image_stages) > 1)
 
 
 def test_inputs_in_the_unit_interval(clip: Clip) -> None:
