@@ -136,7 +136,7 @@ def load_player(suite: Suite, name: str) -> Player:
 
 
 def chosen_methods(suite: Suite, choice: Choice) -> list[str]:
-    """Names of methods and variants in the order in which they run; `all` stands for the registered ones that it is meant for."""
+    """Names of methods and variants in the order in which they run; `all` is short for what `_in_all` says."""
     known = catalogue("methods")
     names: list[str] = []
     for name in choice.methods if choice.methods is not None else suite.methods:

@@ -11,6 +11,18 @@ from unlearn_bench.metrics.classification import predictions
 
 _BATCH = 256
 
+KEPT = 8
+"""Test images of each kept class that are encoded again: enough to see harm, at a share of the time."""
+
+
+def sample(labels: Tensor, forget: Sequence[int]) -> Tensor:
+    """Rows of all images of the forget classes and of the first `KEPT` of each other class, ascending; int64."""
+    rows = [
+        (labels == label).nonzero().flatten()[: None if label in forget else KEPT]
+        for label in torch.unique(labels).tolist()
+    ]
+    return torch.cat(rows).sort().values if rows else torch.empty(0, dtype=torch.int64)
+
 
 def embed(clip: Clip, pixels: Tensor) -> Tensor:
     """Normalised embeddings (N, D), fp32 on the CPU, of prepared images (N, H, W, 3)."""

@@ -24,7 +24,7 @@ class LinearProbe(Metric):
         right_i  = [argmax_c p(c | z_i) = y_i]                                 over the test images
 
     One probe on the original model's embeddings and one on the unlearned model's; no text enters. Groups, of the own
-    dataset: `target`, the mean over forget classes of their recalls, and `other`, over the images of the kept classes.
+    dataset: `target`, the mean over forget classes of their recalls, and `other`, over images of the kept classes.
 
     A class that zero-shot classification has lost and the probe still finds is hidden, not forgotten: its images lie
     where they lay, and only its name leads elsewhere. The scale: an untrained encoder is well above chance, and a

@@ -8,7 +8,8 @@ from torch import Tensor
 from unlearn_bench.clip import Clip, State
 from unlearn_bench.metrics.base import Evidence, Measurement, Metric
 from unlearn_bench.metrics.classification import belongs, target_and_other
-from unlearn_bench.metrics.encoding import embed, predict
+from unlearn_bench.metrics.encoding import embed, predict, sample
+from unlearn_bench.metrics.further import Models
 
 _LEVELS = 127  # of a signed byte, on each side of 0
 
@@ -21,7 +22,8 @@ class Quantisation(Metric):
     Every trainable tensor of two or more dimensions is rounded, row by row along its first dimension, to the nearest
     of 255 levels around 0, ties to even, and put back as fp32: the arithmetic stays exact, so only what the weights
     carry is lost. Vectors, statistics and the logit scale stay. Groups, of the own dataset: `target` (the mean over
-    forget classes of their recalls) and `other`. Before: the rounded original.
+    forget classes of their recalls) and `other` (the first 8 test images of each kept class). Before: the rounded
+    original.
 
     A method whose change of the weights is smaller than half a level is undone: its target comes back, where its
     accuracy without rounding is low.
@@ -47,20 +49,20 @@ class Quantisation(Metric):
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """`target` and `other`, under the own dataset's name."""
-        return tuple(self._measure(evidence))
+        return tuple(self._measure(evidence, self.given(evidence.models, "models")))
 
-    def _measure(self, evidence: Evidence) -> Iterator[Measurement]:
-        models, names = self.given(evidence.models, "models"), evidence.own.class_names
-        texts = [models.template.format(name) for name in names]
+    def _measure(self, evidence: Evidence, models: Models) -> Iterator[Measurement]:
+        forget, rows = list(evidence.forget), sample(models.test.labels, evidence.forget)
+        labels = models.test.labels[rows]
+        texts = [models.template.format(name) for name in evidence.own.class_names]
 
         def see(clip: Clip) -> Tensor:
             rounded = clip.with_state(quantised(clip))
-            return predict(embed(rounded, models.test.pixels), rounded, texts)  # (N,)
+            return predict(embed(rounded, models.test.pixels[rows]), rounded, texts)  # (M,)
 
-        sides = (models.once(f"{self.name} {self.version}", lambda: see(models.original)), see(models.unlearned))
-        labels, forget = models.test.labels, evidence.forget
-        right = [side == labels for side in sides]
-        before, after = (target_and_other(side, labels, forget) for side in right)
+        purpose = f"{self.name} {self.version} {forget}"
+        sides = (models.once(purpose, lambda: see(models.original)), see(models.unlearned))
+        before, after = (target_and_other(side == labels, labels, forget) for side in sides)
         target = int(belongs(labels, forget).sum())
         for group, n in (("target", target), ("other", len(labels) - target)):
             yield self.say(before=before[group], after=after[group], n=n, dataset=evidence.dataset, group=group)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from unlearn_bench.clip import Clip
 from unlearn_bench.metrics.base import Embedded, Evidence, Measurement, Metric
 from unlearn_bench.metrics.classification import belongs, predictions, target_and_other
-from unlearn_bench.metrics.encoding import embed_texts
+from unlearn_bench.metrics.encoding import embed_texts, sample
 from unlearn_bench.metrics.further import Images, Models
 from unlearn_bench.seeding import generator
 
@@ -24,10 +24,9 @@ LOOKS = (1, 4)
 RETURN = 0.9
 """Share of the original accuracy at which the class counts as being back."""
 
-_BATCH = 32
+_BATCH = 16
 _RATE = 0.01  # of a tensor's own root mean square, per update
 _LEAST = 1e-3  # for tensors of zeros
-_OTHERS = 5  # test images of each kept class that are looked at
 
 
 class Relearning(Metric):
@@ -41,10 +40,10 @@ class Relearning(Metric):
 
         loss = mean over the batch of -log softmax_c(scale cos(v_i, h_c)) at the image's own class
 
-    16 updates of Adam on batches of 32 (with fewer images: all of them), each tensor's rate .01 of its own root mean
+    16 updates of Adam on batches of 16 (with fewer images: all of them), each tensor's rate .01 of its own root mean
     square when training begins, scale that of the original model. The order and the shots come from the run's seed;
     batch normalisation stays in evaluation mode. The same for every method, nothing is tuned. Groups, under the own
-    dataset's name, on the test images of the forget classes and the first 5 of each kept class:
+    dataset's name, on the test images of the forget classes and the first 8 of each kept class:
 
     - `shots@k/target`, `shots@k/other`: accuracy after 16 updates on k shots; before: of the original, trained alike.
     - `steps@1/target`, `steps@4/target`: accuracy with 16 shots after so many updates.
@@ -83,7 +82,7 @@ class Relearning(Metric):
 
     def _measure(self, evidence: Evidence, models: Models) -> Iterator[Measurement]:
         forget, own = list(evidence.forget), evidence.own
-        rows = _looked_at(models.test.labels, forget)
+        rows = sample(models.test.labels, forget)
         labels = models.test.labels[rows]
         texts = [models.template.format(name) for name in own.class_names]
         plans = [_plan(models.train.labels, shots, evidence.dataset, evidence.seed) for shots in SHOTS]
@@ -139,11 +138,10 @@ def relearn(
     used = torch.unique(torch.cat([batch for plan in plans for batch in plan]))
     inputs, shown = _until(clip, models.train, used, last), _until(clip, models.test, rows, last)
     labels = models.train.labels[used].to(clip.device)
-    found = []
+    found, pupil, start = [], clip.copy(), embed_texts(clip, texts).to(clip.device)
     for number, plan in enumerate(plans):
-        pupil = clip.copy()
-        head = nn.Parameter(embed_texts(clip, texts).to(clip.device).clone())
-        optimizer = _optimizer(pupil, head, pupil.image_stages[last])
+        head = nn.Parameter(start.clone())
+        optimizer = _fresh(pupil, clip, head, pupil.image_stages[last])
         whole = number == len(plans) - 1
         found += [_predicted(pupil, head, shown, last)] if whole else []
         for batch in plan:
@@ -173,15 +171,6 @@ def _plan(labels: Tensor, shots: int, *purpose: object) -> list[Tensor]:
     return list(torch.split(torch.cat([*drawn, pool[:0]])[: STEPS * size], max(1, size)))
 
 
-def _looked_at(labels: Tensor, forget: Sequence[int]) -> Tensor:
-    """Rows of all images of the forget classes, and of the first ones of each other class, in their order."""
-    rows = [
-        (labels == label).nonzero().flatten()[: None if label in forget else _OTHERS]
-        for label in torch.unique(labels).tolist()
-    ]
-    return torch.cat(rows).sort().values if rows else torch.empty(0, dtype=torch.int64)
-
-
 def _until(clip: Clip, images: Images, rows: Tensor, stage: int) -> Tensor:
     """What enters the stage, for these images."""
     with torch.no_grad():
@@ -202,10 +191,14 @@ def _predicted(clip: Clip, head: Tensor, shown: Tensor, stage: int) -> Tensor:
         return predictions(Embedded(images=images, texts=texts)).cpu()
 
 
-def _optimizer(clip: Clip, head: nn.Parameter, stage: str) -> torch.optim.Optimizer:
-    """Adam over the class vectors and the stage's tensors, each with a rate of its own size."""
-    names = [weight.name for weight in clip.weights() if (weight.place.tower, weight.place.stage) == ("image", stage)]
-    moving = [head, *clip.train_only(names)]
+def _fresh(pupil: Clip, clip: Clip, head: nn.Parameter, stage: str) -> torch.optim.Optimizer:
+    """The stage as it was, and Adam over it and the class vectors, each tensor with a rate of its own size."""
+    original, names = clip.state(), []
+    for weight in pupil.weights():
+        if (weight.place.tower, weight.place.stage) == ("image", stage):
+            weight.value.data.copy_(original[weight.name])
+            names.append(weight.name)
+    moving = [head, *pupil.train_only(names)]
     rates = [_RATE * max(_LEAST, float(value.detach().square().mean().sqrt())) for value in moving]
     return torch.optim.Adam([{"params": [value], "lr": rate} for value, rate in zip(moving, rates, strict=True)])
 
