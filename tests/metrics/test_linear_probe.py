@@ -1,4 +1,4 @@
-"""Recovery by a linear probe: against a classifier fitted by hand, and on embeddings that hide nothing or everything."""
+"""Recovery by a linear probe: against a classifier fitted by hand, and on embeddings that hide a class or lose it."""
 
 from dataclasses import replace
 
