@@ -3,6 +3,8 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import TypedDict
 
 import torch
@@ -14,6 +16,7 @@ from unlearn_bench.cache import cache_root
 from unlearn_bench.clip import Clip, changed_names
 from unlearn_bench.leaderboards.records import Run
 from unlearn_bench.leaderboards.retrained_predictions import find_retrained
+from unlearn_bench.metrics import further
 from unlearn_bench.metrics.base import DatasetEvidence, Need
 from unlearn_bench.metrics.further import Images, Models
 
@@ -74,13 +77,22 @@ def _once(item: Evaluated, bench: Workbench, template: str) -> Callable[[str, Ca
         template,
         item.dataset.class_names,
     ]
-    shown += [dict(item.dataset.synonyms), *rounding(bench.clip)]
+    shown += [dict(item.dataset.synonyms), _code(), *rounding(bench.clip)]
 
     def once(purpose: str, compute: Callable[[], Tensor]) -> Tensor:
         stem = hashlib.sha256(json.dumps([purpose, *shown]).encode()).hexdigest()[:16]
         return kept(folder / f"{stem}.npy", compute)
 
     return once
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """A hash of all metrics: nothing that one of them kept outlives a change of what computes it."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(further.__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _reference(run: Run, bench: Workbench) -> Mapping[str, Tensor]:
