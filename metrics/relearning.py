@@ -1,6 +1,6 @@
 """How soon the forgotten class comes back when somebody trains on a few real images."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +24,16 @@ LOOKS = (1, 4)
 RETURN = 0.9
 """Share of the original accuracy at which the class counts as being back."""
 
+OTHERS = 0.5
+"""Share of the other classes' original accuracy without which it does not: else one name for everything would do."""
+
 _BATCH = 16
 _RATE = 0.02  # of a tensor's own root mean square, per update
 _LEAST = 1e-3  # for tensors of zeros
+
+
+Sides = Mapping[str, float | None]
+"""Accuracy on the target and on the other classes."""
 
 
 class Relearning(Metric):
@@ -48,7 +55,8 @@ class Relearning(Metric):
     - `shots@k/target`, `shots@k/other`: accuracy after 16 updates on k shots; before: of the original, trained alike.
     - `steps@1/target`, `steps@4/target`: accuracy with 16 shots after so many updates.
     - `steps-to-return`: with 16 shots, the fewest updates after which the target's accuracy is at least .9 of the
-      original model's without training; 0 if it never fell below, 17 if 16 were not enough.
+      original model's without training, and that of the other classes at least half of it: a model that calls
+      everything by the target's name has not come back. 0 if it never left, 17 if 16 updates were not enough.
 
     A class with fewer training images than k gives all it has. Every model learns the class from 16 images in the
     end, one that has never seen it too: what counts is how far a row is from the retrained model's.
@@ -107,8 +115,7 @@ class Relearning(Metric):
             yield self._say(
                 evidence, f"steps@{step}/target", [side[_START + step]["target"] for side in found], target
             )
-        curves = [[row["target"] for row in side[_START:]] for side in found]
-        steps = [_return(curve, curves[0][0]) for curve in curves]
+        steps = [_return(side[_START:], found[0][_START]) for side in found]
         yield self._say(evidence, "steps-to-return", steps, target)
 
     def _say(self, evidence: Evidence, group: str, values: Sequence[float | None], n: int) -> Measurement:
@@ -203,10 +210,15 @@ def _fresh(pupil: Clip, clip: Clip, head: nn.Parameter, stage: str) -> torch.opt
     return torch.optim.Adam([{"params": [value], "lr": rate} for value, rate in zip(moving, rates, strict=True)])
 
 
-def _return(curve: Sequence[float | None], original: float | None) -> float | None:
-    """The first update after which the accuracy is back; one more than there are where it never is."""
-    if not original:
+def _return(curve: Sequence[Sides], original: Sides) -> float | None:
+    """The first update after which the class is back; one more than there are where it never is."""
+    if not original["target"]:
         return None
-    wanted = RETURN * original - 1e-9  # a share of images that is equal shall not miss by a rounding
-    back = (step for step, value in enumerate(curve) if value is not None and value >= wanted)
+    wanted = RETURN * original["target"] - 1e-9  # a share of images that is equal shall not miss by a rounding
+    spared = OTHERS * (original["other"] or 0.0) - 1e-9
+    back = (
+        step
+        for step, seen in enumerate(curve)
+        if (seen["target"] or 0.0) >= wanted and (seen["other"] or 0.0) >= spared
+    )
     return float(next(back, STEPS + 1))

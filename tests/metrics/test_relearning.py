@@ -36,12 +36,24 @@ def test_a_plan_shows_k_images_of_each_class_pass_by_pass() -> None:
     assert len(_plan(LABELS[:3], 16, "own", 0)[0]) == 3  # all that there is
 
 
+def curve(*targets: float | None, other: float | None = 0.9) -> list[dict[str, float | None]]:
+    return [{"target": target, "other": other} for target in targets]
+
+
 def test_back_is_nine_tenths_and_never_is_one_more_than_there_are() -> None:
-    assert _return([0.1, 0.5, 0.72, 0.3], 0.8) == 2.0
-    assert _return([0.9, 0.1], 0.8) == 0.0
-    assert _return([0.1] * (STEPS + 1), 0.8) == STEPS + 1
-    assert _return([0.0], 0.0) is None
-    assert _return([None], None) is None
+    (original,) = curve(0.8)
+    assert _return(curve(0.1, 0.5, 0.72, 0.3), original) == 2.0
+    assert _return(curve(0.9, 0.1), original) == 0.0
+    assert _return(curve(*[0.1] * (STEPS + 1)), original) == STEPS + 1
+    assert _return(curve(0.0), curve(0.0)[0]) is None
+    assert _return(curve(None), curve(None)[0]) is None
+
+
+def test_one_name_for_everything_is_not_back() -> None:
+    (original,) = curve(0.8)
+    assert _return([*curve(1.0, other=0.4), *curve(0.7), *curve(0.9, other=0.45)], original) == 2.0
+    assert _return(curve(1.0, other=0.0), original) == STEPS + 1
+    assert _return(curve(1.0, other=None), curve(0.8, other=None)[0]) == 0.0  # there are no other classes
 
 
 def pictures(count: int, seed: int) -> Images:
