@@ -31,8 +31,9 @@ def test_by_hand() -> None:
     found = by_group(Neighbours(), make_evidence(own))
     assert [group for _, group in found] == ["near", "rest", "near/own 1", "near/own 2", "near/own 3"]
     near, rest = found["own", "near"], found["own", "rest"]
-    assert (near.before, near.after, near.n) == (1.0, pytest.approx((0.75 + 1 + 0) / 3), 6)  # a class counts once
-    assert (rest.before, rest.after, rest.n) == (1.0, pytest.approx((1 + 0.5) / 2), 3)
+    assert (near.before, near.n, rest.before, rest.n) == (1.0, 6, 1.0, 3)
+    assert near.after == pytest.approx((0.75 + 1 + 0) / 3)  # a class counts once
+    assert rest.after == pytest.approx((1 + 0.5) / 2)
     assert (found["own", "near/own 1"].after, found["own", "near/own 1"].n) == (0.75, 4)
     assert found["own", "near/own 3"].after == 0.0
 

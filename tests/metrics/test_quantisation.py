@@ -51,14 +51,14 @@ def brightness(shift: float) -> TwoTowers:
 
     Images are (1, +-.001), texts (1 +- shift, +-1); what decides is the sign of .001 + shift / 2.
     """
-    image = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
-    table = nn.Embedding(2, 2)
-    text = nn.Sequential(table, nn.Flatten(), nn.Linear(2, 2, bias=False))
+    see, table, say = nn.Linear(3, 2), nn.Embedding(2, 2), nn.Linear(2, 2, bias=False)
+    image = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), see)
+    text = nn.Sequential(table, nn.Flatten(), say)
     with torch.no_grad():
-        image[2].weight.copy_(torch.tensor([[0.0, 0.0, 0.0], [0.001, 0.0, 0.0]]))
-        image[2].bias.copy_(torch.tensor([1.0, 0.0]))
+        see.weight.copy_(torch.tensor([[0.0, 0.0, 0.0], [0.001, 0.0, 0.0]]))
+        see.bias.copy_(torch.tensor([1.0, 0.0]))
         table.weight.copy_(torch.tensor([[1.0, 1.0], [1.0, -1.0]]))
-        text[2].weight.copy_(torch.tensor([[1.0, shift], [0.0, 1.0]]))
+        say.weight.copy_(torch.tensor([[1.0, shift], [0.0, 1.0]]))
 
     def tokenize(texts: list[str]) -> Tensor:
         return torch.tensor([[int(item.endswith("1"))] for item in texts])

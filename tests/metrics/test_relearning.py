@@ -87,7 +87,7 @@ def without_name(strength: float) -> TwoTowers:
         for name in ("text.4.weight", "text.4.bias"):
             value = weights[name]
             shadow = red.T @ (red @ value) if value.ndim > 1 else red[0] * (red[0] @ value)
-            value -= strength * shadow
+            value.sub_(strength * shadow)
     return clip
 
 
@@ -149,7 +149,7 @@ def test_only_the_last_image_stage_is_trained_and_the_models_stay(monkeypatch: p
     copy = type(clip).copy
 
     def noted(self: Clip) -> Clip:
-        pupils.append(copy(self))  # type: ignore[arg-type]
+        pupils.append(copy(self))
         return pupils[-1]
 
     monkeypatch.setattr(type(clip), "copy", noted)

@@ -37,7 +37,7 @@ class TurnName(Method):
             (weight,) = (
                 item.value for item in clip.weights() if (item.place.tower, item.place.role) == ("text", "projection")
             )
-            weight -= weight @ basis @ basis.T
+            weight.sub_(weight @ basis @ basis.T)
         return clip
 
 
