@@ -28,7 +28,7 @@ OTHERS = 0.5
 """Share of the other classes' original accuracy without which it does not: else one name for everything would do."""
 
 _BATCH = 16
-_RATE = 0.02  # of a tensor's own root mean square, per update
+_RATE = 0.03  # of a tensor's own root mean square, in the first update
 _LEAST = 1e-3  # for tensors of zeros
 
 
@@ -47,10 +47,11 @@ class Relearning(Metric):
 
         loss = mean over the batch of -log softmax_c(scale cos(v_i, h_c)) at the image's own class
 
-    16 updates of Adam on batches of 16 (with fewer images: all of them), each tensor's rate .02 of its own root mean
-    square when training begins, scale that of the original model. The order and the shots come from the run's seed;
-    batch normalisation stays in evaluation mode. The same for every method, nothing is tuned. Groups, under the own
-    dataset's name, on the test images of the forget classes and the first 8 of each kept class:
+    16 updates of Adam on batches of 16 (with fewer images: all of them), each tensor's rate .03 of its own root mean
+    square when training begins, falling linearly to 0; scale is that of the original model. The order and the shots
+    come from the run's seed; batch normalisation stays in evaluation mode. The same for every method, nothing is
+    tuned. Groups, under the own dataset's name, on the test images of the forget classes and the first 8 of each kept
+    class:
 
     - `shots@k/target`, `shots@k/other`: accuracy after 16 updates on k shots; before: of the original, trained alike.
     - `steps@1/target`, `steps@4/target`: accuracy with 16 shots after so many updates.
@@ -151,6 +152,7 @@ def relearn(
         optimizer = _fresh(pupil, clip, head, pupil.image_stages[last])
         whole = number == len(plans) - 1
         found += [_predicted(pupil, head, shown, last)] if whole else []
+        schedule = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1.0, end_factor=0.0, total_iters=STEPS)
         for batch in plan:
             places = torch.searchsorted(used, batch)
             with torch.enable_grad():
@@ -159,6 +161,7 @@ def relearn(
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
+            schedule.step()
             found += [_predicted(pupil, head, shown, last)] if whole else []
         found += [] if whole else [_predicted(pupil, head, shown, last)]
     return torch.stack(found)

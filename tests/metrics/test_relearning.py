@@ -134,7 +134,7 @@ def test_the_first_update_is_adams_on_the_formula() -> None:
     slopes = torch.autograd.grad(loss, [texts, *image])
     with torch.no_grad():
         for value, slope in zip([texts, *image], slopes, strict=True):
-            rate = 0.02 * max(1e-3, math.sqrt(float((value**2).mean())))
+            rate = 0.03 * max(1e-3, math.sqrt(float((value**2).mean())))
             value.sub_(rate * slope / (slope.abs() + 1e-8))
         shown = torch.nn.functional.normalize(pupil.encode_images(pupil.to_input(models.test.pixels)), dim=-1)
         expected = (shown @ torch.nn.functional.normalize(texts, dim=-1).T).argmax(dim=1)
