@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,6 +122,19 @@ def encoding_in(precision: Precision, device: torch.device) -> AbstractContextMa
     return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
 
 
+def kept(path: Path, compute: Callable[[], Tensor]) -> Tensor:
+    """The tensor in the cache at `path`, or computed and kept now; two processes may ask at once."""
+    with locked(path):
+        if not _readable(path):
+            _save(path, compute())
+    return _load(path)
+
+
+def rounding(clip: Clip) -> list[object]:
+    """What decides how sums are rounded: a "before" of other rounding must not serve a run."""
+    return [BATCH, torch.get_num_threads(), clip.device.type, torch.__version__]
+
+
 def embed_inputs(clip: Clip, unit: Tensor) -> Tensor:
     """Normalised embeddings (N, D) of pixels (N, 3, S, S) in [0, 1]."""
     with torch.inference_mode():
@@ -170,15 +183,7 @@ def _normal(embeddings: Tensor) -> Tensor:
 
 
 def _stem(clip: Clip, images: PreparedImages, precision: Precision) -> str:
-    # Threads and device decide how sums are rounded; a "before" of other rounding must not serve this run.
-    parts = [
-        images.content,
-        clip.preparation,
-        BATCH,
-        torch.get_num_threads(),
-        clip.device.type,
-        torch.__version__,
-    ]
+    parts = [images.content, clip.preparation, *rounding(clip)]
     parts += [] if precision == "fp32" else [precision]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

@@ -17,8 +17,8 @@ from unlearn_bench.cache import data_root
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.leaderboards.records import EvaluationSet, Run
 from unlearn_bench.methods.base import Method
-from unlearn_bench.metrics.base import Metric
-from unlearn_bench.registry import catalogue, file_hash, find, is_path_target, load
+from unlearn_bench.metrics.base import NEEDS, Metric
+from unlearn_bench.registry import Entry, catalogue, file_hash, find, is_path_target, load
 from unlearn_bench.synthesis import SynthesisSettings
 
 ALL = "all"
@@ -104,6 +104,9 @@ def load_metrics(names: Sequence[str]) -> dict[str, tuple[str, Metric]]:
         kind = load(target)
         if not (isinstance(kind, type) and issubclass(kind, Metric)):
             raise InputError(f"metric {name!r} is not a subclass of unlearn_bench.metrics.base.Metric")
+        for need in kind.needs:
+            if need not in NEEDS:
+                raise unknown(f"evidence that metric {name!r} needs", need, NEEDS)
         if kind.default or name in names:
             found[kind.name] = (target, kind())
     return found
@@ -133,14 +136,16 @@ def load_player(suite: Suite, name: str) -> Player:
 
 
 def chosen_methods(suite: Suite, choice: Choice) -> list[str]:
-    """Names of methods and variants in the order in which they run; `all` stands for every registered method."""
+    """Names of methods and variants in the order in which they run; `all` is short for what `_in_all` says."""
     known = catalogue("methods")
     names: list[str] = []
     for name in choice.methods if choice.methods is not None else suite.methods:
-        names += (
-            [item for item in sorted(known) if known[item].facts.get("kind") != "ablation"] if name == ALL else [name]
-        )
+        names += [item for item in sorted(known) if _in_all(known[item])] if name == ALL else [name]
     return list(dict.fromkeys(names))
+
+
+def _in_all(method: Entry) -> bool:
+    return method.facts.get("kind") != "ablation" and bool(method.facts.get("default", True))
 
 
 def cells_for(suite: Suite, choice: Choice, bench: Workbench) -> list[Cell]:

@@ -4,11 +4,12 @@ import hashlib
 import json
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import torch
 
+from unlearn_bench.benchmarks.audits import further_evidence
 from unlearn_bench.benchmarks.data.base import Dataset
 from unlearn_bench.benchmarks.embedding import embed_after, embed_inputs, embed_texts
 from unlearn_bench.benchmarks.image_cache import PreparedImages
@@ -183,13 +184,25 @@ def _play(game: _Game, method: Method, request: Request, copy: Clip) -> tuple[Cl
     evaluation = Stopwatch(device)
     with evaluation:
         evidence = _evidence(game, unlearned)
-    cost = Cost(
-        seconds={"method": method_seconds, "synthesis": synthesis_seconds, "evaluation": evaluation.seconds},
-        peak_memory_bytes=memory.bytes,
-    )
-    full = Evidence(**{**vars(evidence), "cost": cost})
+    seconds = {"method": method_seconds, "synthesis": synthesis_seconds, "evaluation": evaluation.seconds}
+    return unlearned, _measure(game, unlearned, evidence, Cost(seconds=seconds, peak_memory_bytes=memory.bytes))
+
+
+def _measure(game: _Game, unlearned: Clip, evidence: Evidence, cost: Cost) -> tuple[Measurement, ...]:
+    """All metrics in their order; those that need further evidence go first, so that their time can be told."""
     metrics = [cast(type[Metric], load(target))() for target in game.cell.metric_targets]
-    return unlearned, tuple(item for metric in metrics for item in metric.measure(full))
+    needs = {need for metric in metrics for need in metric.needs}
+    found: dict[str, tuple[Measurement, ...]] = {}
+    if needs:
+        audit = Stopwatch(game.bench.clip.device)
+        with audit:
+            further = further_evidence(needs, run=game.run, bench=game.bench, unlearned=unlearned)
+            evidence = replace(evidence, **further)
+            found = {metric.name: metric.measure(evidence) for metric in metrics if metric.needs}
+        cost = replace(cost, seconds={**cost.seconds, "audit": audit.seconds})
+    evidence = replace(evidence, cost=cost)
+    parts = (found[metric.name] if metric.name in found else metric.measure(evidence) for metric in metrics)
+    return tuple(item for part in parts for item in part)
 
 
 def _request(game: _Game, method: Method) -> Request:

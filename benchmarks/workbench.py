@@ -75,9 +75,25 @@ class Evaluated:
             return 1.0
         return agreement(bench.clip, self.images, self.before.embedded)
 
+    @cached_property
+    def train_before(self) -> Before:
+        """What the original model makes of the images that methods may be given."""
+        bench = self._bench
+        return embed_before(
+            bench.clip,
+            self.train,
+            self.dataset.texts,
+            fingerprint=bench.fingerprint,
+            precision=bench.setting.precision,
+        )
+
     def before_in(self, template: str) -> Embedded:
+        """The test images against texts in another template."""
+        return self.in_template(self.before, template)
+
+    def in_template(self, before: Before, template: str) -> Embedded:
         """The same images against texts in another template; the embedded texts are kept."""
-        own = self.before.embedded
+        own = before.embedded
         if template not in self._texts:
             same = template == self.dataset.template
             texts = own.texts if same else embed_texts(self._bench.clip, self.dataset.texts_in(template))

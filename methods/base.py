@@ -102,6 +102,7 @@ class Method(ABC):
         reference: authors, year, title.
         version: raised by hand whenever the same hyperparameters would give another result.
         kind: `method`; `reference` for a row that only shows the scale; `ablation`, which `all` leaves out.
+        default: whether `all` stands for it too; a reference that few machines can run is named.
     """
 
     name: ClassVar[str]
@@ -109,6 +110,7 @@ class Method(ABC):
     reference: ClassVar[str] = ""
     version: ClassVar[int] = 1
     kind: ClassVar[Kind] = "method"
+    default: ClassVar[bool] = True
 
     @abstractmethod
     def unlearn(self, clip: Clip, request: Request) -> Clip:

@@ -5,10 +5,21 @@ from __future__ import annotations  # tables read measurements without waiting f
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar, get_args
+
+from unlearn_bench.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from unlearn_bench.metrics.further import Models
+
+Given = TypeVar("Given")
+
+Need = Literal["train", "models", "reference"]
+"""Evidence that is made only where a metric of the run asks for it; a field of `Evidence` of the same name."""
+
+NEEDS: tuple[Need, ...] = get_args(Need)
 
 Direction = Literal["lower", "higher", "neither"]
 """Which way is better for the one who wants to forget the target and keep the rest; `neither`: for reading only."""
@@ -87,7 +98,7 @@ class Cost:
     """What the run took.
 
     Attributes:
-        seconds: by part: `method`, `synthesis`, `evaluation`.
+        seconds: by part: `method`, `synthesis`, `evaluation`, and `audit` where a metric needed further evidence.
         peak_memory_bytes: of the device, or the process's growth of resident memory on a CPU.
     """
 
@@ -107,6 +118,10 @@ class Evidence:
         synthetic: None where the run made no synthetic images.
         original, unlearned: the two states; `trainable` names the tensors that are parameters, not buffers.
         seed: the run's seed, for the metrics that draw (a query image).
+        train: the own dataset's training images, embedded by both models; None unless a metric needs it.
+        models: both models with images and words to try them on; None unless a metric needs it.
+        reference: for each dataset, what a model that was trained without the forget set takes its test images for,
+            (N,) int64; empty where no such model is known, None unless a metric needs it.
     """
 
     dataset: str
@@ -120,6 +135,9 @@ class Evidence:
     trainable: tuple[str, ...]
     cost: Cost
     seed: int
+    train: DatasetEvidence | None = None
+    models: Models | None = None
+    reference: Mapping[str, Tensor] | None = None
 
     @property
     def own(self) -> DatasetEvidence:
@@ -133,6 +151,7 @@ class Metric(ABC):
     name: what suites name it by. version: raised by hand when the definition changes. unit: of the numbers.
     direction: which way is better. bounds: the least and the greatest possible value (None: no bound).
     default: whether `all` stands for it too; a suite names the others one by one.
+    needs: the further evidence that it reads, out of `NEEDS`; nobody pays for what no metric of the run needs.
     """
 
     name: ClassVar[str]
@@ -141,10 +160,24 @@ class Metric(ABC):
     direction: ClassVar[Direction]
     bounds: ClassVar[tuple[float | None, float | None]]
     default: ClassVar[bool] = True
+    needs: ClassVar[tuple[Need, ...]] = ()
 
     @abstractmethod
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """The numbers, one for each dataset and group; a pure function of the evidence."""
+
+    def given(self, evidence: Given | None, need: Need) -> Given:
+        """A field of the evidence that this metric needs.
+
+        Raises:
+            InputError: it was not made.
+        """
+        if evidence is None:
+            raise InputError(
+                f"metric {self.name!r} needs the evidence {need!r} and was not given it; let {type(self).__name__} "
+                f'declare `needs = ("{need}",)`, and measure through the referee'
+            )
+        return evidence
 
     def say(
         self,

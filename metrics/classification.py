@@ -62,3 +62,14 @@ def class_mean(values: Tensor, labels: Tensor, classes: Sequence[int]) -> float 
     if not known or len(known) < len(means):
         return None
     return sum(known) / len(known)
+
+
+def target_and_other(right: Tensor | None, labels: Tensor, forget: Sequence[int]) -> dict[str, float | None]:
+    """Accuracy on a dataset from `right` (N,) bool: mean recall of the forget classes, and rate of all other images.
+
+    None, where a side could not be computed at all, gives gaps.
+    """
+    if right is None:
+        return {"target": None, "other": None}
+    kept = ~belongs(labels, forget)
+    return {"target": class_mean(right, labels, forget), "other": mean(right[kept])}

@@ -1,8 +1,10 @@
 """What a dataset is: pictures by split, with class names, and words about where they come from."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from PIL import Image
@@ -48,6 +50,7 @@ class Dataset(ABC):
         split_name: which partition into train, val and test this is (`official`, a split file's name, a hash of the
             file names), where a dataset has several; empty where it has one. It is part of `version` too: numbers
             of different partitions never share a row.
+        synonyms: other names of classes, by class name, for metrics that ask under another wording.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Dataset(ABC):
     rendering: str = ""
     threadsafe: bool = False
     split_name: str = ""
+    synonyms: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     @abstractmethod
     def index(self, split: Split) -> Index:

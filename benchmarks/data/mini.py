@@ -10,6 +10,7 @@ from PIL import Image
 
 from unlearn_bench.benchmarks.data.base import Dataset, Index, Split
 from unlearn_bench.benchmarks.mini import concepts
+from unlearn_bench.benchmarks.mini.captions import SYNONYMS
 
 
 class MiniDataset(Dataset):
@@ -23,6 +24,7 @@ class MiniDataset(Dataset):
         self.licence, self.source, self.version = facts.licence, facts.source, facts.version
         self.forget_classes, self.tuning_classes = facts.forget_classes, facts.tuning_classes
         self.rendering = _rendering()
+        self.synonyms = {name: SYNONYMS[name] for name in self.class_names if name in SYNONYMS}
 
     def index(self, split: Split) -> Index:
         """Labels, names and domains of the split's pictures."""

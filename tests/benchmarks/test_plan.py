@@ -40,6 +40,17 @@ RUN = Run(
     seed=0,
 )
 
+METRIC = """
+from unlearn_bench.metrics.base import Metric
+
+class Mine(Metric):
+    name = "mine"
+    needs = ("trian",)
+
+    def measure(self, evidence):
+        return ()
+"""
+
 
 def test_the_key_stays() -> None:
     """A new key orphans every record that was ever written: change it knowingly."""
@@ -247,6 +258,8 @@ def test_methods_of_a_suite_and_of_the_user(suite: Suite, mine: str) -> None:
     every = chosen_methods(suite, Choice())
     assert every == sorted(every)
     assert {"lip", "identity", "salun"} <= set(every)
+    assert not {"random-weights", "retrain", "lip-real"} & set(every)  # they are named, or left out
+    assert chosen_methods(suite, Choice(methods=["retrain", "all"])) == ["retrain", *every]
     assert chosen_methods(suite, Choice(methods=["lip", "all"]))[0] == "lip"
     assert sorted(chosen_methods(suite, Choice(methods=["lip", "all"]))) == every
     assert chosen_methods(suite, Choice(methods=["all", mine])) == [*every, mine]
@@ -261,6 +274,10 @@ def test_metrics(suite_file: Path, mine: str, tmp_path: Path) -> None:
         load_metrics(["acuracy"])
     with pytest.raises(InputError, match=r"is not a subclass of unlearn_bench.metrics.base.Metric"):
         load_metrics([mine])
+    misspelt = tmp_path / "metric.py"
+    misspelt.write_text(METRIC)
+    with pytest.raises(InputError, match=r"unknown evidence that metric .* needs 'trian'; known: .* mean 'train'\?"):
+        load_metrics([f"{misspelt}:Mine"])
     (cell,) = plan(suite_file, [mine], classes=["red"])
     assert cell.run.metrics == {"accuracy": 1, "seconds": load_metrics(["seconds"])["seconds"][1].version}
     more = plan(write_suite(tmp_path, metrics=("accuracy",)), [mine], classes=["red"])

@@ -1,9 +1,10 @@
 """Small made-up evidence for the metrics' tests."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from unlearn_bench.metrics.base import (
@@ -15,7 +16,9 @@ from unlearn_bench.metrics.base import (
     Metric,
     SyntheticEvidence,
 )
+from unlearn_bench.metrics.further import Images, Models
 from unlearn_bench.seeding import generator
+from unlearn_bench.two_towers import TwoTowers
 
 
 def random_embedded(images: int, classes: int, *purpose: object, width: int = 6) -> Embedded:
@@ -103,7 +106,7 @@ def random_evidence(seed: int, *, with_synthetic: bool = True) -> Evidence:
     )
     original = {"weight": torch.randn(4, 3, generator=stream), "bias": torch.randn(3, generator=stream)}
     unlearned = {"weight": original["weight"] + 0.1, "bias": original["bias"].clone()}
-    return make_evidence(
+    found = make_evidence(
         *datasets,
         forget=(1, 3),
         synthetic=synthetic if with_synthetic else None,
@@ -112,6 +115,52 @@ def random_evidence(seed: int, *, with_synthetic: bool = True) -> Evidence:
         trainable=("weight", "bias"),
         seed=seed,
     )
+    return with_further(found, each=6)
+
+
+def with_further(evidence: Evidence, *, each: int) -> Evidence:
+    """The same with everything that only some metrics need; `each` training images a class."""
+    own, seed = evidence.own, evidence.seed
+    classes, width = len(own.class_names), own.before.images.shape[1]
+    labels = torch.arange(classes).repeat(each)
+    return replace(
+        evidence,
+        train=random_dataset(own.name, labels.tolist(), classes, seed=seed + 1),
+        models=Models(
+            original=small_model(width, "original"),
+            unlearned=small_model(width, "unlearned"),
+            train=Images(pixels=random_pixels(len(labels), "train", seed), labels=labels),
+            test=Images(pixels=random_pixels(len(own.labels), "test", seed), labels=own.labels),
+            template="it is {}",
+            synonyms={own.class_names[evidence.forget[0]]: ("something", "another thing")},
+            once=lambda _, compute: compute(),
+        ),
+        reference={
+            name: torch.randint(len(item.class_names), (len(item.labels),), generator=generator("reference", seed))
+            for name, item in evidence.datasets.items()
+        },
+    )
+
+
+def random_pixels(count: int, *purpose: object) -> Tensor:
+    """Images of noise, 8 px: (N, 8, 8, 3) uint8."""
+    return torch.randint(256, (count, 8, 8, 3), generator=generator("pixels", *purpose), dtype=torch.uint8)
+
+
+def letters(texts: list[str]) -> Tensor:
+    """A tokenizer that reads 60 letters: (N, 60) int64."""
+    return torch.tensor([[ord(letter) % 64 for letter in text[:60].ljust(60)] for text in texts])
+
+
+def small_model(width: int, *purpose: object) -> TwoTowers:
+    """An untrained dual encoder with two image layers, the same for the same purpose."""
+    image = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 16), nn.ReLU(), nn.Linear(16, width))
+    text = nn.Sequential(nn.Embedding(64, 4), nn.Flatten(), nn.Linear(240, width))
+    stream = generator("small model", *purpose)
+    with torch.no_grad():
+        for weight in [*image.parameters(), *text.parameters()]:
+            weight.copy_(torch.randn(weight.shape, generator=stream) / max(weight.shape) ** 0.5)
+    return TwoTowers(image, text, letters, name="small", image_size=8, logit_scale=20.0)
 
 
 def by_group(metric: Metric, evidence: Evidence) -> dict[tuple[str, str], Measurement]:

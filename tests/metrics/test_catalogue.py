@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import cast, get_args
 
@@ -9,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.metrics.evidence import make_evidence, random_dataset, random_evidence
-from unlearn_bench.metrics.base import Direction, Embedded, Evidence, Metric
+from tests.metrics.evidence import make_evidence, random_dataset, random_evidence, with_further
+from unlearn_bench.errors import InputError
+from unlearn_bench.metrics.base import NEEDS, Direction, Embedded, Evidence, Metric
 from unlearn_bench.registry import catalogue, load
 
 CATALOGUE = catalogue("metrics")
@@ -37,11 +39,18 @@ def test_the_catalogue_lists_what_there_is() -> None:
     assert sorted(CATALOGUE) == [
         "accuracy",
         "average-score",
+        "linear-probe",
+        "neighbours",
+        "paraphrases",
         "peak-memory",
         "predictions",
+        "quantisation",
         "relative-change",
+        "relearning",
+        "retrain-distance",
         "retrieval",
         "seconds",
+        "separability",
         "share-changed",
         "target-cosine",
         "unrecognised-retrieval",
@@ -117,7 +126,20 @@ def test_tensors_made_in_inference_mode_are_welcome(name: str) -> None:
 
 
 def nothing() -> Evidence:
-    return make_evidence(random_dataset("own", [], 2), random_dataset("rest", [], 3))
+    return with_further(make_evidence(random_dataset("own", [], 2), random_dataset("rest", [], 3)), each=0)
+
+
+@pytest.mark.parametrize("name", [name for name in CATALOGUE if metric(name).needs])
+def test_a_metric_says_which_evidence_it_was_not_given(name: str) -> None:
+    (need,) = metric(name).needs
+    with pytest.raises(InputError, match=f"metric '{name}' needs the evidence '{need}' and was not given it"):
+        metric(name).measure(replace(random_evidence(0), train=None, models=None, reference=None))
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_what_needs_further_evidence_is_named_and_needs_known_things(name: str) -> None:
+    assert set(metric(name).needs) <= set(NEEDS)
+    assert not (metric(name).needs and metric(name).default)
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

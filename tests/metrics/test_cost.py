@@ -31,6 +31,13 @@ def test_seconds_by_part() -> None:
     ]
 
 
+def test_audits_are_a_fourth_part_where_there_were_any() -> None:
+    cost = Cost(seconds={"method": 1.5, "audit": 0.25}, peak_memory_bytes=0)
+    found = by_group(Seconds(), make_evidence(OWN, cost=cost))
+    assert [group for _, group in found] == ["method", "synthesis", "evaluation", "audit"]
+    assert (found["", "audit"].after, found["", "audit"].n) == (0.25, 1)
+
+
 def test_a_part_that_was_not_timed_is_a_gap_and_not_nought() -> None:
     cost = Cost(seconds={"method": 1.5}, peak_memory_bytes=0)
     item = by_group(Seconds(), make_evidence(OWN, cost=cost))["", "synthesis"]

@@ -1,0 +1,108 @@
+"""The further evidence that some metrics need: made where a run's metrics ask for it, and for nobody else."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TypedDict
+
+import torch
+from torch import Tensor
+
+from unlearn_bench.benchmarks.embedding import embed_after, kept, rounding
+from unlearn_bench.benchmarks.workbench import Evaluated, Workbench
+from unlearn_bench.cache import cache_root
+from unlearn_bench.clip import Clip, changed_names
+from unlearn_bench.leaderboards.records import Run
+from unlearn_bench.leaderboards.retrained_predictions import find_retrained
+from unlearn_bench.metrics import further
+from unlearn_bench.metrics.base import DatasetEvidence, Need
+from unlearn_bench.metrics.further import Images, Models
+
+
+class Further(TypedDict, total=False):
+    """Fields of `Evidence` that stay None where nobody needs them."""
+
+    train: DatasetEvidence
+    models: Models
+    reference: Mapping[str, Tensor]
+
+
+def further_evidence(needs: set[Need], *, run: Run, bench: Workbench, unlearned: Clip) -> Further:
+    """What these needs ask for. The "before" side is computed once for a model and kept on disk."""
+    item = bench.evaluated[run.dataset]
+    (template,) = (each.template for each in run.evaluation if each.name == run.dataset)
+    found = Further()
+    if "train" in needs:
+        found["train"] = _train(item, bench, unlearned, template, run)
+    if "models" in needs:
+        found["models"] = Models(
+            original=bench.clip,
+            unlearned=unlearned,
+            train=Images(pixels=item.train.pixels, labels=item.train.labels),
+            test=Images(pixels=item.images.pixels, labels=item.images.labels),
+            template=template,
+            synonyms=item.dataset.synonyms,
+            once=_once(item, bench, template),
+        )
+    if "reference" in needs:
+        found["reference"] = _reference(run, bench)
+    return found
+
+
+def _train(item: Evaluated, bench: Workbench, unlearned: Clip, template: str, run: Run) -> DatasetEvidence:
+    changed = changed_names(bench.clip.state(), unlearned.state())
+    texts = item.dataset.texts_in(template)
+    after = embed_after(
+        unlearned, item.train, texts, before=item.train_before, changed=changed, precision=run.precision
+    )
+    return DatasetEvidence(
+        name=run.dataset,
+        class_names=item.dataset.class_names,
+        labels=item.train.labels,
+        domains=item.train.domains,
+        control=item.control,
+        before=item.in_template(item.train_before, template),
+        after=after,
+    )
+
+
+def _once(item: Evaluated, bench: Workbench, template: str) -> Callable[[str, Callable[[], Tensor]], Tensor]:
+    folder = cache_root() / "audits" / bench.fingerprint
+    shown: list[object] = [
+        item.dataset.name,
+        item.train.content,
+        item.images.content,
+        template,
+        item.dataset.class_names,
+    ]
+    shown += [dict(item.dataset.synonyms), _code(), *rounding(bench.clip)]
+
+    def once(purpose: str, compute: Callable[[], Tensor]) -> Tensor:
+        stem = hashlib.sha256(json.dumps([purpose, *shown]).encode()).hexdigest()[:16]
+        return kept(folder / f"{stem}.npy", compute)
+
+    return once
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """A hash of all metrics: nothing that one of them kept outlives a change of what computes it."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(further.__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _reference(run: Run, bench: Workbench) -> Mapping[str, Tensor]:
+    """Predictions on the datasets that are as they were when the reference was made."""
+    found = find_retrained(run.model, fingerprint=run.fingerprint, dataset=run.dataset, forget=run.forget)
+    if found is None:
+        return {}
+    known = {part.name: part for part in found.evaluated}
+    return {
+        item.name: torch.tensor(known[item.name].predictions, dtype=torch.int64)
+        for item in run.evaluation
+        if item.name in known and known[item.name].fits(item, len(bench.evaluated[item.name].images))
+    }

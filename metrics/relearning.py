@@ -1,0 +1,227 @@
+"""How soon the forgotten class comes back when somebody trains on a few real images."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from unlearn_bench.clip import Clip
+from unlearn_bench.metrics.base import Embedded, Evidence, Measurement, Metric
+from unlearn_bench.metrics.classification import belongs, predictions, target_and_other
+from unlearn_bench.metrics.encoding import embed_texts, sample
+from unlearn_bench.metrics.further import Images, Models
+from unlearn_bench.seeding import generator
+
+SHOTS = (1, 4, 16)
+"""Training images of each class; the smaller sets are parts of the larger ones."""
+
+STEPS = 16
+"""Updates; so many steps and not back is said as one more."""
+
+LOOKS = (1, 4)
+"""Updates after which the accuracy with the most shots is reported, beside that at the end."""
+
+RETURN = 0.9
+"""Share of the original accuracy at which the class counts as being back."""
+
+OTHERS = 0.5
+"""Share of the other classes' original accuracy without which it does not: else one name for everything would do."""
+
+_BATCH = 16
+_RATE = 0.03  # of a tensor's own root mean square, in the first update
+_LEAST = 1e-3  # for tensors of zeros
+
+
+Sides = Mapping[str, float | None]
+"""Accuracy on the target and on the other classes."""
+
+
+class Relearning(Metric):
+    """Accuracy after a little training on k real images of every class, and the updates until the class is back.
+
+    The adversary has the returned model and k = 1, 4 or 16 training images of every class of the own dataset, with
+    their names: of every class, since with the target's alone a model that calls everything by its name would be
+    perfect. The class texts h (C, D) start as the model's own text embeddings and are trained as vectors, together
+    with the image tower's last stage; all before it is frozen, as one does who has few images and does not want to
+    spoil what is there.
+
+        loss = mean over the batch of -log softmax_c(scale cos(v_i, h_c)) at the image's own class
+
+    16 updates of Adam on batches of 16 (with fewer images: all of them), each tensor's rate .03 of its own root mean
+    square when training begins, falling linearly to 0; scale is that of the original model. The order and the shots
+    come from the run's seed; batch normalisation stays in evaluation mode. The same for every method, nothing is
+    tuned. Groups, under the own dataset's name, on the test images of the forget classes and the first 8 of each kept
+    class:
+
+    - `shots@k/target`, `shots@k/other`: accuracy after 16 updates on k shots; before: of the original, trained alike.
+    - `steps@1/target`, `steps@4/target`: accuracy with 16 shots after so many updates.
+    - `steps-to-return`: with 16 shots, the fewest updates after which the target's accuracy is at least .9 of the
+      original model's without training, and that of the other classes at least half of it: a model that calls
+      everything by the target's name has not come back. 0 if it never left, 17 if 16 updates were not enough.
+
+    A class with fewer training images than k gives all it has. Every model learns the class from 16 images in the
+    end, one that has never seen it too: what counts is how far a row is from the retrained model's.
+
+    Unit: fraction, or updates. Direction: low is better for `target`, high for `other` and for the steps, so
+    `neither` as a whole. Undefined (None) without training images of one of the forget classes or test images of a
+    group, and `steps-to-return` where the original never recognises the target.
+
+    Raises:
+        CellFailure: training that leaves the finite numbers. InputError: the models were not given.
+
+    Source: relearning time as in Vikram S. Chundawat, Ayush K. Tarun, Murari Mandal, Mohan Kankanhalli, 2023,
+    Zero-Shot Machine Unlearning, https://arxiv.org/abs/2201.05629 (anamnesis index); the classifier that starts as
+    text embeddings: Mitchell Wortsman et al., 2022, Robust fine-tuning of zero-shot models,
+    https://arxiv.org/abs/2109.01903.
+    Departures: a few shots and updates, not epochs over all data; steps in place of their ratio to the retrained
+    model's; the early stages are frozen (Ananya Kumar et al., 2022, Fine-Tuning can Distort Pretrained Features).
+    """
+
+    name = "relearning"
+    version = 1
+    unit = "fraction or updates"
+    direction = "neither"
+    bounds = (0.0, 17.0)
+    default = False
+    needs = ("models",)
+
+    def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
+        """Accuracy by shots, then by updates, then the updates until it is back."""
+        return tuple(self._measure(evidence, self.given(evidence.models, "models")))
+
+    def _measure(self, evidence: Evidence, models: Models) -> Iterator[Measurement]:
+        forget, own = list(evidence.forget), evidence.own
+        rows = sample(models.test.labels, forget)
+        labels = models.test.labels[rows]
+        texts = [models.template.format(name) for name in own.class_names]
+        plans = [_plan(models.train.labels, shots, evidence.dataset, evidence.seed) for shots in SHOTS]
+
+        def taken(clip: Clip) -> Tensor:
+            return relearn(clip, models, texts, plans, rows, scale=evidence.logit_scale)
+
+        sides: list[Sequence[Tensor | None]] = [[None] * (len(SHOTS) + STEPS)] * 2
+        if len(rows) and bool(torch.isin(torch.tensor(forget), models.train.labels).all()):
+            purpose = f"{self.name} {self.version} {forget} {evidence.seed}"
+            before = models.once(purpose, lambda: taken(models.original))
+            sides = [list(seen == labels) for seen in (before, taken(models.unlearned))]
+        found = [[target_and_other(right, labels, forget) for right in side] for side in sides]
+        target = int(belongs(labels, forget).sum())
+        for row, shots in zip(
+            (0, 1, -1), SHOTS, strict=True
+        ):  # the steps with the most shots follow the others' ends
+            for group, n in (("target", target), ("other", len(labels) - target)):
+                values = [side[row][group] for side in found]
+                yield self._say(evidence, f"shots@{shots}/{group}", values, n)
+        for step in LOOKS:
+            yield self._say(
+                evidence, f"steps@{step}/target", [side[_START + step]["target"] for side in found], target
+            )
+        steps = [_return(side[_START:], found[0][_START]) for side in found]
+        yield self._say(evidence, "steps-to-return", steps, target)
+
+    def _say(self, evidence: Evidence, group: str, values: Sequence[float | None], n: int) -> Measurement:
+        return self.say(before=values[0], after=values[1], n=n, dataset=evidence.dataset, group=group)
+
+
+_START = len(SHOTS) - 1
+"""Where the updates with the most shots begin among the rows that `relearn` gives."""
+
+
+def relearn(
+    clip: Clip, models: Models, texts: Sequence[str], plans: Sequence[Sequence[Tensor]], rows: Tensor, *, scale: float
+) -> Tensor:
+    """What test images are taken for after training as each plan says; the metric's docstring has the rule.
+
+    Args:
+        clip: not changed. texts: C class texts. plans: for each number of shots, the training images of each update.
+        rows: (M,) the test images.
+
+    Returns:
+        (len(plans) + STEPS, M) int64: at the end of every plan but the last, then before and after each update of the
+        last.
+    """
+    last = max(
+        (clip.image_stages.index(w.place.stage) for w in clip.weights() if w.place.tower == "image"), default=0
+    )
+    used = torch.unique(torch.cat([batch for plan in plans for batch in plan]))
+    inputs, shown = _until(clip, models.train, used, last), _until(clip, models.test, rows, last)
+    labels = models.train.labels[used].to(clip.device)
+    found, pupil, start = [], clip.copy(), embed_texts(clip, texts).to(clip.device)
+    for number, plan in enumerate(plans):
+        head = nn.Parameter(start.clone())
+        optimizer = _fresh(pupil, clip, head, pupil.image_stages[last])
+        whole = number == len(plans) - 1
+        found += [_predicted(pupil, head, shown, last)] if whole else []
+        schedule = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1.0, end_factor=0.0, total_iters=STEPS)
+        for batch in plan:
+            places = torch.searchsorted(used, batch)
+            with torch.enable_grad():
+                cosine = _embedded(pupil, inputs[places], last) @ nn.functional.normalize(head, dim=-1).T  # (B, C)
+                loss = nn.functional.cross_entropy(scale * cosine, labels[places])
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            found += [_predicted(pupil, head, shown, last)] if whole else []
+        found += [] if whole else [_predicted(pupil, head, shown, last)]
+    return torch.stack(found)
+
+
+def _plan(labels: Tensor, shots: int, *purpose: object) -> list[Tensor]:
+    """For each update its training images: pass after pass over the shots, each in a new order."""
+    chosen = []
+    for label in torch.unique(labels).tolist():
+        mine = (labels == label).nonzero().flatten()
+        order = torch.randperm(len(mine), generator=generator("relearning shots", label, *purpose))
+        chosen.append(mine[order[:shots]])
+    pool = torch.cat(chosen) if chosen else labels
+    size, stream = min(_BATCH, len(pool)), generator("relearning order", shots, *purpose)
+    passes = -(-STEPS * size // max(1, len(pool)))
+    drawn = [pool[torch.randperm(len(pool), generator=stream)] for _ in range(passes)]
+    return list(torch.split(torch.cat([*drawn, pool[:0]])[: STEPS * size], max(1, size)))
+
+
+def _until(clip: Clip, images: Images, rows: Tensor, stage: int) -> Tensor:
+    """What enters the stage, for these images."""
+    with torch.no_grad():
+        parts = [
+            clip.run_image_stages(clip.to_input(images.pixels[part]), stop=stage) for part in torch.split(rows, 256)
+        ]
+    return torch.cat(parts)
+
+
+def _embedded(clip: Clip, activation: Tensor, stage: int) -> Tensor:
+    return nn.functional.normalize(clip.run_image_stages(activation, start=stage), dim=-1)
+
+
+def _predicted(clip: Clip, head: Tensor, shown: Tensor, stage: int) -> Tensor:
+    """The nearest class vector of each test image, (M,) int64."""
+    with torch.no_grad():
+        texts, images = nn.functional.normalize(head, dim=-1), _embedded(clip, shown, stage)
+        return predictions(Embedded(images=images, texts=texts)).cpu()
+
+
+def _fresh(pupil: Clip, clip: Clip, head: nn.Parameter, stage: str) -> torch.optim.Optimizer:
+    """The stage as it was, and Adam over it and the class vectors, each tensor with a rate of its own size."""
+    original, names = clip.state(), []
+    for weight in pupil.weights():
+        if (weight.place.tower, weight.place.stage) == ("image", stage):
+            weight.value.data.copy_(original[weight.name])
+            names.append(weight.name)
+    moving = [head, *pupil.train_only(names)]
+    rates = [_RATE * max(_LEAST, float(value.detach().square().mean().sqrt())) for value in moving]
+    return torch.optim.Adam([{"params": [value], "lr": rate} for value, rate in zip(moving, rates, strict=True)])
+
+
+def _return(curve: Sequence[Sides], original: Sides) -> float | None:
+    """The first update after which the class is back; one more than there are where it never is."""
+    if not original["target"]:
+        return None
+    wanted = RETURN * original["target"] - 1e-9  # a share of images that is equal shall not miss by a rounding
+    spared = OTHERS * (original["other"] or 0.0) - 1e-9
+    back = (
+        step
+        for step, seen in enumerate(curve)
+        if (seen["target"] or 0.0) >= wanted and (seen["other"] or 0.0) >= spared
+    )
+    return float(next(back, STEPS + 1))
