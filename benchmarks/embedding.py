@@ -4,13 +4,14 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 import torch
+from numpy.lib.format import open_memmap
 from torch import Tensor, nn
 
 from unlearn_bench.benchmarks.image_cache import PreparedImages
@@ -155,18 +156,22 @@ def _compute(clip: Clip, images: PreparedImages, final: Path, trunk_path: Path, 
     """Run the tower in two pieces, so that "after" from the kept piece rounds exactly as "before" did."""
     last = len(clip.image_stages) - 1
     outputs: list[Tensor] = []
-    trunks: list[Tensor] = []
-    room = min(TRUNK_LIMIT_BYTES, shutil.disk_usage(final.parent).free // 2) if last else 0
-    with torch.inference_mode(), encoding_in(precision, clip.device):
-        for batch in _batches(clip, images):
+    with ExitStack() as stack, torch.inference_mode(), encoding_in(precision, clip.device):
+        kept: np.memmap | None = None  # on the disk from the start: it may be larger than memory
+        for start, batch in zip(range(0, len(images), BATCH), _batches(clip, images), strict=True):
             trunk = clip.run_image_stages(batch, stop=last)
             outputs.append(_last_stage(clip, trunk))
-            room -= trunk.nbytes * len(images) // max(1, len(batch)) if not trunks else 0
-            if room > 0:
-                trunks.append(trunk.float().cpu())
-    if trunks:
-        _save(trunk_path, torch.cat(trunks))
+            if start == 0 and last and _fits(trunk.nbytes * len(images) // len(batch), final.parent):
+                part = stack.enter_context(atomic_path(trunk_path))
+                kept = open_memmap(part, mode="w+", dtype=np.float32, shape=(len(images), *trunk.shape[1:]))
+                stack.callback(kept.flush)
+            if kept is not None:
+                kept[start : start + len(batch)] = trunk.float().cpu().numpy()
     _save(final, torch.cat(outputs))
+
+
+def _fits(size: int, folder: Path) -> bool:
+    return size <= min(TRUNK_LIMIT_BYTES, shutil.disk_usage(folder).free // 2)
 
 
 def _batches(clip: Clip, images: PreparedImages) -> Iterator[Tensor]:
