@@ -29,6 +29,7 @@ class PreparedImages:
         labels: (N,) int64. names: of the N pictures. domains: N names, or empty.
         skipped: names of pictures that could not be read and were left out.
         content: a hash of the pixels and labels, for the record.
+        captions: of each picture, one or several; or empty.
     """
 
     pixels: Tensor
@@ -37,6 +38,7 @@ class PreparedImages:
     domains: tuple[str, ...]
     skipped: tuple[str, ...]
     content: str
+    captions: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -77,6 +79,7 @@ def prepared_images(
         domains=tuple(facts["domains"]),
         skipped=tuple(facts["skipped"]),
         content=facts["content"],
+        captions=tuple(tuple(texts) for texts in facts.get("captions", ())),
     )
 
 
@@ -125,6 +128,7 @@ def _build(
             "labels": labels,
             "names": [index.names[row] for row in made.kept],
             "domains": [index.domains[row] for row in made.kept] if index.domains else [],
+            "captions": [index.captions[row] for row in made.kept] if index.captions else [],
             "skipped": made.skipped,
             "content": content_hash(path, labels),
             "bytes": path.stat().st_size,

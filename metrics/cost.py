@@ -28,6 +28,7 @@ class Seconds(Metric):
     unit = "s"
     direction = "lower"
     bounds = (0.0, None)
+    needs_classes = False
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """One number for each of the three parts."""
@@ -52,6 +53,7 @@ class PeakMemory(Metric):
     unit = "MiB"
     direction = "lower"
     bounds = (0.0, None)
+    needs_classes = False
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """One number."""
@@ -78,6 +80,7 @@ class ShareChanged(Metric):
     unit = "fraction"
     direction = "neither"
     bounds = (0.0, 1.0)
+    needs_classes = False
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """`all`, then `tensors`."""
@@ -108,6 +111,7 @@ class RelativeChange(Metric):
     unit = "ratio"
     direction = "neither"
     bounds = (0.0, None)
+    needs_classes = False
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """One number."""

@@ -1,12 +1,14 @@
 """What a dataset is: pictures by split, with class names, and words about where they come from."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
 
 from PIL import Image
 
+from unlearn_bench.benchmarks.data.parting import Parting
 from unlearn_bench.errors import InputError, unknown
 
 Split = Literal["pretrain", "train", "val", "test"]
@@ -23,11 +25,13 @@ class Index:
         labels: of each picture, an index into the dataset's class names.
         names: of each picture, for messages.
         domains: of each picture; empty where the dataset knows no domains.
+        captions: of each picture, one or several; empty where the dataset has none.
     """
 
     labels: tuple[int, ...]
     names: tuple[str, ...]
     domains: tuple[str, ...] = ()
+    captions: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -48,6 +52,9 @@ class Dataset(ABC):
         split_name: which partition into train, val and test this is (`official`, a split file's name, a hash of the
             file names), where a dataset has several; empty where it has one. It is part of `version` too: numbers
             of different partitions never share a row.
+        parting: of a dataset whose classes are parted by domain, so that `class_names` are like `dog@sketch`; else
+            None.
+        classified: whether the class texts part the pictures, so that zero-shot accuracy means something.
     """
 
     name: str
@@ -61,6 +68,8 @@ class Dataset(ABC):
     rendering: str = ""
     threadsafe: bool = False
     split_name: str = ""
+    parting: Parting | None = None
+    classified: bool = True
 
     @abstractmethod
     def index(self, split: Split) -> Index:
@@ -81,6 +90,12 @@ class Dataset(ABC):
 
     def texts_in(self, template: str) -> tuple[str, ...]:
         """Another template filled with each class name."""
+        if self.parting is not None:
+            return self.parting.texts(template)
+        if "{domain}" in template:
+            raise InputError(
+                f"template {template!r} names a domain, and {self.name!r} has none; leave {{domain}} out"
+            )
         return tuple(template.format(name) for name in self.class_names)
 
     def label(self, class_name: str) -> int:
@@ -88,6 +103,41 @@ class Dataset(ABC):
         if class_name not in self.class_names:
             raise unknown(f"class of {self.name!r}", class_name, self.class_names)
         return self.class_names.index(class_name)
+
+    def labels(self, names: Sequence[str]) -> tuple[int, ...]:
+        """The labels of a forget set, each once: of classes, or of `dog`, `dog@sketch` and `*@sketch` where there are
+        domains.
+
+        Raises:
+            InputError: a name that stands for nothing.
+        """
+        if self.parting is None:
+            return tuple(self.label(name) for name in names)
+        found = [label for name in names for label in self.parting.labels(name, of=self.name)]
+        return tuple(sorted(set(found)))
+
+    def canonical(self, names: Sequence[str]) -> tuple[str, ...]:
+        """A forget set as records name it: as given, or, where there are domains, the one shortest way to say it."""
+        labels = self.labels(names)
+        return tuple(names) if self.parting is None else self.parting.canonical(labels)
+
+    def knows(self, name: str) -> bool:
+        """Whether `name` stands for something here that can be forgotten."""
+        try:
+            self.labels((name,))
+        except InputError:
+            return False
+        return True
+
+    @property
+    def label_domains(self) -> tuple[str, ...]:
+        """The domain of each label; empty where classes are not parted by domain."""
+        return () if self.parting is None else self.parting.domains
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The class names, for messages: each once, whatever the domain."""
+        return self.class_names if self.parting is None else self.parting.class_list
 
 
 class BadImageError(InputError):

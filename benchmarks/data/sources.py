@@ -7,11 +7,25 @@ from typing import cast
 from unlearn_bench.benchmarks.data.base import Dataset
 from unlearn_bench.benchmarks.data.paper import PHOTOGRAPHS
 from unlearn_bench.benchmarks.mini.concepts import DATASETS
+from unlearn_bench.benchmarks.mini.domain_sets import MINI_DOMAINS
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.registry import Entry, catalogue, is_path_target, load
 from unlearn_bench.supplies import Supply
 
-FOLDER_PREFIX, HUB_PREFIX = "folder:", "hf:"
+FOLDER_PREFIX, DOMAINS_PREFIX, HUB_PREFIX = "folder:", "domains:", "hf:"
+_DATA = "unlearn_bench.benchmarks.data"
+_MAKERS = {
+    FOLDER_PREFIX: f"{_DATA}.folder:open_classes",
+    DOMAINS_PREFIX: f"{_DATA}.domain_folders:open_domains",
+    HUB_PREFIX: f"{_DATA}.hub:open_hub",
+}
+"""What makes a dataset from a spec with this beginning; imported when asked, which keeps `list` light."""
+
+_EMBEDDED = {
+    **dict.fromkeys(DATASETS, f"{_DATA}.mini:MiniDataset"),
+    MINI_DOMAINS.name: f"{_DATA}.mini_domains:MiniDomains",
+}
+"""The same for the datasets in this package, each by its name."""
 
 
 def known_datasets() -> dict[str, Entry]:
@@ -19,11 +33,19 @@ def known_datasets() -> dict[str, Entry]:
     embedded = {
         name: Entry(
             name=name,
-            target="unlearn_bench.benchmarks.data.mini:MiniDataset",
+            target=_EMBEDDED[name],
             summary=f"{len(facts.classes)} classes; {facts.source}",
             facts={"licence": facts.licence, "classes": facts.class_names},
         )
         for name, facts in DATASETS.items()
+    }
+    parted = {
+        MINI_DOMAINS.name: Entry(
+            name=MINI_DOMAINS.name,
+            target=_EMBEDDED[MINI_DOMAINS.name],
+            summary=MINI_DOMAINS.summary,
+            facts={"licence": MINI_DOMAINS.base.licence, "classes": MINI_DOMAINS.base.class_names},
+        )
     }
     photographs = {
         name: Entry(
@@ -34,7 +56,7 @@ def known_datasets() -> dict[str, Entry]:
         )
         for name, facts in PHOTOGRAPHS.items()
     }
-    return embedded | photographs | catalogue("datasets")
+    return embedded | parted | photographs | catalogue("datasets")
 
 
 def open_dataset(spec: str) -> Dataset:
@@ -47,6 +69,8 @@ def open_dataset(spec: str) -> Dataset:
             - `caltech101:/path`: the same from a folder, in the layout of its authors;
             - `hf:owner/name?option=value&..`: from the hub's cache; `parse_hub_spec` has the options;
             - `folder:/path`: one folder per class;
+            - `domains:/path?option=value&..`: `<domain>/<class>/`, and what can be forgotten is a class in a domain;
+              `open_domains` has the options;
             - `file.py:make`, or an entry point's name: a function without arguments, or a class, that gives a
               `Dataset`.
 
@@ -58,23 +82,15 @@ def open_dataset(spec: str) -> Dataset:
         from unlearn_bench.benchmarks.data.photographs import open_folder, open_photographs  # noqa: PLC0415
 
         return open_folder(name, Path(path).expanduser()) if colon else open_photographs(name)
-    if spec.startswith(HUB_PREFIX):
-        from unlearn_bench.benchmarks.data.hub import open_hub  # noqa: PLC0415  (keeps `list` light)
-
-        return open_hub(spec)
-    if spec.startswith(FOLDER_PREFIX):
-        from unlearn_bench.benchmarks.data.folder import FolderDataset  # noqa: PLC0415  (keeps `list` light)
-
-        return FolderDataset(Path(spec.removeprefix(FOLDER_PREFIX)).expanduser())
-    if spec in DATASETS:
-        from unlearn_bench.benchmarks.data.mini import MiniDataset  # noqa: PLC0415  (keeps `list` light)
-
-        return MiniDataset(spec)
+    maker = next((target for prefix, target in _MAKERS.items() if spec.startswith(prefix)), _EMBEDDED.get(spec))
+    if maker is not None:
+        return cast(Callable[[str], Dataset], load(maker))(spec)
     if is_path_target(spec):
         return _from_plugin(spec, spec)
     outside = catalogue("datasets")
     if spec not in outside:
-        raise unknown("dataset", spec, [*DATASETS, *PHOTOGRAPHS, *outside, "folder:/path", "hf:owner/name"])
+        forms = ["folder:/path", "domains:/path", "hf:owner/name"]
+        raise unknown("dataset", spec, [*_EMBEDDED, *PHOTOGRAPHS, *outside, *forms])
     return _from_plugin(spec, outside[spec].target)
 
 
