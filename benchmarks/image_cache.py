@@ -69,6 +69,10 @@ def prepared_images(
         if not _complete(path, verify=verify):
             _build(path, dataset, split, clip.prepare, skip_bad=skip_bad, told=told)
     facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    if dataset.pictures:  # the labels of whoever made the cache need not be the ones that are asked for now
+        index = dataset.index(split)
+        labels = dict(zip(index.names, index.labels, strict=True))
+        facts["labels"] = [labels[name] for name in facts["names"]]
     # Copy-on-write: a method that writes into a read-only map would end the process with a segmentation fault.
     # Rows past the labels are room left by pictures that were skipped.
     pixels = torch.from_numpy(np.load(path, mmap_mode="c"))
@@ -84,7 +88,15 @@ def prepared_images(
 
 
 def _cache_name(dataset: Dataset, split: Split, clip: Clip, *, skip_bad: bool) -> str:
-    parts = [_FORMAT, dataset.name, dataset.version, dataset.rendering, split, clip.preparation, skip_bad]
+    parts = [
+        _FORMAT,
+        dataset.name,
+        dataset.pictures or dataset.version,
+        dataset.rendering,
+        split,
+        clip.preparation,
+        skip_bad,
+    ]
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
     readable = "".join(char if char.isalnum() or char in "-_" else "-" for char in dataset.name)
     return f"{readable}-{split}-{digest}"

@@ -9,6 +9,7 @@ from typing import Any
 
 from unlearn_bench.benchmarks.data.base import Dataset
 from unlearn_bench.benchmarks.data.parting import SEPARATOR
+from unlearn_bench.benchmarks.data.sources import with_topics
 from unlearn_bench.benchmarks.embedding import as_precision
 from unlearn_bench.benchmarks.preset import Preset, build_method, load_preset, load_synthesis, resolved
 from unlearn_bench.benchmarks.suite import Suite
@@ -333,10 +334,13 @@ def find_class(wanted: str, datasets: Mapping[str, Dataset]) -> tuple[str, tuple
 
 def settings_for(suite: Suite, choice: Choice, *, device: str, skip_bad: bool) -> list[Setting]:
     """One workbench setting for each model of the sweep."""
+    sets = [(name, groups) for found in (suite.classes, suite.tuning) for name, groups in found.items()]
+    given = [f"{name}/{item}" for name, groups in sets for item in _flat(groups)]
+    topics = choice.classes if choice.classes is not None else given
     return [
         Setting(
             model=model,
-            datasets=suite.datasets,
+            datasets=tuple(with_topics(spec, topics) for spec in suite.datasets),
             control=suite.control,
             train_split=suite.train_split,
             test_split=suite.test_split,
@@ -346,6 +350,10 @@ def settings_for(suite: Suite, choice: Choice, *, device: str, skip_bad: bool) -
         )
         for model in (choice.models if choice.models is not None else suite.models)
     ]
+
+
+def _flat(groups: Sequence[str] | Sequence[Sequence[str]]) -> list[str]:
+    return [name for group in groups for name in ([group] if isinstance(group, str) else group)]
 
 
 def take_shard(cells: Sequence[Cell], index: int, count: int) -> list[Cell]:

@@ -91,6 +91,11 @@ def of_retrieval(board: Board) -> str:
     )
 
 
+def of_pairs(board: Board) -> str:
+    """The caption of a table of retrieved pairs."""
+    return f"{of_means(board)} Recall@k of the right one among all test pairs of the dataset; chance: a random order."
+
+
 def of_means(board: Board) -> str:
     """The caption of a table of plain means."""
     return f"{_line(board)}; averaged over seeds, then forget sets, then datasets ({len(board.cells)} cells)."

@@ -19,6 +19,7 @@ _KINDS = {
     "ift": "image from text",
     "ifi": "image from image, every image a query",
     "ifi-one": "image from image, one query for each forget class",
+    "tfi": "text from image",
 }
 _STANDING_TITLES = {
     "ranked": "Overall",
@@ -26,7 +27,8 @@ _STANDING_TITLES = {
     "not tuned": "Overall, not tuned (without a rank)",
     "reference": "References",
 }
-_SHOWN_ELSEWHERE = {"accuracy", "average-score", "retrieval", "predictions", *costs.METRICS}
+_RETRIEVALS = {"retrieval": "Retrieval", "pair-retrieval": "Retrieval of pairs"}
+_SHOWN_ELSEWHERE = {"accuracy", "average-score", "predictions", *_RETRIEVALS, *costs.METRICS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,31 +190,33 @@ def differences(board: Board, baseline: Row) -> tuple[Section, ...]:
 
 
 def retrieval(board: Board) -> tuple[Section, ...]:
-    """One table for each kind of query: precision@k before and after, with ceiling and chance."""
-    found: dict[str, dict[tuple[str, int], None]] = {}
-    for group in _groups(board, "retrieval"):
-        match = _RETRIEVAL.fullmatch(group)
-        if match:
-            found.setdefault(match["kind"], {})[match["part"], int(match["k"])] = None
-    return tuple(_retrieval(board, kind, list(places)) for kind, places in found.items())
+    """One table for each kind of query: precision or recall @k before and after, with ceiling and chance."""
+    found: dict[tuple[str, str], dict[tuple[str, int], None]] = {}
+    for metric in _RETRIEVALS:
+        for group in _groups(board, metric):
+            match = _RETRIEVAL.fullmatch(group)
+            if match:
+                found.setdefault((metric, match["kind"]), {})[match["part"], int(match["k"])] = None
+    return tuple(_retrieval(board, metric, kind, list(places)) for (metric, kind), places in found.items())
 
 
-def _retrieval(board: Board, kind: str, places: Sequence[tuple[str, int]]) -> Section:
+def _retrieval(board: Board, metric: str, kind: str, places: Sequence[tuple[str, int]]) -> Section:
     places = sorted(places, key=lambda place: (place[0] != "target", *place))
     headers = ["method", *(side for part, k in places for side in _both(f"{part} @{k}"))]
 
     def cells(row: Row, extra: str = "") -> list[str]:
         groups = [f"{kind}@{k}/{extra}{part}" for part, k in places]
-        return [text for group in groups for text in _sides(row.mean("retrieval", group))]
+        return [text for group in groups for text in _sides(row.mean(metric, group))]
 
     rows = [(_label(row)[0], *cells(row)) for row in board.rows]
     complete = [row for row in board.rows if row.overall.done == row.overall.planned]
     if complete:
-        rows += [(f"({name})", *cells(complete[0], f"{name}/")) for name in ("ceiling", "chance")]
+        scale = [(f"({name})", *cells(complete[0], f"{name}/")) for name in ("ceiling", "chance")]
+        rows += [line for line in scale if any(line[1:])]
     return Section(
-        title=f"Retrieval, {_KINDS.get(kind, kind)}: {captions.title(board)}",
+        title=f"{_RETRIEVALS[metric]}, {_KINDS.get(kind, kind)}: {captions.title(board)}",
         level=3,
-        paragraphs=(captions.of_retrieval(board),),
+        paragraphs=(captions.of_retrieval(board) if metric == "retrieval" else captions.of_pairs(board),),
         headers=tuple(headers),
         rows=tuple(rows),
     )

@@ -47,6 +47,7 @@ def _datasets() -> tuple[list[str], list[list[str]]]:
     rows.append(
         ["domains:/path", "yours", "<domain>/<class>/ folders (PACS, Office-Home, DomainNet); forget dog@sketch"]
     )
+    rows.append(["captions:/path", "yours", "images with captions (Flickr30k's files); ?captions=FILE&topic=WORD"])
     rows.append(
         [
             "hf:owner/name",

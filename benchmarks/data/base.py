@@ -54,6 +54,7 @@ class Dataset(ABC):
             of different partitions never share a row.
         parting: of a dataset whose classes are parted by domain, so that `class_names` are like `dog@sketch`; else
             None.
+        pictures: the version of the pictures alone, where labels are the user's choice: caches of pictures go by it.
         classified: whether the class texts part the pictures, so that zero-shot accuracy means something.
     """
 
@@ -69,6 +70,7 @@ class Dataset(ABC):
     threadsafe: bool = False
     split_name: str = ""
     parting: Parting | None = None
+    pictures: str = ""
     classified: bool = True
 
     @abstractmethod

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unlearn_bench.benchmarks.mini.captions import image_facts
 from unlearn_bench.benchmarks.mini.canvas import FloatArray, Placement, place, stream
+from unlearn_bench.benchmarks.mini.captions import image_facts
 from unlearn_bench.benchmarks.mini.concepts import DATASETS, MiniDataset, Split
 from unlearn_bench.benchmarks.mini.digits import draw_digit
 from unlearn_bench.benchmarks.mini.domains import Difficulty, finish, paint, spoil

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.metrics.evidence import make_evidence, random_dataset, random_evidence
-from unlearn_bench.metrics.base import Direction, Embedded, Evidence, Metric
+from tests.metrics.evidence import make_evidence, random_dataset, random_embedded, random_evidence
+from unlearn_bench.metrics.base import Captions, Direction, Embedded, Evidence, Metric
 from unlearn_bench.registry import catalogue, load
 
 CATALOGUE = catalogue("metrics")
@@ -35,12 +35,25 @@ def tensors(value: object) -> list[Tensor]:
 
 
 def special_evidence(seed: int) -> Evidence:
-    """Random evidence with all that only some data have: the own dataset's classes are parted by domain."""
+    """Random evidence with all that only some data have: the own dataset's classes are parted by domain, and its
+    images have captions."""
     plain = random_evidence(seed)
     domains = torch.tensor([0, 1, 0, 0, 1])  # of five classes, of which 1 and 3 are forgotten
     rows = domains[plain.own.labels]
     sides = [replace(side, image_domains=rows, text_domains=domains) for side in (plain.own.before, plain.own.after)]
-    own = replace(plain.own, before=sides[0], after=sides[1], class_of=torch.tensor([0, 0, 1, 2, 2]))
+    images, texts = (
+        torch.arange(45) % 30,
+        torch.arange(45) % 40,
+    )  # some images have two captions, some texts come twice
+    captions = Captions(
+        image=images,
+        text=texts,
+        texts=tuple(f"caption {place}" for place in range(40)),
+        before=random_embedded(0, 40, "captions before", seed).texts,
+        after=random_embedded(0, 40, "captions after", seed).texts,
+    )
+    classes = torch.tensor([0, 0, 1, 2, 2])
+    own = replace(plain.own, before=sides[0], after=sides[1], class_of=classes, captions=captions)
     return replace(plain, datasets={**plain.datasets, "own": own})
 
 
@@ -49,6 +62,7 @@ def test_the_catalogue_lists_what_there_is() -> None:
         "accuracy",
         "average-score",
         "domain-accuracy",
+        "pair-retrieval",
         "peak-memory",
         "predictions",
         "relative-change",
