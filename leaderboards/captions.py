@@ -20,6 +20,7 @@ RANKS = (
     "Ranks: by Avg. Score; methods whose paired difference to the best of their group has an interval that includes "
     "0 share its rank. 'Did not forget': target AF/BF over .5. A row with a missing cell has no mean."
 )
+PARTIAL = "A forget set that leaves no such group does not count in its column."
 READING = ("BF, AF: zero-shot accuracy before and after forgetting. " + SCORE, RANKS, INTERVALS)
 """What holds for every leaderboard."""
 

@@ -228,6 +228,11 @@ def further(board: Board) -> tuple[Section, ...]:
     found = []
     for metric in metrics:
         groups = _groups(board, metric)
+        records = [found for row in board.rows for found in row.by_class.values() if found]
+        partial = any(
+            not any(item.find(metric, group=group) for item in found) for found in records for group in groups
+        )
+        left_out = f" {captions.PARTIAL}" if partial else ""
         rows = [
             (_label(row)[0], *(text for group in groups for text in _sides(row.mean(metric, group))))
             for row in board.rows
@@ -236,7 +241,7 @@ def further(board: Board) -> tuple[Section, ...]:
             Section(
                 title=f"{metric.replace('-', ' ').capitalize()}: {captions.title(board)}",
                 level=3,
-                paragraphs=(captions.of_means(board),),
+                paragraphs=(captions.of_means(board) + left_out,),
                 headers=("method", *(side for group in groups for side in _both(group))),
                 rows=tuple(rows),
             )
