@@ -228,11 +228,7 @@ def further(board: Board) -> tuple[Section, ...]:
     found = []
     for metric in metrics:
         groups = _groups(board, metric)
-        records = [found for row in board.rows for found in row.by_class.values() if found]
-        partial = any(
-            not any(item.find(metric, group=group) for item in found) for found in records for group in groups
-        )
-        left_out = f" {captions.PARTIAL}" if partial else ""
+        left_out = f" {captions.PARTIAL}" if any(_partial(row, metric, groups) for row in board.rows) else ""
         rows = [
             (_label(row)[0], *(text for group in groups for text in _sides(row.mean(metric, group))))
             for row in board.rows
@@ -247,6 +243,13 @@ def further(board: Board) -> tuple[Section, ...]:
             )
         )
     return tuple(found)
+
+
+def _partial(row: Row, metric: str, groups: Sequence[str]) -> bool:
+    """Whether a group is there for some of the row's forget sets and not for others."""
+    sets = [found for found in row.by_class.values() if found]
+    there = [[any(item.find(metric, group=group) for item in found) for found in sets] for group in groups]
+    return any(any(found) and not all(found) for found in there)
 
 
 def controls(board: Board) -> tuple[Section, ...]:

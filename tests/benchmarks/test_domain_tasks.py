@@ -163,7 +163,7 @@ def test_a_tuning_set_inside_a_reported_domain_is_refused(path: Path) -> None:
         ("domains:tree", ("red@sketch",)),
         ("domains:tree", ("blue@sketch",)),
     ]
-    path.write_text(text + '[tuning]\n"domains:tree" = ["red@sketch", "blue"]\n')
+    path.write_text(text + '[tuning]\n"domains:tree" = ["red@sketch", "blue"]\n"folder:cold" = ["cyan", "yellow"]\n')
     suite = load_suite(str(path))
     with pytest.raises(InputError, match="tuning classes are reported ones too: domains:tree/blue;"):
         tuning_tasks(suite, bench_of(suite))
