@@ -14,6 +14,7 @@ from unlearn_bench.benchmarks.embedding import embed_after, kept, rounding
 from unlearn_bench.benchmarks.workbench import Evaluated, Workbench
 from unlearn_bench.cache import cache_root
 from unlearn_bench.clip import Clip, changed_names
+from unlearn_bench.errors import CellFailure
 from unlearn_bench.leaderboards.records import Run
 from unlearn_bench.leaderboards.retrained_predictions import find_retrained
 from unlearn_bench.metrics import further
@@ -37,6 +38,11 @@ def further_evidence(needs: set[Need], *, run: Run, bench: Workbench, unlearned:
     if "train" in needs:
         found["train"] = _train(item, bench, unlearned, template, run)
     if "models" in needs:
+        if item.dataset.parting is not None:
+            raise CellFailure(
+                f"the classes of {item.dataset.name!r} are parted by domain, of which metrics that ask the model again "
+                "know nothing; leave them out of this suite"
+            )
         found["models"] = Models(
             original=bench.clip,
             unlearned=unlearned,
@@ -63,8 +69,8 @@ def _train(item: Evaluated, bench: Workbench, unlearned: Clip, template: str, ru
         labels=item.train.labels,
         domains=item.train.domains,
         control=item.control,
-        before=item.in_template(item.train_before, template),
-        after=after,
+        before=item.parted(item.in_template(item.train_before, template), item.train.labels),
+        after=item.parted(after, item.train.labels),
     )
 
 

@@ -21,7 +21,7 @@ from unlearn_bench.benchmarks.preset import build_method, load_preset, load_synt
 from unlearn_bench.benchmarks.synthetic_cache import synthetic_images
 from unlearn_bench.benchmarks.workbench import Setting, Workbench, open_workbench
 from unlearn_bench.clip import Clip
-from unlearn_bench.methods.base import Concept, Examples, Method, Request
+from unlearn_bench.methods.base import Examples, Method, Request
 from unlearn_bench.seeding import generator
 
 
@@ -75,10 +75,7 @@ class Case:
         """A fresh request for the first `forget` classes of the dataset, with the data that the access allows."""
         item = self.bench.evaluated[self.dataset]
         targets = tuple(range(forget))
-        concepts = tuple(
-            Concept(name=name, text=text)
-            for name, text in zip(item.dataset.class_names, item.dataset.texts, strict=True)
-        )
+        concepts = item.concepts
         access = self.loaded.kind.access
         # The first classes are forgotten, so labels are indices into the concepts as they are.
         return Request(
@@ -95,6 +92,7 @@ class Case:
                     targets=targets,
                     settings=load_synthesis(self.bench.setting.model),
                     seed=0,
+                    domains=item.dataset.label_domains,
                 ).synthetic
             ),
             generator=lambda purpose: generator("checks", purpose),

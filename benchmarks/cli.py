@@ -80,9 +80,15 @@ def run(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Replace the suite's datasets: names, folder:/path, file.py:make; commas between."),
+        typer.Option(
+            help="Replace the suite's datasets: names, folder:/path, domains:/path, captions:/path, hf:owner/name, "
+            "file.py:make; commas between."
+        ),
     ] = None,
-    classes: Annotated[str | None, typer.Option(help="Forget these: class, dataset/class, a+b at once.")] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(help="Forget these: class, dataset/class, a+b at once; dog@sketch, *@sketch where domains are."),
+    ] = None,
     seeds: Annotated[str | None, typer.Option(help="Whole numbers, separated by commas.")] = None,
     jobs: Annotated[int, typer.Option(help="Cells at a time; 0: one per core, or one per GPU.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",

@@ -29,6 +29,7 @@ class PreparedImages:
         labels: (N,) int64. names: of the N pictures. domains: N names, or empty.
         skipped: names of pictures that could not be read and were left out.
         content: a hash of the pixels and labels, for the record.
+        captions: of each picture, one or several; or empty.
     """
 
     pixels: Tensor
@@ -37,6 +38,7 @@ class PreparedImages:
     domains: tuple[str, ...]
     skipped: tuple[str, ...]
     content: str
+    captions: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -67,6 +69,10 @@ def prepared_images(
         if not _complete(path, verify=verify):
             _build(path, dataset, split, clip.prepare, skip_bad=skip_bad, told=told)
     facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    if dataset.pictures:  # the labels of whoever made the cache need not be the ones that are asked for now
+        index = dataset.index(split)
+        labels = dict(zip(index.names, index.labels, strict=True))
+        facts["labels"] = [labels[name] for name in facts["names"]]
     # Copy-on-write: a method that writes into a read-only map would end the process with a segmentation fault.
     # Rows past the labels are room left by pictures that were skipped.
     pixels = torch.from_numpy(np.load(path, mmap_mode="c"))
@@ -77,11 +83,20 @@ def prepared_images(
         domains=tuple(facts["domains"]),
         skipped=tuple(facts["skipped"]),
         content=facts["content"],
+        captions=tuple(tuple(texts) for texts in facts.get("captions", ())),
     )
 
 
 def _cache_name(dataset: Dataset, split: Split, clip: Clip, *, skip_bad: bool) -> str:
-    parts = [_FORMAT, dataset.name, dataset.version, dataset.rendering, split, clip.preparation, skip_bad]
+    parts = [
+        _FORMAT,
+        dataset.name,
+        dataset.pictures or dataset.version,
+        dataset.rendering,
+        split,
+        clip.preparation,
+        skip_bad,
+    ]
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
     readable = "".join(char if char.isalnum() or char in "-_" else "-" for char in dataset.name)
     return f"{readable}-{split}-{digest}"
@@ -125,6 +140,7 @@ def _build(
             "labels": labels,
             "names": [index.names[row] for row in made.kept],
             "domains": [index.domains[row] for row in made.kept] if index.domains else [],
+            "captions": [index.captions[row] for row in made.kept] if index.captions else [],
             "skipped": made.skipped,
             "content": content_hash(path, labels),
             "bytes": path.stat().st_size,

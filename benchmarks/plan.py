@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from unlearn_bench.benchmarks.data.base import Dataset
+from unlearn_bench.benchmarks.data.parting import SEPARATOR
+from unlearn_bench.benchmarks.data.sources import with_topics
 from unlearn_bench.benchmarks.embedding import as_precision
 from unlearn_bench.benchmarks.preset import Preset, build_method, load_preset, load_synthesis, resolved
 from unlearn_bench.benchmarks.suite import Suite
@@ -230,7 +232,11 @@ def _descriptions(
         if name not in bench.evaluated:
             raise unknown(f"dataset under descriptions of variant {variant.name!r}", name, bench.evaluated)
     path = variant.descriptions.get(dataset)
-    return () if path is None else read_descriptions(data_root() / Path(path).expanduser(), forget)
+    if path is None:
+        return ()
+    own = bench.evaluated[dataset].dataset
+    names = forget if own.parting is None else [own.parting.classes[label] for label in own.labels(forget)]
+    return read_descriptions(data_root() / Path(path).expanduser(), names)
 
 
 def _as_variant(run: Run, variant: Variant, descriptions: tuple[tuple[str, ...], ...]) -> Run:
@@ -287,7 +293,7 @@ def run_for(
 
 
 def tasks_for(suite: Suite, choice: Choice, datasets: Mapping[str, Dataset]) -> list[tuple[str, tuple[str, ...]]]:
-    """What is forgotten: pairs of dataset and class names, after the user's filters."""
+    """What is forgotten: pairs of dataset and names of the forget set, after the user's filters."""
     tasks = []
     for name in suite.classes:
         if name not in datasets:
@@ -296,9 +302,7 @@ def tasks_for(suite: Suite, choice: Choice, datasets: Mapping[str, Dataset]) -> 
         given = suite.classes.get(name)
         groups = given if given is not None else tuple((item,) for item in dataset.forget_classes)
         for group in groups:
-            for class_name in group:
-                dataset.label(class_name)
-            tasks.append((name, group))
+            tasks.append((name, dataset.canonical(group)))
     if choice.datasets is not None:
         for wanted in choice.datasets:
             if wanted not in datasets:
@@ -311,30 +315,37 @@ def tasks_for(suite: Suite, choice: Choice, datasets: Mapping[str, Dataset]) -> 
 
 
 def find_class(wanted: str, datasets: Mapping[str, Dataset]) -> tuple[str, tuple[str, ...]]:
-    """The task for a class that the user named, alone or as `dataset/class`; several joined by `+` at once."""
+    """The task for a class that the user named, alone or as `dataset/class`; several joined by `+` at once.
+
+    Where there are domains, `dog` is the class in all of them, `dog@sketch` in one, and `*@sketch` a whole domain.
+    """
     owner, _, rest = wanted.rpartition("/")
     parts = (rest if owner in datasets else wanted).split("+")
     names = tuple(dict.fromkeys(part.strip() for part in parts))
     if owner in datasets:
-        for name in names:
-            datasets[owner].label(name)
-        return owner, names
-    owners = [key for key, dataset in datasets.items() if set(names) <= set(dataset.class_names)]
+        return owner, datasets[owner].canonical(names)
+    owners = [key for key, dataset in datasets.items() if all(dataset.knows(name) for name in names)]
     if not owners:
-        everything = [name for dataset in datasets.values() for name in dataset.class_names]
-        raise unknown("class", next((n for n in names if n not in everything), wanted), everything)
+        stranger = next((n for n in names if not any(dataset.knows(n) for dataset in datasets.values())), wanted)
+        parted = [dataset for dataset in datasets.values() if dataset.parting and SEPARATOR in stranger]
+        if len(parted) == 1:
+            parted[0].labels((stranger,))  # says whether it is the domain or the class
+        raise unknown("class", stranger, [name for dataset in datasets.values() for name in dataset.choices])
     if len(owners) > 1:
         options = ", ".join(repr(f"{key}/{wanted}") for key in owners)
         raise InputError(f"class {wanted!r} is in {len(owners)} datasets; say which: {options}")
-    return owners[0], names
+    return owners[0], datasets[owners[0]].canonical(names)
 
 
 def settings_for(suite: Suite, choice: Choice, *, device: str, skip_bad: bool) -> list[Setting]:
     """One workbench setting for each model of the sweep."""
+    sets = [(name, groups) for found in (suite.classes, suite.tuning) for name, groups in found.items()]
+    given = [f"{name}/{item}" for name, groups in sets for item in _flat(groups)]
+    topics = choice.classes if choice.classes is not None else given
     return [
         Setting(
             model=model,
-            datasets=suite.datasets,
+            datasets=tuple(with_topics(spec, topics) for spec in suite.datasets),
             control=suite.control,
             train_split=suite.train_split,
             test_split=suite.test_split,
@@ -344,6 +355,10 @@ def settings_for(suite: Suite, choice: Choice, *, device: str, skip_bad: bool) -
         )
         for model in (choice.models if choice.models is not None else suite.models)
     ]
+
+
+def _flat(groups: Sequence[str] | Sequence[Sequence[str]]) -> list[str]:
+    return [name for group in groups for name in ([group] if isinstance(group, str) else group)]
 
 
 def take_shard(cells: Sequence[Cell], index: int, count: int) -> list[Cell]:

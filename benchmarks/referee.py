@@ -22,7 +22,7 @@ from unlearn_bench.benchmarks.workbench import Workbench
 from unlearn_bench.clip import Clip, State, changed_names
 from unlearn_bench.errors import CellFailure
 from unlearn_bench.leaderboards.records import Record, Run, Status
-from unlearn_bench.methods.base import Concept, Examples, Method, Request
+from unlearn_bench.methods.base import Examples, Method, Request
 from unlearn_bench.metrics.base import (
     Cost,
     DatasetEvidence,
@@ -85,6 +85,7 @@ class _Game:
                     targets=self.targets,
                     settings=_synthesis_settings(self.run),
                     descriptions=self.cell.descriptions,
+                    domains=self.dataset.label_domains,
                     seed=self.run.seed,
                 )
             given = {name: value.clone() for name, value in vars(self.made.synthetic).items()}
@@ -106,7 +107,7 @@ def run_cell(
     request, or returns tensors that are not finite or do not fit the original architecture.
     """
     dataset = bench.evaluated[cell.run.dataset].dataset
-    targets = tuple(dataset.label(name) for name in cell.run.forget)
+    targets = dataset.labels(cell.run.forget)
     game = _Game(cell=cell, bench=bench, dataset=dataset, targets=targets)
     status: Status = "ok"
     reason = ""
@@ -191,25 +192,31 @@ def _play(game: _Game, method: Method, request: Request, copy: Clip) -> tuple[Cl
 def _measure(game: _Game, unlearned: Clip, evidence: Evidence, cost: Cost) -> tuple[Measurement, ...]:
     """All metrics in their order; those that need further evidence go first, so that their time can be told."""
     metrics = [cast(type[Metric], load(target))() for target in game.cell.metric_targets]
-    needs = {need for metric in metrics for need in metric.needs}
+    bench = game.bench
+
+    def measure(metric: Metric) -> tuple[Measurement, ...]:
+        seen = _classified(evidence, bench) if metric.needs_classes else evidence
+        return metric.measure(seen) if seen is not None else ()
+
+    auditing = [m for m in metrics if m.needs and not (m.needs_classes and _classified(evidence, bench) is None)]
     found: dict[str, tuple[Measurement, ...]] = {}
-    if needs:
-        audit = Stopwatch(game.bench.clip.device)
+    if auditing:
+        audit = Stopwatch(bench.clip.device)
         with audit:
-            further = further_evidence(needs, run=game.run, bench=game.bench, unlearned=unlearned)
+            needs = {need for metric in auditing for need in metric.needs}
+            further = further_evidence(needs, run=game.run, bench=bench, unlearned=unlearned)
             evidence = replace(evidence, **further)
-            found = {metric.name: metric.measure(evidence) for metric in metrics if metric.needs}
+            found = {metric.name: measure(metric) for metric in auditing}
         cost = replace(cost, seconds={**cost.seconds, "audit": audit.seconds})
     evidence = replace(evidence, cost=cost)
-    parts = (found[metric.name] if metric.name in found else metric.measure(evidence) for metric in metrics)
+    parts = (found[metric.name] if metric.name in found else measure(metric) for metric in metrics)
     return tuple(item for part in parts for item in part)
 
 
 def _request(game: _Game, method: Method) -> Request:
     """What the method's access allows, and nothing else."""
-    texts, names = game.dataset.texts, game.dataset.class_names
-    concepts = [Concept(name=name, text=text) for name, text in zip(names, texts, strict=True)]
-    others = [label for label in range(len(names)) if label not in game.targets]
+    texts, concepts = game.dataset.texts, game.bench.evaluated[game.dataset.name].concepts
+    others = [label for label in range(len(concepts)) if label not in game.targets]
     order = {label: place for place, label in enumerate((*game.targets, *others))}
     sees_forget, sees_retain = method.access != "ZS", method.access == "not-ZS"
     train = game.bench.evaluated[game.dataset.name].train if sees_forget or sees_retain else None
@@ -228,13 +235,16 @@ def _request(game: _Game, method: Method) -> Request:
 def _examples(
     images: PreparedImages, labels: list[int] | tuple[int, ...], order: dict[int, int], texts: tuple[str, ...]
 ) -> Examples:
-    """Copies of the images with these labels, renumbered to the request's concepts."""
+    """Copies of the images with these labels, renumbered to the request's concepts, each with the first of its own
+    captions where it has some, else with its class text."""
     rows = torch.isin(images.labels, torch.tensor(labels)).nonzero().flatten()
     chosen = images.labels[rows].tolist()
     return Examples(
         pixels=images.pixels[rows],
         labels=torch.tensor([order[label] for label in chosen], dtype=torch.int64),
-        texts=tuple(texts[label] for label in chosen),
+        texts=tuple(images.captions[row][0] for row in rows.tolist())
+        if images.captions
+        else tuple(texts[label] for label in chosen),
         domains=tuple(images.domains[row] for row in rows.tolist()) if images.domains else (),
     )
 
@@ -268,7 +278,9 @@ def _evidence(game: _Game, unlearned: Clip) -> Evidence:
             domains=item.images.domains,
             control=item.control,
             before=item.before_in(templates[name]),
-            after=after,
+            after=item.parted(after, item.images.labels),
+            class_of=item.class_of,
+            captions=item.captions_of(unlearned),
         )
     bias = bench.clip.logit_bias
     return Evidence(
@@ -286,6 +298,12 @@ def _evidence(game: _Game, unlearned: Clip) -> Evidence:
     )
 
 
+def _classified(evidence: Evidence, bench: Workbench) -> Evidence | None:
+    """The evidence of the datasets whose class texts part the pictures; None where the own one is not among them."""
+    datasets = {name: item for name, item in evidence.datasets.items() if bench.evaluated[name].dataset.classified}
+    return replace(evidence, datasets=datasets) if evidence.dataset in datasets else None
+
+
 def _synthetic_evidence(game: _Game, unlearned: Clip) -> SyntheticEvidence | None:
     """Only where the method asked for synthetic images: nobody pays for what nobody used."""
     if game.made is None:
@@ -293,11 +311,13 @@ def _synthetic_evidence(game: _Game, unlearned: Clip) -> SyntheticEvidence | Non
     templates = {item.name: item.template for item in game.run.evaluation}
     made, texts = game.made.synthetic, game.dataset.texts_in(templates[game.dataset.name])
 
-    def see(clip: Clip) -> Embedded:
-        return Embedded(images=embed_inputs(clip, made.unit), texts=embed_texts(clip, texts))
+    labels = torch.tensor(game.targets, dtype=torch.int64)[made.labels]
 
-    targets = torch.tensor(game.targets, dtype=torch.int64)
-    return SyntheticEvidence(labels=targets[made.labels], before=see(game.bench.clip), after=see(unlearned))
+    def see(clip: Clip) -> Embedded:
+        seen = Embedded(images=embed_inputs(clip, made.unit), texts=embed_texts(clip, texts))
+        return game.bench.evaluated[game.dataset.name].parted(seen, labels)
+
+    return SyntheticEvidence(labels=labels, before=see(game.bench.clip), after=see(unlearned))
 
 
 def _provenance(game: _Game, conditions: Conditions) -> dict[str, Any]:

@@ -21,8 +21,9 @@ class Suite:
         models: model specs, as `--model` takes them.
         datasets: dataset specs; from each, classes are forgotten, and on all of them every run is measured.
         control: dataset specs that are measured as well, outside the score.
-        classes: for a dataset, what is forgotten: class names, or lists of them to be forgotten at once. A dataset
-            that is not named here gives its own default; one with an empty list is measured only.
+        classes: for a dataset, what is forgotten: class names, or lists of them to be forgotten at once; where there
+            are domains, `dog` (in all), `dog@sketch` (in one) and `*@sketch` (a whole domain). A dataset that is not
+            named here gives its own default; one with an empty list is measured only.
         tuning: for a dataset, the classes that `tune` uses.
         methods, metrics: names, or `["all"]`; a method may be one of `variants`, which `all` leaves out.
         variants: methods under other names, with other settings.

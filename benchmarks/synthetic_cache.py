@@ -37,27 +37,32 @@ def synthetic_images(
     settings: SynthesisSettings,
     seed: int,
     descriptions: tuple[tuple[str, ...], ...] = (),
+    domains: tuple[str, ...] = (),
 ) -> Made:
     """The images of the target classes, class by class, from the cache or made now.
+
+    Where each text has one of `domains`, an image is accepted by its probability among the texts of its own.
 
     A class that failed once fails again at once: the search is deterministic, and may take minutes to fail.
 
     Raises:
         CellFailure: a class's images can't be made.
     """
-    made = [
-        _one_class(
-            clip,
-            fingerprint=fingerprint,
-            dataset=dataset,
-            texts=texts,
-            target=target,
-            settings=settings,
-            seed=seed,
-            sentences=sentences,
+    made = []
+    for target, sentences in zip(targets, descriptions or [()] * len(targets), strict=True):
+        rivals = [i for i in range(len(texts)) if not domains or domains[i] == domains[target]]
+        made.append(
+            _one_class(
+                clip,
+                fingerprint=fingerprint,
+                dataset=dataset,
+                texts=tuple(texts[i] for i in rivals),
+                target=rivals.index(target),
+                settings=settings,
+                seed=seed,
+                sentences=sentences,
+            )
         )
-        for target, sentences in zip(targets, descriptions or [()] * len(targets), strict=True)
-    ]
     tensors = {
         item.name: torch.cat([getattr(part.synthetic, item.name) for part in made])
         for item in fields(Synthetic)

@@ -121,11 +121,16 @@ def tuning_tasks(suite: Suite, bench: Workbench) -> list[tuple[str, tuple[str, .
             raise InputError(
                 f"dataset {name!r} has {len(classes)} tuning classes; name at least two under [tuning] in the suite"
             )
-        for class_name in classes:
-            item.dataset.label(class_name)
-            tasks.append((name, (class_name,)))
-    reported = set(tasks_for(suite, Choice(), {n: e.dataset for n, e in bench.evaluated.items() if not e.control}))
-    shared = [f"{dataset}/{names[0]}" for dataset, names in tasks if (dataset, names) in reported]
+        tasks += [(name, item.dataset.canonical((class_name,))) for class_name in classes]
+    datasets = {n: e.dataset for n, e in bench.evaluated.items() if not e.control}
+    reported = {
+        (n, label) for n, names in tasks_for(suite, Choice(), datasets) for label in datasets[n].labels(names)
+    }
+    shared = [
+        f"{dataset}/{names[0]}"
+        for dataset, names in tasks
+        if any((dataset, label) in reported for label in datasets[dataset].labels(names))
+    ]
     if shared:
         raise InputError(f"tuning classes are reported ones too: {', '.join(shared)}; choose others")
     return tasks

@@ -12,7 +12,8 @@ from unlearn_bench.benchmarks.embedding import Before, Precision, agreement, emb
 from unlearn_bench.benchmarks.image_cache import PreparedImages, prepared_images
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError, unknown
-from unlearn_bench.metrics.base import Embedded
+from unlearn_bench.methods.base import Concept
+from unlearn_bench.metrics.base import Captions, Embedded
 from unlearn_bench.model_sources import open_model
 
 
@@ -44,6 +45,16 @@ class Evaluated:
         self.control = control
         self._bench = bench
         self._texts: dict[str, Tensor] = {}  # by template
+
+    @cached_property
+    def concepts(self) -> tuple[Concept, ...]:
+        """What can be forgotten, in the order of the labels."""
+        own, parting = self.dataset, self.dataset.parting
+        plain = [Concept(name=name, text=text) for name, text in zip(own.class_names, own.texts, strict=True)]
+        if parting is None:
+            return tuple(plain)
+        parts = zip(plain, parting.classes, parting.domains, strict=True)
+        return tuple(replace(concept, class_name=name, domain=domain) for concept, name, domain in parts)
 
     @cached_property
     def images(self) -> PreparedImages:
@@ -87,18 +98,51 @@ class Evaluated:
             precision=bench.setting.precision,
         )
 
+    @cached_property
+    def captions(self) -> Captions | None:
+        """The captions of the test images, embedded by the original model; None where there are none."""
+        if not self.images.captions:
+            return None
+        places = {text: None for texts in self.images.captions for text in texts}
+        numbers = {text: place for place, text in enumerate(places)}
+        before = embed_texts(self._bench.clip, tuple(numbers))
+        pairs = [(row, numbers[text]) for row, texts in enumerate(self.images.captions) for text in texts]
+        image, text = torch.tensor(pairs, dtype=torch.int64).T.contiguous()
+        return Captions(image=image, text=text, before=before, after=before, texts=tuple(numbers))
+
+    def captions_of(self, unlearned: Clip) -> Captions | None:
+        """The same with what `unlearned` makes of them."""
+        own = self.captions
+        return None if own is None else replace(own, after=embed_texts(unlearned, own.texts))
+
     def before_in(self, template: str) -> Embedded:
         """The test images against texts in another template."""
-        return self.in_template(self.before, template)
+        return self.parted(self.in_template(self.before, template), self.images.labels)
 
     def in_template(self, before: Before, template: str) -> Embedded:
-        """The same images against texts in another template; the embedded texts are kept."""
+        """Any of its images against texts in another template; the embedded texts are kept."""
         own = before.embedded
         if template not in self._texts:
             same = template == self.dataset.template
             texts = own.texts if same else embed_texts(self._bench.clip, self.dataset.texts_in(template))
             self._texts[template] = texts
         return replace(own, texts=self._texts[template])
+
+    def parted(self, embedded: Embedded, labels: Tensor) -> Embedded:
+        """`embedded`, with what says which classes are candidates for images with these labels."""
+        parting = self.dataset.parting
+        if parting is None:
+            return embedded
+        domains = torch.tensor([parting.domain_list.index(name) for name in parting.domains])  # (C,)
+        return replace(embedded, image_domains=domains[labels], text_domains=domains)
+
+    @cached_property
+    def class_of(self) -> Tensor | None:
+        """(C,) int64, a number for the class of each label whatever the domain; None where there are no domains."""
+        parting = self.dataset.parting
+        if parting is None:
+            return None
+        return torch.tensor([parting.class_list.index(name) for name in parting.classes])
 
 
 class Workbench:

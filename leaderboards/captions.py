@@ -32,6 +32,8 @@ TRADE_OFF = (
 READING = ("BF, AF: zero-shot accuracy before and after forgetting. " + SCORE, TRADE_OFF, RANKS, INTERVALS)
 """What holds for every leaderboard."""
 
+PARTIAL = "A forget set that leaves no such group does not count in its column."
+
 FRONT = (
     "Up and to the right is better; doing nothing is the upper left corner. Filled: on the front of its table. Bars: "
     "intervals. The dashed line is the edge of what the front beats."
@@ -117,6 +119,11 @@ def of_retrieval(board: Board) -> str:
         f"{of_means(board)} Precision@k in the pooled test images; ceiling: the most that k images can reach; "
         "chance: a random order."
     )
+
+
+def of_pairs(board: Board) -> str:
+    """The caption of a table of retrieved pairs."""
+    return f"{of_means(board)} Recall@k of the right one among all test pairs of the dataset; chance: a random order."
 
 
 def of_means(board: Board) -> str:

@@ -119,12 +119,15 @@ class Row:
     def mean(self, metric: str, group: str | None = None, *, dataset: str | None = None) -> Pair:
         """A quantity over the row: seeds within a class, then classes within a dataset, then datasets.
 
-        None on both sides unless all cells are there and all of them have the quantity.
+        None on both sides unless all cells are there and all of them have the quantity. A forget set that none of
+        its records has the quantity of does not count: it leaves no such group (see `DomainAccuracy`).
         """
         if self.overall.done < self.overall.planned:
             return Pair(before=None, after=None)
         by_dataset: dict[str, list[Pair]] = {}
         for (own, _), records in self.by_class.items():
+            if not any(record.find(metric, group=group, dataset=dataset) for record in records):
+                continue
             by_dataset.setdefault(own, []).append(seed_mean(records, metric, group, dataset))
         return mean_pair([mean_pair(pairs) for pairs in by_dataset.values()])
 

@@ -22,6 +22,7 @@ _KINDS = {
     "ift": "image from text",
     "ifi": "image from image, every image a query",
     "ifi-one": "image from image, one query for each forget class",
+    "tfi": "text from image",
 }
 _STANDING_TITLES = {
     "ranked": "Overall",
@@ -37,7 +38,8 @@ _SHORT = (
     "rank", "method", "access", "Avg. Score", "95 % interval", "forgetting", "retention", "H", "irreversibility",
     "front", "method, s", "note",
 )  # fmt: skip
-_SHOWN_ELSEWHERE = {"accuracy", "average-score", "retrieval", "predictions", *costs.METRICS}
+_RETRIEVALS = {"retrieval": "Retrieval", "pair-retrieval": "Retrieval of pairs"}
+_SHOWN_ELSEWHERE = {"accuracy", "average-score", "predictions", *_RETRIEVALS, *costs.METRICS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,31 +243,33 @@ def differences(board: Board, baseline: Row) -> tuple[Section, ...]:
 
 
 def retrieval(board: Board) -> tuple[Section, ...]:
-    """One table for each kind of query: precision@k before and after, with ceiling and chance."""
-    found: dict[str, dict[tuple[str, int], None]] = {}
-    for group in _groups(board, "retrieval"):
-        match = _RETRIEVAL.fullmatch(group)
-        if match:
-            found.setdefault(match["kind"], {})[match["part"], int(match["k"])] = None
-    return tuple(_retrieval(board, kind, list(places)) for kind, places in found.items())
+    """One table for each kind of query: precision or recall @k before and after, with ceiling and chance."""
+    found: dict[tuple[str, str], dict[tuple[str, int], None]] = {}
+    for metric in _RETRIEVALS:
+        for group in _groups(board, metric):
+            match = _RETRIEVAL.fullmatch(group)
+            if match:
+                found.setdefault((metric, match["kind"]), {})[match["part"], int(match["k"])] = None
+    return tuple(_retrieval(board, metric, kind, list(places)) for (metric, kind), places in found.items())
 
 
-def _retrieval(board: Board, kind: str, places: Sequence[tuple[str, int]]) -> Section:
+def _retrieval(board: Board, metric: str, kind: str, places: Sequence[tuple[str, int]]) -> Section:
     places = sorted(places, key=lambda place: (place[0] != "target", *place))
     headers = ["method", *(side for part, k in places for side in _both(f"{part} @{k}"))]
 
     def cells(row: Row, extra: str = "") -> list[str]:
         groups = [f"{kind}@{k}/{extra}{part}" for part, k in places]
-        return [text for group in groups for text in _sides(row.mean("retrieval", group))]
+        return [text for group in groups for text in _sides(row.mean(metric, group))]
 
     rows = [(_label(row)[0], *cells(row)) for row in board.rows]
     complete = [row for row in board.rows if row.overall.done == row.overall.planned]
     if complete:
-        rows += [(f"({name})", *cells(complete[0], f"{name}/")) for name in ("ceiling", "chance")]
+        scale = [(f"({name})", *cells(complete[0], f"{name}/")) for name in ("ceiling", "chance")]
+        rows += [line for line in scale if any(line[1:])]
     return Section(
-        title=f"Retrieval, {_KINDS.get(kind, kind)}: {captions.title(board)}",
+        title=f"{_RETRIEVALS[metric]}, {_KINDS.get(kind, kind)}: {captions.title(board)}",
         level=3,
-        paragraphs=(captions.of_retrieval(board),),
+        paragraphs=(captions.of_retrieval(board) if metric == "retrieval" else captions.of_pairs(board),),
         headers=tuple(headers),
         rows=tuple(rows),
     )
@@ -277,6 +281,7 @@ def further(board: Board) -> tuple[Section, ...]:
     found = []
     for metric in metrics:
         groups = _groups(board, metric)
+        left_out = f" {captions.PARTIAL}" if any(_partial(row, metric, groups) for row in board.rows) else ""
         rows = [
             (_label(row)[0], *(text for group in groups for text in _sides(row.mean(metric, group))))
             for row in board.rows
@@ -285,12 +290,19 @@ def further(board: Board) -> tuple[Section, ...]:
             Section(
                 title=f"{metric.replace('-', ' ').capitalize()}: {captions.title(board)}",
                 level=3,
-                paragraphs=(captions.of_means(board),),
+                paragraphs=(captions.of_means(board) + left_out,),
                 headers=("method", *(side for group in groups for side in _both(group))),
                 rows=tuple(rows),
             )
         )
     return tuple(found)
+
+
+def _partial(row: Row, metric: str, groups: Sequence[str]) -> bool:
+    """Whether a group is there for some of the row's forget sets and not for others."""
+    sets = [found for found in row.by_class.values() if found]
+    there = [[any(item.find(metric, group=group) for item in found) for found in sets] for group in groups]
+    return any(any(found) and not all(found) for found in there)
 
 
 def controls(board: Board) -> tuple[Section, ...]:

@@ -60,7 +60,13 @@ class Amns(Method):
             generator=request.generator("relabel"),
         )
         known = ForgetSet(
-            clip, inputs, synthetic.labels, prompts=texts[: len(request.forget)], classes=texts, moving=names
+            clip,
+            inputs,
+            synthetic.labels,
+            prompts=texts[: len(request.forget)],
+            classes=texts,
+            domains=[concept.domain for concept in request.concepts],
+            moving=names,
         )
         train(
             clip,

@@ -35,6 +35,11 @@ class Concept:
     domain: str = ""
     class_name: str = ""
 
+    def fill(self, template: str) -> str:
+        """A template of the method's own, filled with the name; the own text for a class in one domain, since a
+        sentence that names no domain would mean the class in all of them."""
+        return self.text if self.domain else template.format(self.name)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:

@@ -96,8 +96,9 @@ class Selective(Method):
             clip,
             inputs,
             labels,
-            prompts=[self.template.format(concept.name) for concept in request.forget],
+            prompts=[concept.fill(self.template) for concept in request.forget],
             classes=[concept.text for concept in request.concepts],
+            domains=[concept.domain for concept in request.concepts],
             moving=[weight.name for weight in self.movable(clip)],
             batch_size=self.batch_size,
         )

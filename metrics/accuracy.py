@@ -14,7 +14,8 @@ class Accuracy(Metric):
 
         accuracy = mean over images of [argmax_c cos(image, text_c) = label]
 
-    All classes of the image's dataset are candidates, the forgotten ones too. Groups:
+    All classes of the image's dataset (and domain, where classes are parted by domain) are candidates, the forgotten
+    ones too. Groups:
 
     - `target`, of the own dataset: recall on the images of the forget set. For several classes the mean of
       their recalls; the outcomes run over all their images in the dataset's order.

@@ -4,7 +4,7 @@ from __future__ import annotations  # tables read measurements without waiting f
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar, get_args
 
 from unlearn_bench.errors import InputError
@@ -54,10 +54,35 @@ class Embedded:
 
     Attributes:
         images: (N, D). texts: (C, D), the evaluation template filled with each class name.
+        image_domains: (N,) int64, text_domains: (C,) int64, where classes are parted by domain: an image's candidates
+            are the texts of its own domain. None: all texts are.
     """
 
     images: Tensor
     texts: Tensor
+    image_domains: Tensor | None = None
+    text_domains: Tensor | None = None
+
+    def at(self, rows: Tensor) -> Embedded:
+        """The same with these images only; `rows` are numbers, or (N,) bool."""
+        domains = None if self.image_domains is None else self.image_domains[rows]
+        return replace(self, images=self.images[rows], image_domains=domains)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Captions:
+    """The captions of one dataset's images, which have one or several each, as two models embed them.
+
+    Attributes:
+        image: (M,) int64, whose caption it is. text: (M,) int64, which of the T different texts it is.
+        texts: the T texts. before, after: (T, D), L2-normalised, fp32, on the CPU.
+    """
+
+    image: Tensor
+    text: Tensor
+    texts: tuple[str, ...]
+    before: Tensor
+    after: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +92,9 @@ class DatasetEvidence:
     Attributes:
         labels: (N,) int64, indices into `class_names`.
         domains: N names, or empty.
+        class_of: (C,) int64, where classes are parted by domain (`class_names` are like `dog@sketch`): a number for
+            the class whatever the domain. None elsewhere.
+        captions: of the images; None where the dataset has none.
         control: whether it is a control set: concepts unrelated to any task, outside the score.
     """
 
@@ -77,6 +105,8 @@ class DatasetEvidence:
     control: bool
     before: Embedded
     after: Embedded
+    class_of: Tensor | None = None
+    captions: Captions | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +182,8 @@ class Metric(ABC):
     direction: which way is better. bounds: the least and the greatest possible value (None: no bound).
     default: whether `all` stands for it too; a suite names the others one by one.
     needs: the further evidence that it reads, out of `NEEDS`; nobody pays for what no metric of the run needs.
+    needs_classes: whether it asks which class text is nearest. Such a metric never sees datasets whose class texts do
+    not part the images, and says nothing of a task from one.
     """
 
     name: ClassVar[str]
@@ -161,6 +193,7 @@ class Metric(ABC):
     bounds: ClassVar[tuple[float | None, float | None]]
     default: ClassVar[bool] = True
     needs: ClassVar[tuple[Need, ...]] = ()
+    needs_classes: ClassVar[bool] = True
 
     @abstractmethod
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:

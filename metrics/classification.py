@@ -20,20 +20,33 @@ def cosines(images: Tensor, texts: Tensor) -> Tensor:
     return images @ texts.T
 
 
+def similarities(embedded: Embedded) -> Tensor:
+    """Cosines (N, C) of each image with the texts of its candidates; -inf elsewhere.
+
+    Candidates are all classes, or, where classes are parted by domain, those of the image's own domain: a sketch of
+    a dog that is taken for a photo of a dog is no mistake of the kind that zero-shot accuracy counts.
+    """
+    found = cosines(embedded.images, embedded.texts)
+    if embedded.image_domains is None or embedded.text_domains is None:
+        return found
+    return found.masked_fill(embedded.image_domains[:, None] != embedded.text_domains[None], -torch.inf)
+
+
 def predictions(embedded: Embedded) -> Tensor:
     """The class of each image, argmax_c cos(image, text_c); (N,) int64, the first class where several tie.
 
-    A positive logit scale and a bias that all classes share move no argmax, so neither enters.
+    c runs over the image's candidates (see `similarities`). A positive logit scale and a bias that all classes share
+    move no argmax, so neither enters.
     """
-    return cosines(embedded.images, embedded.texts).argmax(dim=1)
+    return similarities(embedded).argmax(dim=1)
 
 
 def probabilities(embedded: Embedded, labels: Tensor, *, logit_scale: float) -> Tensor:
-    """softmax_c(logit_scale * cos(image, text_c)) at each image's own label; (N,) float64.
+    """softmax_c(logit_scale * cos(image, text_c)) over the candidates, at each image's own label; (N,) float64.
 
     A bias that all classes share cancels in the softmax.
     """
-    logits = logit_scale * cosines(embedded.images, embedded.texts).double()  # (N, C)
+    logits = logit_scale * similarities(embedded).double()  # (N, C)
     return logits.softmax(dim=1).gather(1, labels[:, None]).squeeze(1)
 
 

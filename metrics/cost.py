@@ -31,6 +31,7 @@ class Seconds(Metric):
     unit = "s"
     direction = "lower"
     bounds = (0.0, None)
+    needs_classes = False
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """One number for each of the three parts, and for the audits where there were any."""
@@ -53,6 +54,7 @@ class PeakMemory(Metric):
     unit = "MiB"
     direction = "lower"
     bounds = (0.0, None)
+    needs_classes = False
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """One number."""
@@ -79,6 +81,7 @@ class ShareChanged(Metric):
     unit = "fraction"
     direction = "neither"
     bounds = (0.0, 1.0)
+    needs_classes = False
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """`all`, then `tensors`."""
@@ -109,6 +112,7 @@ class RelativeChange(Metric):
     unit = "ratio"
     direction = "neither"
     bounds = (0.0, None)
+    needs_classes = False
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """One number."""

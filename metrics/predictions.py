@@ -29,8 +29,8 @@ class Predictions(Metric):
       class); a right prediction has distance 0. For several classes the mean of their means.
     - `wrong-distance`: the same mean over the images that are predicted wrong, whatever their class: near 0 if
       a model that has forgotten the class still takes it for its relatives.
-    - `chance-distance`: the mean distance of all other classes to the forget classes: what predictions at random
-      would have; the same on both sides.
+    - `chance-distance`: the mean distance of all other classes (of the forget set's domains, where there are
+      domains) to the forget classes: what predictions at random would have; the same on both sides.
 
     `n` counts target images; of `chance-distance`, other classes.
 
@@ -76,7 +76,7 @@ class Predictions(Metric):
         yield self._say(evidence, "mean-distance", means[0], means[1], n)
         wrong = [mean(far[side != labels]) for far, side in zip(wandered, (before, after), strict=True)]
         yield self._say(evidence, "wrong-distance", wrong[0], wrong[1], n)
-        kept = [label for label in range(len(own.class_names)) if label not in forget]
+        kept = [label for label in _candidates(own.before, forget) if label not in forget]
         chance = mean(to_target[kept]) if n else None
         yield self._say(evidence, "chance-distance", chance, chance, len(kept))
 
@@ -91,7 +91,14 @@ def _distances(texts: Tensor) -> Tensor:
 
 
 def _of_target(embedded: Embedded, target: Tensor) -> Tensor:
-    return predictions(Embedded(images=embedded.images[target], texts=embedded.texts))
+    return predictions(embedded.at(target))
+
+
+def _candidates(embedded: Embedded, forget: tuple[int, ...]) -> list[int]:
+    """The labels that target images can be taken for: all, or those of the forget set's domains."""
+    if embedded.text_domains is None:
+        return list(range(len(embedded.texts)))
+    return belongs(embedded.text_domains, embedded.text_domains[list(forget)].tolist()).nonzero().flatten().tolist()
 
 
 def _most(counts: Tensor) -> list[int]:

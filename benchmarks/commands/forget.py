@@ -41,7 +41,7 @@ def execute(
     choice = Choice(models=[model], methods=[method], seeds=[seed])
     conditions = conditions_for(choose_device(device), 1)
     torch.set_num_threads(conditions.threads)
-    (setting,) = settings_for(chosen, choice, device=conditions.device, skip_bad=False)
+    (setting,) = settings_for(chosen, replace(choice, classes=classes), device=conditions.device, skip_bad=False)
     bench = open_workbench(setting)
     if not isinstance(bench.clip, OpenClip):
         raise InputError(f"model {model!r} was not built by open_clip, which is what the folder is written for")

@@ -45,10 +45,14 @@ def _datasets() -> tuple[list[str], list[list[str]]]:
     rows = [[entry.name, str(entry.facts.get("licence", "")), entry.summary] for entry in known_datasets().values()]
     rows.append(["folder:/path", "yours", "one folder per class, perhaps under train/ and test/"])
     rows.append(
+        ["domains:/path", "yours", "<domain>/<class>/ folders (PACS, Office-Home, DomainNet); forget dog@sketch"]
+    )
+    rows.append(["captions:/path", "yours", "images with captions (Flickr30k's files); ?captions=FILE&topic=WORD"])
+    rows.append(
         [
             "hf:owner/name",
             "its owner's",
-            "an image dataset of the Hugging Face hub; ?image=..&label=.. for its columns",
+            "an image dataset of the Hugging Face hub; ?image=..&label=..&domain=.. for its columns",
         ]
     )
     return ["dataset", "licence", "what it is"], rows

@@ -49,6 +49,7 @@ def execute(
     )
     conditions = conditions_for(setting.device, jobs)
     target = out or RUNS / preset_file(name).name
+    make_folder(target.parent, what="preset folder")
     folder = make_folder(RUNS / f"tune-{chosen.name}-{preset_file(name).stem}", what="tuning folder")
     names = chosen_methods(chosen, Choice(methods=methods))
     wanted = _tunable([name for name in names if name not in chosen.variants])  # they take their method's preset

@@ -1,7 +1,7 @@
 """What a dataset is: pictures by split, with class names, and words about where they come from."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from PIL import Image
 
+from unlearn_bench.benchmarks.data.parting import Parting
 from unlearn_bench.errors import InputError, unknown
 
 Split = Literal["pretrain", "train", "val", "test"]
@@ -25,11 +26,13 @@ class Index:
         labels: of each picture, an index into the dataset's class names.
         names: of each picture, for messages.
         domains: of each picture; empty where the dataset knows no domains.
+        captions: of each picture, one or several; empty where the dataset has none.
     """
 
     labels: tuple[int, ...]
     names: tuple[str, ...]
     domains: tuple[str, ...] = ()
+    captions: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -51,6 +54,10 @@ class Dataset(ABC):
             file names), where a dataset has several; empty where it has one. It is part of `version` too: numbers
             of different partitions never share a row.
         synonyms: other names of classes, by class name, for metrics that ask under another wording.
+        parting: of a dataset whose classes are parted by domain, so that `class_names` are like `dog@sketch`; else
+            None.
+        pictures: the version of the pictures alone, where labels are the user's choice: caches of pictures go by it.
+        classified: whether the class texts part the pictures, so that zero-shot accuracy means something.
     """
 
     name: str
@@ -65,6 +72,9 @@ class Dataset(ABC):
     threadsafe: bool = False
     split_name: str = ""
     synonyms: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    parting: Parting | None = None
+    pictures: str = ""
+    classified: bool = True
 
     @abstractmethod
     def index(self, split: Split) -> Index:
@@ -85,6 +95,12 @@ class Dataset(ABC):
 
     def texts_in(self, template: str) -> tuple[str, ...]:
         """Another template filled with each class name."""
+        if self.parting is not None:
+            return self.parting.texts(template)
+        if "{domain}" in template:
+            raise InputError(
+                f"template {template!r} names a domain, and {self.name!r} has none; leave {{domain}} out"
+            )
         return tuple(template.format(name) for name in self.class_names)
 
     def label(self, class_name: str) -> int:
@@ -92,6 +108,41 @@ class Dataset(ABC):
         if class_name not in self.class_names:
             raise unknown(f"class of {self.name!r}", class_name, self.class_names)
         return self.class_names.index(class_name)
+
+    def labels(self, names: Sequence[str]) -> tuple[int, ...]:
+        """The labels of a forget set, each once: of classes, or of `dog`, `dog@sketch` and `*@sketch` where there are
+        domains.
+
+        Raises:
+            InputError: a name that stands for nothing.
+        """
+        if self.parting is None:
+            return tuple(self.label(name) for name in names)
+        found = [label for name in names for label in self.parting.labels(name, of=self.name)]
+        return tuple(sorted(set(found)))
+
+    def canonical(self, names: Sequence[str]) -> tuple[str, ...]:
+        """A forget set as records name it: as given, or, where there are domains, the one shortest way to say it."""
+        labels = self.labels(names)
+        return tuple(names) if self.parting is None else self.parting.canonical(labels)
+
+    def knows(self, name: str) -> bool:
+        """Whether `name` stands for something here that can be forgotten."""
+        try:
+            self.labels((name,))
+        except InputError:
+            return False
+        return True
+
+    @property
+    def label_domains(self) -> tuple[str, ...]:
+        """The domain of each label; empty where classes are not parted by domain."""
+        return () if self.parting is None else self.parting.domains
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The class names, for messages: each once, whatever the domain."""
+        return self.class_names if self.parting is None else self.parting.class_list
 
 
 class BadImageError(InputError):

@@ -11,6 +11,7 @@ from PIL import Image
 from unlearn_bench.benchmarks.data.base import Dataset, Index, Split
 from unlearn_bench.benchmarks.data.partition import FIFTH, cut_by_hash, default_classes
 from unlearn_bench.benchmarks.data.pictures import read_rgb
+from unlearn_bench.benchmarks.data.sources import FOLDER_PREFIX
 from unlearn_bench.errors import InputError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"}
@@ -53,7 +54,7 @@ class FolderDataset(Dataset):
                 f"folder {str(path)!r} holds images of {len(folders)} classes; at least two sub-folders with images "
                 f"({', '.join(sorted(SUFFIXES))}) are needed"
             )
-        names = _read_class_names(self.path, folders)
+        names = read_class_names(self.path, folders)
         self._labels = {folder: label for label, folder in enumerate(folders)}
         self.class_names = tuple(names[folder] for folder in folders)
         if len(set(self.class_names)) < len(self.class_names):
@@ -89,6 +90,11 @@ class FolderDataset(Dataset):
         return self._files.get(split, ())
 
 
+def open_classes(spec: str) -> FolderDataset:
+    """The dataset of `folder:/path`."""
+    return FolderDataset(Path(spec.removeprefix(FOLDER_PREFIX)).expanduser())
+
+
 def _find_splits(root: Path) -> dict[str, tuple[_File, ...]]:
     named = [split for split in ("train", "val", "test") if (root / split).is_dir()]
     if "test" not in named:
@@ -104,13 +110,14 @@ def _find_files(root: Path) -> tuple[_File, ...]:
     files = []
     for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
         inner = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-        files += [_File(path=path, folder=folder.name, domain="") for path in _images(folder)]
+        files += [_File(path=path, folder=folder.name, domain="") for path in images_in(folder)]
         for sub in inner:
-            files += [_File(path=path, folder=sub.name, domain=folder.name) for path in _images(sub)]
+            files += [_File(path=path, folder=sub.name, domain=folder.name) for path in images_in(sub)]
     return tuple(files)
 
 
-def _images(folder: Path) -> list[Path]:
+def images_in(folder: Path) -> list[Path]:
+    """The files directly in a folder that are pictures by their ending."""
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
@@ -120,7 +127,12 @@ def _cut(files: tuple[_File, ...], parts: tuple[tuple[str, float], ...]) -> dict
     return {name: tuple(sorted(chosen, key=lambda file: file.path)) for name, chosen in cut.items()}
 
 
-def _read_class_names(root: Path, folders: list[str]) -> dict[str, str]:
+def read_class_names(root: Path, folders: list[str]) -> dict[str, str]:
+    """Folder to class name: spaces for underscores, or what the folder's `classnames.json` says.
+
+    Raises:
+        InputError: the file is not understood, or names folders without images.
+    """
     names = {folder: folder.replace("_", " ") for folder in folders}
     path = root / CLASS_NAMES_FILE
     if not path.is_file():

@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +19,7 @@ from unlearn_bench.benchmarks.data.base import BadImageError, Dataset, Index, Sp
 from unlearn_bench.benchmarks.data.hub_files import HubRepository, find_snapshot, shortfall
 from unlearn_bench.benchmarks.data.official import BY_HASH, OFFICIAL
 from unlearn_bench.benchmarks.data.paper import DEFAULT_TEMPLATE, Facts, spaced
+from unlearn_bench.benchmarks.data.parting import TEMPLATE, make_parting
 from unlearn_bench.benchmarks.data.partition import FIFTH, WHOLE, cut_by_hash, default_classes
 from unlearn_bench.benchmarks.data.pictures import read_rgb
 from unlearn_bench.cache import cache_root, make_folder
@@ -50,7 +51,8 @@ class HubOptions:
     """What follows the `?` of a spec; empty texts are found out.
 
     Attributes:
-        config: of a dataset with several. revision: branch, tag or commit. image, label: columns.
+        config: of a dataset with several. revision: branch, tag or commit. image, label: columns. domain: the column
+            by which classes are parted, where they shall be.
         train, val, test: splits there. template: the evaluation template.
         files: patterns of the files that are wanted, with commas between.
     """
@@ -59,6 +61,7 @@ class HubOptions:
     revision: str = "main"
     image: str = ""
     label: str = ""
+    domain: str = ""
     train: str = ""
     val: str = ""
     test: str = ""
@@ -82,6 +85,8 @@ def parse_hub_spec(spec: str) -> tuple[str, HubOptions]:
             raise unknown(f"option of {HUB_PREFIX}{name}", option, known)
         given[option] = value
     options = HubOptions(**given)
+    if options.domain and "template" not in given:
+        options = replace(options, template=TEMPLATE)
     if options.template.count("{}") != 1:
         raise InputError(f"the template {options.template!r} of {spec!r} needs one {{}} for the class name")
     return name, options
@@ -125,11 +130,15 @@ class HubDataset(Dataset):
             raise InputError(
                 f"dataset {name!r} has several classes called {', '.join(twice[:5])}; choose another ?label=.."
             )
+        if options.domain:
+            self._part_labels(name, options.domain, {part: tables[part] for part in used})
         self._rows, self.split_name = _place_rows(parts, self._labels)
         self.name, self.template = name, facts.template if facts else options.template
         self.source = f"Hugging Face hub, {repository.name} at {snapshot.name[:12]}"
         self._origin = [snapshot.name, options.config, self._image, self._label, sorted(parts.items())]
-        self.forget_classes, self.tuning_classes = default_classes(self.class_names)
+        self.forget_classes, self.tuning_classes = default_classes(
+            self.parting.class_list if self.parting else self.class_names
+        )
         if facts:
             self.split_name, self.licence = OFFICIAL, facts.licence
             self.forget_classes, self.tuning_classes = facts.forget_classes, facts.tuning_classes
@@ -144,9 +153,11 @@ class HubDataset(Dataset):
     def index(self, split: Split) -> Index:
         """Labels, and the hub's split and row."""
         rows = self._rows.get(split, ())
+        labels = tuple(self._labels[part][row] for part, row in rows)
         return Index(
-            labels=tuple(self._labels[part][row] for part, row in rows),
+            labels=labels,
             names=tuple(f"{part}/{row}" for part, row in rows),
+            domains=tuple(self.parting.domains[label] for label in labels) if self.parting else (),
         )
 
     def picture(self, split: Split, row: int) -> Image.Image:
@@ -159,6 +170,19 @@ class HubDataset(Dataset):
         if cell.get("bytes") is not None:
             return read_rgb(io.BytesIO(cell["bytes"]), name=name)
         return read_rgb(Path(str(cell.get("path"))), name=name)
+
+    def _part_labels(self, name: str, column: str, tables: Mapping[str, Table]) -> None:
+        """One label for each class in each domain: the labels of all parts are numbered anew."""
+        first = next(iter(tables.values()))
+        _column(name, "domain", column, first, "ClassLabel")
+        raw = {part: list(table[column]) for part, table in tables.items()}
+        names, numbers = _name_labels(name, column, first, raw, role="domain")
+        used = {part: list(zip(numbers[part], self._labels[part], strict=True)) for part in tables}
+        pairs = sorted({pair for found in used.values() for pair in found})
+        self.parting = make_parting([(self.class_names[label], names[domain]) for domain, label in pairs], of=name)
+        self.class_names = self.parting.names
+        places = {pair: place for place, pair in enumerate(pairs)}
+        self._labels = {part: [places[pair] for pair in found] for part, found in used.items()}
 
     def _check_mirror(self, facts: Facts) -> None:
         counts = {part: len(labels) for part, labels in self._labels.items()}
@@ -263,6 +287,11 @@ def _column(name: str, role: str, given: str, table: Table, kind: str) -> str:
     if given:
         if given not in columns:
             raise unknown(f"column of {name!r}", given, columns)
+        found = type(table.features[given]).__name__
+        if kind == "ClassLabel" and found not in {"ClassLabel", "Value"}:
+            raise InputError(
+                f"column {given!r} of {name!r} holds {found}, not a {role}; name another with ?{role}=.."
+            )
         return given
     fitting = [column for column in columns if type(table.features[column]).__name__ == kind]
     if len(fitting) == 1:
@@ -273,22 +302,22 @@ def _column(name: str, role: str, given: str, table: Table, kind: str) -> str:
 
 
 def _name_labels(
-    name: str, column: str, table: Table, raw: Mapping[str, Sequence[Any]]
+    name: str, column: str, table: Table, raw: Mapping[str, Sequence[Any]], *, role: str = "label"
 ) -> tuple[list[str], dict[str, list[int]]]:
-    """Names of the classes, and the labels of each split as indices into them."""
+    """Names of the classes (or domains), and the labels of each split as indices into them."""
     names = getattr(table.features[column], "names", None)
     values = {value for labels in raw.values() for value in labels}
     if names is None:
         if not all(isinstance(value, str) for value in values):
             raise InputError(
-                f"the labels in column {column!r} of {name!r} have no names; name another with ?label=.."
+                f"the {role}s in column {column!r} of {name!r} have no names; name another with ?{role}=.."
             )
         names = sorted(values)
         places = {value: place for place, value in enumerate(names)}
         return names, {part: [places[value] for value in labels] for part, labels in raw.items()}
     for part, labels in raw.items():
         if any(not isinstance(value, int) or not 0 <= value < len(names) for value in labels):
-            raise InputError(f"split {part!r} of {name!r} has images without a label; name another split")
+            raise InputError(f"split {part!r} of {name!r} has images without a {role}; name another split")
     return list(names), {part: [int(value) for value in labels] for part, labels in raw.items()}
 
 

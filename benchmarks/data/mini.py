@@ -23,8 +23,8 @@ class MiniDataset(Dataset):
         self.template = facts.template
         self.licence, self.source, self.version = facts.licence, facts.source, facts.version
         self.forget_classes, self.tuning_classes = facts.forget_classes, facts.tuning_classes
-        self.rendering = _rendering()
         self.synonyms = {name: SYNONYMS[name] for name in self.class_names if name in SYNONYMS}
+        self.rendering = rendering()
 
     def index(self, split: Split) -> Index:
         """Labels, names and domains of the split's pictures."""
@@ -44,7 +44,7 @@ class MiniDataset(Dataset):
 
 
 @lru_cache(maxsize=1)
-def _rendering() -> str:
+def rendering() -> str:
     """What draws the pictures: the libraries' versions, which change antialiasing, and this project's own code.
 
     No cache outlives a change of either, also where somebody forgot to raise a dataset's version.

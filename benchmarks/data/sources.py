@@ -1,17 +1,35 @@
 """From a dataset's name on the command line to the dataset."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
+from urllib.parse import parse_qsl, urlencode
 
 from unlearn_bench.benchmarks.data.base import Dataset
 from unlearn_bench.benchmarks.data.paper import PHOTOGRAPHS
 from unlearn_bench.benchmarks.mini.concepts import DATASETS
+from unlearn_bench.benchmarks.mini.domain_sets import MINI_DOMAINS
+from unlearn_bench.benchmarks.mini.pair_sets import MINI_PAIRS
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.registry import Entry, catalogue, is_path_target, load
 from unlearn_bench.supplies import Supply
 
-FOLDER_PREFIX, HUB_PREFIX = "folder:", "hf:"
+FOLDER_PREFIX, DOMAINS_PREFIX, CAPTIONS_PREFIX, HUB_PREFIX = "folder:", "domains:", "captions:", "hf:"
+_DATA = "unlearn_bench.benchmarks.data"
+_MAKERS = {
+    FOLDER_PREFIX: f"{_DATA}.folder:open_classes",
+    DOMAINS_PREFIX: f"{_DATA}.domain_folders:open_domains",
+    CAPTIONS_PREFIX: f"{_DATA}.caption_files:open_captions",
+    HUB_PREFIX: f"{_DATA}.hub:open_hub",
+}
+"""What makes a dataset from a spec with this beginning; imported when asked, which keeps `list` light."""
+
+_EMBEDDED = {
+    **dict.fromkeys(DATASETS, f"{_DATA}.mini:MiniDataset"),
+    MINI_DOMAINS.name: f"{_DATA}.mini_domains:MiniDomains",
+    MINI_PAIRS.name: f"{_DATA}.mini_pairs:MiniPairs",
+}
+"""The same for the datasets in this package, each by its name."""
 
 
 def known_datasets() -> dict[str, Entry]:
@@ -19,11 +37,25 @@ def known_datasets() -> dict[str, Entry]:
     embedded = {
         name: Entry(
             name=name,
-            target="unlearn_bench.benchmarks.data.mini:MiniDataset",
+            target=_EMBEDDED[name],
             summary=f"{len(facts.classes)} classes; {facts.source}",
             facts={"licence": facts.licence, "classes": facts.class_names},
         )
         for name, facts in DATASETS.items()
+    }
+    tasks = {
+        MINI_DOMAINS.name: Entry(
+            name=MINI_DOMAINS.name,
+            target=_EMBEDDED[MINI_DOMAINS.name],
+            summary=MINI_DOMAINS.summary,
+            facts={"licence": MINI_DOMAINS.base.licence, "classes": MINI_DOMAINS.base.class_names},
+        ),
+        MINI_PAIRS.name: Entry(
+            name=MINI_PAIRS.name,
+            target=_EMBEDDED[MINI_PAIRS.name],
+            summary=MINI_PAIRS.summary,
+            facts={"licence": MINI_PAIRS.licence, "classes": MINI_PAIRS.topics},
+        ),
     }
     photographs = {
         name: Entry(
@@ -34,7 +66,7 @@ def known_datasets() -> dict[str, Entry]:
         )
         for name, facts in PHOTOGRAPHS.items()
     }
-    return embedded | photographs | catalogue("datasets")
+    return embedded | tasks | photographs | catalogue("datasets")
 
 
 def open_dataset(spec: str) -> Dataset:
@@ -47,6 +79,9 @@ def open_dataset(spec: str) -> Dataset:
             - `caltech101:/path`: the same from a folder, in the layout of its authors;
             - `hf:owner/name?option=value&..`: from the hub's cache; `parse_hub_spec` has the options;
             - `folder:/path`: one folder per class;
+            - `domains:/path?option=value&..`: `<domain>/<class>/`, and what can be forgotten is a class in a domain;
+              `open_domains` has the options;
+            - `captions:/path?captions=FILE&topic=WORD`: images with captions; `open_captions` has the options;
             - `file.py:make`, or an entry point's name: a function without arguments, or a class, that gives a
               `Dataset`.
 
@@ -58,24 +93,30 @@ def open_dataset(spec: str) -> Dataset:
         from unlearn_bench.benchmarks.data.photographs import open_folder, open_photographs  # noqa: PLC0415
 
         return open_folder(name, Path(path).expanduser()) if colon else open_photographs(name)
-    if spec.startswith(HUB_PREFIX):
-        from unlearn_bench.benchmarks.data.hub import open_hub  # noqa: PLC0415  (keeps `list` light)
-
-        return open_hub(spec)
-    if spec.startswith(FOLDER_PREFIX):
-        from unlearn_bench.benchmarks.data.folder import FolderDataset  # noqa: PLC0415  (keeps `list` light)
-
-        return FolderDataset(Path(spec.removeprefix(FOLDER_PREFIX)).expanduser())
-    if spec in DATASETS:
-        from unlearn_bench.benchmarks.data.mini import MiniDataset  # noqa: PLC0415  (keeps `list` light)
-
-        return MiniDataset(spec)
+    maker = next((target for prefix, target in _MAKERS.items() if spec.startswith(prefix)), _EMBEDDED.get(spec))
+    if maker is not None:
+        return cast(Callable[[str], Dataset], load(maker))(spec)
     if is_path_target(spec):
         return _from_plugin(spec, spec)
     outside = catalogue("datasets")
     if spec not in outside:
-        raise unknown("dataset", spec, [*DATASETS, *PHOTOGRAPHS, *outside, "folder:/path", "hf:owner/name"])
+        forms = ["folder:/path", "domains:/path", "captions:/path", "hf:owner/name"]
+        raise unknown("dataset", spec, [*_EMBEDDED, *PHOTOGRAPHS, *outside, *forms])
     return _from_plugin(spec, outside[spec].target)
+
+
+def with_topics(spec: str, names: Sequence[str]) -> str:
+    """`spec` with the topics that are to be forgotten, where it is of images with captions and names none itself.
+
+    >>> with_topics("captions:/images", ["captions:images/dog+a guitar", "tree", "mini-digits/digit two"])
+    'captions:/images?topic=dog&topic=a+guitar&topic=tree'
+    """
+    _, mark, options = spec.partition("?")
+    if not spec.startswith(CAPTIONS_PREFIX) or "topic" in dict(parse_qsl(options)):
+        return spec
+    meant = [name for name in names if "/" not in name or name.startswith(CAPTIONS_PREFIX)]
+    topics = [("topic", part.strip()) for name in meant for part in name.rpartition("/")[2].split("+")]
+    return f"{spec}{'&' if mark else '?'}{urlencode(topics)}" if topics else spec
 
 
 def supply_of(spec: str) -> Supply | None:

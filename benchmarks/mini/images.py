@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from unlearn_bench.benchmarks.mini.canvas import FloatArray, Placement, place, stream
+from unlearn_bench.benchmarks.mini.captions import image_facts
 from unlearn_bench.benchmarks.mini.concepts import DATASETS, MiniDataset, Split
 from unlearn_bench.benchmarks.mini.digits import draw_digit
 from unlearn_bench.benchmarks.mini.domains import Difficulty, finish, paint, spoil
@@ -116,8 +117,7 @@ def render_image(
     dataset: MiniDataset, split: Split, name: str, index: int
 ) -> tuple[NDArray[np.uint8], Mapping[str, str]]:
     """One image (64, 64, 3) and the facts that a caption may state, from the image's name alone."""
-    rng = stream("mini", dataset.name, split, name, index)
-    facts = {fact: values[rng.randint(len(values))] for fact, values in dataset.facts.items()}
+    rng, facts = _start(dataset, split, name, index)
     if dataset.name == "mini-textures":
         picture = draw_texture(rng, name, scale=facts["scale"], tone=facts["tone"])
     else:
@@ -128,6 +128,18 @@ def render_image(
         picture = paint(rng, mask, ink, domain=domain, tone=facts["background"])
     difficulty = (PRETRAIN_DIFFICULTIES if split == "pretrain" else DIFFICULTIES)[dataset.name]
     return finish(spoil(rng, picture, difficulty)), facts
+
+
+def facts_of(dataset: MiniDataset, split: Split, name: str, index: int) -> Mapping[str, str]:
+    """The facts of one image, its domain too where there are several, without drawing it."""
+    _, facts = _start(dataset, split, name, index)
+    return image_facts(domain_of(dataset, index), facts)
+
+
+def _start(dataset: MiniDataset, split: Split, name: str, index: int) -> tuple[np.random.RandomState, dict[str, str]]:
+    """The image's random stream, from which its facts are drawn first."""
+    rng = stream("mini", dataset.name, split, name, index)
+    return rng, {fact: values[rng.randint(len(values))] for fact, values in dataset.facts.items()}
 
 
 def _draw(

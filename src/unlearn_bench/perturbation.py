@@ -95,6 +95,7 @@ class ForgetSet:
         labels: (M,) int64, indices into `classes`, and into `prompts` too (the forget classes come first).
         prompts: the text of the training pair for each forget class.
         classes: the classifier's text of every class of the dataset.
+        domains: of every class, where classes are parted by domain: an image's candidates are those of its own.
         moving: names of the tensors that may change.
         batch_size: images per pass where no gradient is needed.
     """
@@ -107,6 +108,7 @@ class ForgetSet:
         *,
         prompts: Sequence[str],
         classes: Sequence[str],
+        domains: Sequence[str] = (),
         moving: Collection[str],
         batch_size: int = 64,
     ) -> None:
@@ -115,6 +117,9 @@ class ForgetSet:
         self.labels = labels.to(inputs.device)
         self._prompts = clip.tokenize(prompts)  # (F, L)
         self._classes = clip.tokenize(classes)  # (C, L)
+        parts = domains or [""] * len(classes)
+        rivals = torch.tensor([[one == other for other in parts] for one in parts])  # (C, C)
+        self._rivals = rivals.to(inputs.device)
         self._stage = clip.first_image_stage(moving)
         self._batch_size = batch_size
         with torch.no_grad():
@@ -139,7 +144,7 @@ class ForgetSet:
 
     @torch.inference_mode()
     def accuracy(self) -> float:
-        """Share of the images whose nearest class text, by the model as it is now, is their own.
+        """Share of the images whose nearest candidate text, by the model as it is now, is their own.
 
         Raises:
             CellFailure: logits that are not finite, whose argmax would mean nothing.
@@ -154,5 +159,6 @@ class ForgetSet:
             logits = self._clip.logits(self._clip.run_image_stages(trunk, start=self._stage), texts)
             if not bool(torch.isfinite(logits).all()):
                 raise CellFailure("the logits of the forget images are not finite; lower the learning rate")
-            right += int((logits.argmax(-1) == labels).sum())
+            candidates = logits.masked_fill(~self._rivals[labels], -torch.inf)
+            right += int((candidates.argmax(-1) == labels).sum())
         return right / len(self)

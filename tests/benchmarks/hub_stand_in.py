@@ -28,8 +28,9 @@ def parquet(
     image: str = "image",
     label: str = "label",
     cells: Sequence[bytes | None] | None = None,
+    more: Mapping[str, Sequence[str]] | None = None,
 ) -> bytes:
-    """A shard as the package `datasets` writes it: images as bytes, class names in the schema."""
+    """A shard as the package `datasets` writes it: images as bytes, class names in the schema, `more` as text."""
     import datasets  # type: ignore[import-not-found,unused-ignore]
     import pyarrow as pa  # type: ignore[import-not-found,unused-ignore]
     import pyarrow.parquet as pq  # type: ignore[import-not-found,unused-ignore]
@@ -37,9 +38,10 @@ def parquet(
     if cells is None:
         cells = [encoded(item if isinstance(item, int) and item >= 0 else 0) for item in labels]
     kind = datasets.ClassLabel(names=list(names)) if names else datasets.Value(_value_of(labels))
-    features = datasets.Features({image: datasets.Image(), label: kind})
+    words = {name: datasets.Value("string") for name in more or {}}
+    features = datasets.Features({image: datasets.Image(), label: kind, **words})
     images = [None if cell is None else {"bytes": cell, "path": None} for cell in cells]
-    table = pa.Table.from_pydict({image: images, label: list(labels)}, schema=features.arrow_schema)
+    table = pa.Table.from_pydict({image: images, label: list(labels), **(more or {})}, schema=features.arrow_schema)
     sink = io.BytesIO()
     pq.write_table(table, sink)
     return sink.getvalue()

@@ -130,6 +130,32 @@ def test_a_new_metric_has_a_table_without_being_known() -> None:
     assert table.rows == (("lip", "0.250", "0.500", "", "1.000"),)
 
 
+def test_a_group_that_a_forget_set_leaves_out_is_averaged_over_the_others() -> None:
+    records = [with_extra(item, ("my-metric", "some", 0.25, 0.5)) for item in sweep()]
+    (table,) = further(only(records))
+    assert "does not count" not in table.paragraphs[0]
+    records = [
+        with_extra(item, ("my-metric", "all", 0.5, 1.0), *([("my-metric", "some", 0.2, 0.4)] if place else []))
+        for place, item in enumerate(sweep())
+    ]
+    (table,) = further(only(records))
+    assert table.rows == (("lip", "0.500", "1.000", "0.200", "0.400"),)
+    assert table.paragraphs[0].endswith("A forget set that leaves no such group does not count in its column.")
+
+
+def test_pairs_have_tables_of_their_own() -> None:
+    said = [("ift@1/target", 0.9, 0.1), ("ift@1/chance/target", 0.01, 0.01), ("tfi@1/target", 0.8, 0.2)]
+    records = [with_extra(item, *(("pair-retrieval", *numbers) for numbers in said)) for item in sweep()]
+    board = only(records)
+    by_text, by_image = retrieval(board)
+    assert by_text.title.startswith("Retrieval of pairs, image from text:")
+    assert by_image.title.startswith("Retrieval of pairs, text from image:")
+    assert by_text.rows == (("lip", "0.900", "0.100"), ("(chance)", "0.010", "0.010"))
+    assert by_image.rows == (("lip", "0.800", "0.200"),)
+    assert "Recall@k" in by_text.paragraphs[0]
+    assert further(board) == ()
+
+
 def test_no_such_measurements_no_such_tables() -> None:
     board = only(sweep(evaluation=run().evaluation[:2]))
     assert retrieval(board) == ()

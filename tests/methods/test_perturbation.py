@@ -99,7 +99,9 @@ def test_noise_is_clamped_to_the_range_of_the_batch() -> None:
     assert not found.embeddings.requires_grad
 
 
-def forget_set(clip: Clip, count: int = 5, batch_size: int = 2) -> tuple[ForgetSet, Tensor, list[str]]:
+def forget_set(
+    clip: Clip, count: int = 5, batch_size: int = 2, domains: tuple[str, ...] = ()
+) -> tuple[ForgetSet, Tensor, list[str]]:
     moving = [weight.name for weight in clip.weights() if may_move(weight.place)]
     inputs = torch.randn(count, 3, clip.image_size, clip.image_size, generator=generator("inputs"))
     made = ForgetSet(
@@ -108,6 +110,7 @@ def forget_set(clip: Clip, count: int = 5, batch_size: int = 2) -> tuple[ForgetS
         torch.tensor([0, 1, 0, 1, 1])[:count],
         prompts=["a picture of one", "a picture of two"],
         classes=list(tiny.TEXTS),
+        domains=domains,
         moving=moving,
         batch_size=batch_size,
     )
@@ -163,6 +166,22 @@ def test_accuracy_counts_right_images_in_any_batch_size() -> None:
         texts = torch.nn.functional.normalize(clip.embed_texts(tiny.TEXTS), dim=-1)
     expected = ((images @ texts.T).argmax(-1) == torch.tensor([0, 1, 0, 1, 1])).float().mean()
     assert held.accuracy() == whole.accuracy() == pytest.approx(float(expected))
+
+
+def test_accuracy_is_among_the_texts_of_the_images_own_domain() -> None:
+    clip = tiny.resnet()
+    domains = ("photo", "sketch", "photo", "sketch", "photo", "photo")
+    held, inputs, _ = forget_set(clip, domains=domains)
+    with torch.no_grad():
+        images = torch.nn.functional.normalize(clip.encode_images(inputs), dim=-1)
+        texts = torch.nn.functional.normalize(clip.embed_texts(tiny.TEXTS), dim=-1)
+    right = 0
+    for scores, label in zip((images @ texts.T).tolist(), (0, 1, 0, 1, 1), strict=True):
+        rivals = [place for place, domain in enumerate(domains) if domain == domains[label]]
+        right += max(rivals, key=lambda place: scores[place]) == label
+    assert held.accuracy() == right / 5
+    alone, _, _ = forget_set(clip, domains=("photo", "sketch", *["painting"] * 4))
+    assert alone.accuracy() == 1.0  # nothing to take them for
 
 
 def test_accuracy_refuses_what_is_not_finite() -> None:

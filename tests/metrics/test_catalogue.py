@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.metrics.evidence import make_evidence, random_dataset, random_evidence, with_further
+from tests.metrics.evidence import make_evidence, random_dataset, random_embedded, random_evidence, with_further
 from unlearn_bench.errors import InputError
-from unlearn_bench.metrics.base import NEEDS, Direction, Embedded, Evidence, Metric
+from unlearn_bench.metrics.base import NEEDS, Captions, Direction, Embedded, Evidence, Metric
 from unlearn_bench.registry import catalogue, load
 
 CATALOGUE = catalogue("metrics")
@@ -35,12 +35,37 @@ def tensors(value: object) -> list[Tensor]:
     return [tensor for item in inner.values() for tensor in tensors(item)]
 
 
+def special_evidence(seed: int) -> Evidence:
+    """Random evidence with all that only some data have: the own dataset's classes are parted by domain, and its
+    images have captions."""
+    plain = random_evidence(seed)
+    domains = torch.tensor([0, 1, 0, 0, 1])  # of five classes, of which 1 and 3 are forgotten
+    rows = domains[plain.own.labels]
+    sides = [replace(side, image_domains=rows, text_domains=domains) for side in (plain.own.before, plain.own.after)]
+    images, texts = (
+        torch.arange(45) % 30,
+        torch.arange(45) % 40,
+    )  # some images have two captions, some texts come twice
+    captions = Captions(
+        image=images,
+        text=texts,
+        texts=tuple(f"caption {place}" for place in range(40)),
+        before=random_embedded(0, 40, "captions before", seed).texts,
+        after=random_embedded(0, 40, "captions after", seed).texts,
+    )
+    classes = torch.tensor([0, 0, 1, 2, 2])
+    own = replace(plain.own, before=sides[0], after=sides[1], class_of=classes, captions=captions)
+    return replace(plain, datasets={**plain.datasets, "own": own})
+
+
 def test_the_catalogue_lists_what_there_is() -> None:
     assert sorted(CATALOGUE) == [
         "accuracy",
         "average-score",
+        "domain-accuracy",
         "linear-probe",
         "neighbours",
+        "pair-retrieval",
         "paraphrases",
         "peak-memory",
         "predictions",
@@ -90,7 +115,7 @@ def test_a_test_file_is_named_after_the_module_and_uses_the_class(name: str) -> 
 def test_values_are_within_bounds_or_a_gap(name: str, seed: int) -> None:
     kind = metric(name)
     low, high = kind.bounds
-    found = kind.measure(random_evidence(seed))
+    found = kind.measure(random_evidence(seed)) or kind.measure(special_evidence(seed))
     assert found
     assert any(item.after is not None for item in found)
     assert len({(item.dataset, item.group) for item in found}) == len(found)

@@ -1,0 +1,91 @@
+"""Zero-shot accuracy on what is kept, by what it shares with the forget set: the class, the domain, or neither."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from unlearn_bench.metrics.base import Evidence, Measurement, Metric
+from unlearn_bench.metrics.classification import belongs, class_mean, predictions
+from unlearn_bench.metrics.outcomes import pack
+
+
+class DomainAccuracy(Metric):
+    """Accuracy on the kept test images of a dataset whose classes are parted by domain; named, not in `all`.
+
+        accuracy(group) = mean over the labels in the group of the mean over their images of
+                          [argmax_c cos(image, text_c) = label],   c over the labels of the image's domain
+
+    A label is one class in one domain. With F the forget set, the groups of the labels that are kept are
+
+    - `same-class`: the class is in F in another domain (keep the photographs when the sketches go).
+    - `same-domain`: another class, in a domain that F touches.
+    - `unrelated`: another class in another domain.
+
+    A group that has no label for this forget set is absent: a class forgotten in all domains leaves neither
+    `same-class` nor `unrelated`, a whole domain leaves no `same-domain`. The accuracy on F itself is the `target` of
+    `Accuracy`.
+    A dataset without domains has no measurement. `n` counts images.
+
+    Unit: fraction, in [0, 1]. Direction: higher is better. Undefined (None) where a label of the group has no test
+    image.
+
+    Raises:
+        CellFailure: embeddings that are not finite.
+
+    Source: the tasks of multimodal null-space unlearning in CLIP (2025), https://arxiv.org/abs/2512.14113: a class in
+    all domains, a class in some of them, whole domains.
+    Departures: the bounds of the groups and the mean over labels, by which no domain with many images outweighs
+    another, are this project's.
+    """
+
+    name = "domain-accuracy"
+    version = 1
+    unit = "fraction"
+    direction = "higher"
+    bounds = (0.0, 1.0)
+    default = False
+
+    def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
+        """The groups that the forget set leaves, under the own dataset's name."""
+        return tuple(self._measure(evidence))
+
+    def _measure(self, evidence: Evidence) -> Iterator[Measurement]:
+        own = evidence.own
+        domain_of = own.before.text_domains
+        if own.class_of is None or domain_of is None:
+            return
+        before, after = (predictions(side) == own.labels for side in (own.before, own.after))  # (N,) bool each
+        for group, members in retain_groups(own.class_of, domain_of, evidence.forget).items():
+            rows = belongs(own.labels, members)
+            means = [class_mean(side, own.labels, members) for side in (before, after)]
+            known = all(value is not None for value in means)
+            yield self.say(
+                before=means[0],
+                after=means[1],
+                n=int(rows.sum()),
+                dataset=evidence.dataset,
+                group=group,
+                outcomes=pack(before[rows].numpy(), after[rows].numpy()) if known else "",
+            )
+
+
+def retain_groups(class_of: Tensor, domain_of: Tensor, forget: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    """The kept labels by group, without empty groups.
+
+    Args:
+        class_of, domain_of: (C,) int64, of each label. forget: labels.
+
+    >>> retain_groups(torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1]), (0,))
+    {'same-class': (2,), 'same-domain': (1,), 'unrelated': (3,)}
+    """
+    chosen = list(forget)
+    kept = ~belongs(torch.arange(len(class_of)), chosen)
+    same_class, same_domain = (belongs(of, of[chosen].tolist()) for of in (class_of, domain_of))
+    groups = {
+        "same-class": kept & same_class,
+        "same-domain": kept & ~same_class & same_domain,
+        "unrelated": kept & ~same_class & ~same_domain,
+    }
+    found = {name: tuple(members.nonzero().flatten().tolist()) for name, members in groups.items()}
+    return {name: members for name, members in found.items() if members}
