@@ -40,8 +40,8 @@ def further_evidence(needs: set[Need], *, run: Run, bench: Workbench, unlearned:
     if "models" in needs:
         if item.dataset.parting is not None:
             raise CellFailure(
-                f"the classes of {item.dataset.name!r} are parted by domain, of which metrics that ask the model again "
-                "know nothing; leave them out of this suite"
+                f"the classes of {item.dataset.name!r} are parted by domain, of which metrics that ask a model again "
+                "know nothing; leave those metrics out"
             )
         found["models"] = Models(
             original=bench.clip,
