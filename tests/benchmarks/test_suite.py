@@ -72,6 +72,14 @@ def test_embedded_suites() -> None:
     assert mini.methods == ("all",)
 
 
+@pytest.mark.parametrize("name", ["paper", "paper-vit", "identities", "multi-class"])
+def test_the_papers_suites_run_its_seven_methods_whatever_else_is_registered(name: str) -> None:
+    suite = load_suite(name)
+    seven = {"lip", "emb", "amns", "emmn", "ulip", "amns-retain", "salun"}
+    assert set(suite.methods) - set(suite.variants) == seven | {"identity", "finetune-retain"}
+    assert suite.seeds == (0, 1, 2)
+
+
 MINIMAL = 'models = ["m"]\ndatasets = ["d"]\n'
 
 
