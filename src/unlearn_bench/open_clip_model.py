@@ -17,6 +17,9 @@ from unlearn_bench.clip import Clip, Place, Role, resize_and_crop
 
 Tokenizer = Callable[[list[str]], Tensor]
 
+TEXT_GRAIN = 32
+"""Texts are computed in multiples of so many tokens: few lengths, so that batches of different texts round alike."""
+
 
 class OpenClip(Clip):
     """A dual encoder built by open_clip, cast to fp32 and put into evaluation mode.
@@ -99,8 +102,29 @@ class OpenClip(Clip):
         return self._tokenizer(list(texts)).to(self.device)
 
     def encode_texts(self, tokens: Tensor) -> Tensor:
-        """Embeddings (N, D) of token ids."""
-        return cast(Tensor, self._model.encode_text(tokens))
+        """Embeddings (N, D) of token ids (N, L).
+
+        CLIP's text tower looks back only and reads its output at the end of the text, so that what comes after the
+        longest text is not computed: class names fill 15 of 77 places.
+        """
+        model, length = self._model, self._length_needed(tokens)
+        if length == tokens.shape[1]:
+            return cast(Tensor, model.encode_text(tokens))
+        hidden = model.token_embedding(tokens[:, :length]) + model.positional_embedding[:length]
+        hidden = model.ln_final(model.transformer(hidden, attn_mask=model.attn_mask[:length, :length]))
+        ends = hidden[torch.arange(len(tokens), device=tokens.device), tokens.argmax(dim=-1)]  # (N, width)
+        return cast(Tensor, ends @ model.text_projection)
+
+    def _length_needed(self, tokens: Tensor) -> int:
+        """Places that decide the embeddings, in whole `TEXT_GRAIN`s; all of them in towers that are not CLIP's own."""
+        model, length = self._model, tokens.shape[1]
+        causal = isinstance(model, open_clip.CLIP) and model.attn_mask is not None
+        if not causal or model.text_pool_type != "argmax" or not isinstance(model.text_projection, Tensor):
+            return length
+        if length <= TEXT_GRAIN or not len(tokens):
+            return length
+        longest = int(tokens.argmax(dim=-1).max()) + 1  # the end of text has the largest number
+        return min(length, -(-longest // TEXT_GRAIN) * TEXT_GRAIN)
 
     @property
     def image_stages(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The model contract: stages, places, copies, states, fingerprints, pixels."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -251,6 +252,44 @@ def test_fingerprint_is_of_what_is_computed() -> None:
     assert len(prints) == 5
     renamed = OpenClip(base.module, tiny.spell, name="x", config=base.config, mean=tiny.MEAN, std=tiny.STD)
     assert renamed.fingerprint() == base.fingerprint()
+
+
+def long_context(**text: Any) -> OpenClip:
+    """A tiny model whose text tower has CLIP's 77 places."""
+    settings = tiny.config(tiny.TRANSFORMER)
+    settings["text_cfg"] |= {"context_length": 77, **text}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = build_open_clip(settings)
+    tokenizer = open_clip.SimpleTokenizer(context_length=77)
+    return OpenClip(model, tokenizer, name="long", config=settings, mean=tiny.MEAN, std=tiny.STD)
+
+
+@pytest.mark.parametrize(("words", "length"), [(3, 32), (30, 32), (31, 64), (62, 64), (63, 77), (90, 77)])
+def test_places_after_the_longest_text_are_not_computed(
+    words: int, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Embeddings and gradients are open_clip's; start and end of text take two places."""
+    clip = long_context()
+    tokens = clip.tokenize(["a cat", "cat " * words])
+    seen: list[int] = []
+    first = clip.module.transformer
+    first.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))
+    weights = clip.train_only([weight.name for weight in clip.weights() if weight.place.tower == "text"])
+    results = []
+    for encode in (clip.encode_texts, clip.module.encode_text):
+        embedded = encode(tokens)
+        results.append([embedded, *torch.autograd.grad(embedded.square().sum(), weights)])
+    assert seen == [length, 77]
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+
+
+def test_towers_that_look_ahead_are_computed_whole() -> None:
+    for change in ({"no_causal_mask": True}, {"pool_type": "last"}, {"proj_bias": True}):
+        clip = long_context(**change)
+        tokens = clip.tokenize(["a cat"])
+        assert torch.equal(clip.encode_texts(tokens), clip.module.encode_text(tokens)), change
 
 
 def test_texts() -> None:
