@@ -116,7 +116,7 @@ class OpenClip(Clip):
         return cast(Tensor, ends @ model.text_projection)
 
     def _length_needed(self, tokens: Tensor) -> int:
-        """Places that decide the embeddings, in whole `TEXT_GRAIN`s; all of them in towers that are not CLIP's own."""
+        """Places that decide the embeddings, in whole `TEXT_GRAIN`s; all, where the tower is not CLIP's own."""
         model, length = self._model, tokens.shape[1]
         causal = isinstance(model, open_clip.CLIP) and model.attn_mask is not None
         if not causal or model.text_pool_type != "argmax" or not isinstance(model.text_projection, Tensor):
