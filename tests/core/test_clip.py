@@ -273,11 +273,11 @@ def test_places_after_the_longest_text_are_not_computed(
     clip = long_context()
     tokens = clip.tokenize(["a cat", "cat " * words])
     seen: list[int] = []
-    first = clip.module.transformer
-    first.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))
+    whole: Any = clip.module
+    whole.transformer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))
     weights = clip.train_only([weight.name for weight in clip.weights() if weight.place.tower == "text"])
     results = []
-    for encode in (clip.encode_texts, clip.module.encode_text):
+    for encode in (clip.encode_texts, whole.encode_text):
         embedded = encode(tokens)
         results.append([embedded, *torch.autograd.grad(embedded.square().sum(), weights)])
     assert seen == [length, 77]
@@ -289,7 +289,8 @@ def test_towers_that_look_ahead_are_computed_whole() -> None:
     for change in ({"no_causal_mask": True}, {"pool_type": "last"}, {"proj_bias": True}):
         clip = long_context(**change)
         tokens = clip.tokenize(["a cat"])
-        assert torch.equal(clip.encode_texts(tokens), clip.module.encode_text(tokens)), change
+        whole: Any = clip.module
+        assert torch.equal(clip.encode_texts(tokens), whole.encode_text(tokens)), change
 
 
 def test_texts() -> None:
