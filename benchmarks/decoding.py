@@ -40,7 +40,7 @@ def decode(models: Sequence[str], datasets: Sequence[str], console: Console, say
             f"{str(cache_root() / 'images')!r}"
         )
         for dataset, split in _parts(opened):
-            with following(console, f"{dataset.name} {split}", show=lambda count: f"{count} images") as told:
+            with following(console, f"{dataset.name} {split}, images", show=str) as told:
                 made = prepared_images(dataset, split, clip, verify=True, told=told)
             say(f"{dataset.name} {split}: {len(made)} images, content {made.content}")
 

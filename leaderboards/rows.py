@@ -119,14 +119,14 @@ class Row:
     def mean(self, metric: str, group: str | None = None, *, dataset: str | None = None) -> Pair:
         """A quantity over the row: seeds within a class, then classes within a dataset, then datasets.
 
-        None on both sides unless all cells are there and all of them have the quantity. A forget set that none of
-        its records has the quantity of does not count: it leaves no such group (see `DomainAccuracy`).
+        None on both sides unless all cells are there and all of them have the quantity. A forget set on which the
+        metric found other groups only does not count: it leaves no such group (see `DomainAccuracy`).
         """
         if self.overall.done < self.overall.planned:
             return Pair(before=None, after=None)
         by_dataset: dict[str, list[Pair]] = {}
         for (own, _), records in self.by_class.items():
-            if not any(record.find(metric, group=group, dataset=dataset) for record in records):
+            if _leaves_no(group, metric, dataset, records):
                 continue
             by_dataset.setdefault(own, []).append(seed_mean(records, metric, group, dataset))
         return mean_pair([mean_pair(pairs) for pairs in by_dataset.values()])
@@ -195,6 +195,12 @@ class Board:
         found = [row for row in self.rows if row.label == name]
         same = [row for row in self.rows if row.run.label == name]
         return found[0] if found else same[0] if len(same) == 1 else None
+
+
+def _leaves_no(group: str | None, metric: str, dataset: str | None, records: Sequence[Record]) -> bool:
+    """Whether the metric was measured in these runs, and in none of them for this group."""
+    measured = any(item.metric == metric for record in records for item in record.measurements)
+    return measured and not any(record.find(metric, group=group, dataset=dataset) for record in records)
 
 
 def mean_pair(pairs: Sequence[Pair]) -> Pair:

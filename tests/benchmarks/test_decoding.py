@@ -71,7 +71,9 @@ def test_a_bad_picture_is_one_line(call: Call, model: str, folder: str, tmp_path
         path.write_bytes(b"x")
     said = call("prepare", "--model", model, "--data", folder, "--decode")
     assert said.code == 2
-    assert said.err.count("\n") == 1
+    *progress, last = said.err.splitlines()
+    assert last.startswith("error: image ")
+    assert all(line.startswith("folder:own train, images: ") for line in progress)
     assert "red/0" in said.err
 
 

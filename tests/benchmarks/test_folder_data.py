@@ -259,8 +259,9 @@ def test_embedded_datasets_open() -> None:
     for name, entry in entries.items():
         dataset = open_dataset(name)
         assert dataset.name == name
-        assert dataset.class_names == entry.facts["classes"]
-        assert set(dataset.forget_classes) <= set(dataset.class_names)
+        shown = dataset.class_names if dataset.parting is None else dataset.parting.class_list
+        assert tuple(shown) == entry.facts["classes"]
+        assert all(dataset.labels([item]) for item in (*dataset.forget_classes, *dataset.tuning_classes))
         assert not set(dataset.forget_classes) & set(dataset.tuning_classes)
         assert "{}" in dataset.template
         assert dataset.licence

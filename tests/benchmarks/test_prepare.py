@@ -280,7 +280,7 @@ def test_on_a_terminal_there_are_a_table_and_a_bar(
     said = call("prepare", "--data", "dogs")
     assert said.code == 0, said.err
     assert "│ dogs" in said.out
-    assert "3.0/3.0 kB" in said.err
+    assert "3 kB of 3 kB" in said.err
 
 
 def test_plain_lines_are_few() -> None:
