@@ -122,6 +122,8 @@ def test_the_empty_text_is_moved_off_a_forgotten_name() -> None:
     moved = method.target(torch.cat([names, torch.tensor([[1.0, 0.5]])]), 1, generator("x"))
     assert float(moved.norm()) == pytest.approx(1.0)
     assert float(moved[1]) > float(moved[0])
+    far = method.target(1e2 * torch.cat([names, names[:1]]), 1, generator("x"))  # noise of 1 would move it too little
+    assert float(far[1]) > float(far[0])
     with pytest.raises(CellFailure, match="raise noise"):
         TextSpaceAdaptation(noise=0.0).target(torch.cat([names, names[:1]]), 1, generator("x"))
 
