@@ -42,8 +42,8 @@ class TextSpaceAdaptation(Method):
     Adaptation, TMLR, https://openreview.net/forum?id=V2SD2uVKEE, and the authors' script (settings for RN50).
 
     Departures: the similar classes are the nearest kept names, in place of a list written by a language model. A B is
-    not scaled. At most 5 trials (there 100), after which the result stands. The noise doubles after every 100 draws in
-    vain: embeddings of other models are longer. The settings are those for RN50 whatever the model.
+    not scaled. At most 5 trials (there 100), after which the result stands. After every 100 draws in vain the noise
+    doubles, since embeddings of other models are longer. The settings are those for RN50 whatever the model.
     """
 
     name = "text-space-adaptation"
