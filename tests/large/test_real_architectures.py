@@ -43,12 +43,15 @@ QUICK = {
     "lip": {"perturbations": 1, "max_epochs": 2},
     "random-weights": {},
     "lip-real": {"perturbations": 1, "max_epochs": 2},
+    "null-space": {},
     "random-labels": {"epochs": 1},
     "negmerge": {"epochs": 1, "copies": 2},
     "salun": {"epochs": 1},
     "slug": {"search_steps": 1, "search_images": 1},
     "ssd": {},
     "task-negation": {"epochs": 1},
+    "text-null-space": {},
+    "text-space-adaptation": {"steps": 20, "trials": 1},
     "ulip": {"perturbations": 1, "epochs": 1},
 }
 
@@ -125,6 +128,8 @@ def test_what_moves(records: dict[str, Record]) -> None:
         assert (shares[name] or 0) > 0.5, name
     assert 0 < (shares["salun"] or 0) < (shares["amns-retain"] or 0)
     assert 0 < (shares["ulip"] or 0) < 0.9  # the image tower alone
+    for name in ("null-space", "text-null-space", "text-space-adaptation"):
+        assert 0 < (shares[name] or 0) < 0.05, name  # one projection
 
 
 def test_the_leaderboard_can_be_made(records: dict[str, Record]) -> None:
