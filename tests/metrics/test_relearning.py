@@ -71,6 +71,7 @@ def lesson(unlearned: Clip) -> Evidence:
         train=train,
         test=test,
         template="{} it is",
+        classes=tuple(COLOURS),
         synonyms={},
         once=lambda _, compute: compute(),
     )
@@ -156,7 +157,14 @@ def test_only_the_last_image_stage_is_trained_and_the_models_stay(monkeypatch: p
     pixels = torch.randint(256, (6, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     shown = Images(pixels=pixels, labels=torch.tensor([0, 1, 2] * 2))
     models = Models(
-        original=clip, unlearned=clip, train=shown, test=shown, template="{}", synonyms={}, once=lambda _, run: run()
+        original=clip,
+        unlearned=clip,
+        train=shown,
+        test=shown,
+        template="{}",
+        classes=("a", "b", "c"),
+        synonyms={},
+        once=lambda _, run: run(),
     )
     plan = _plan(shown.labels, 1, "own", 0)[:2]
     relearn(clip, models, tiny.TEXTS[:3], [plan, plan], torch.arange(6), scale=20.0)
