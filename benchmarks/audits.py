@@ -14,7 +14,6 @@ from unlearn_bench.benchmarks.embedding import embed_after, kept, rounding
 from unlearn_bench.benchmarks.workbench import Evaluated, Workbench
 from unlearn_bench.cache import cache_root
 from unlearn_bench.clip import Clip, changed_names
-from unlearn_bench.errors import CellFailure
 from unlearn_bench.leaderboards.records import Run
 from unlearn_bench.leaderboards.retrained_predictions import find_retrained
 from unlearn_bench.metrics import further
@@ -38,23 +37,25 @@ def further_evidence(needs: set[Need], *, run: Run, bench: Workbench, unlearned:
     if "train" in needs:
         found["train"] = _train(item, bench, unlearned, template, run)
     if "models" in needs:
-        if item.dataset.parting is not None:
-            raise CellFailure(
-                f"the classes of {item.dataset.name!r} are parted by domain, of which metrics that ask a model again "
-                "know nothing; leave those metrics out"
-            )
-        found["models"] = Models(
-            original=bench.clip,
-            unlearned=unlearned,
-            train=Images(pixels=item.train.pixels, labels=item.train.labels),
-            test=Images(pixels=item.images.pixels, labels=item.images.labels),
-            template=template,
-            synonyms=item.dataset.synonyms,
-            once=_once(item, bench, template),
-        )
+        found["models"] = _models(item, bench, unlearned, template)
     if "reference" in needs:
         found["reference"] = _reference(run, bench)
     return found
+
+
+def _models(item: Evaluated, bench: Workbench, unlearned: Clip, template: str) -> Models:
+    parting = item.dataset.parting
+    return Models(
+        original=bench.clip,
+        unlearned=unlearned,
+        train=Images(pixels=item.train.pixels, labels=item.train.labels),
+        test=Images(pixels=item.images.pixels, labels=item.images.labels),
+        template=template,
+        classes=item.dataset.class_names if parting is None else parting.classes,
+        phrases=() if parting is None else tuple(parting.phrases[domain] for domain in parting.domains),
+        synonyms=item.dataset.synonyms,
+        once=_once(item, bench, template),
+    )
 
 
 def _train(item: Evaluated, bench: Workbench, unlearned: Clip, template: str, run: Run) -> DatasetEvidence:
@@ -69,6 +70,7 @@ def _train(item: Evaluated, bench: Workbench, unlearned: Clip, template: str, ru
         labels=item.train.labels,
         domains=item.train.domains,
         control=item.control,
+        class_of=item.class_of,
         before=item.parted(item.in_template(item.train_before, template), item.train.labels),
         after=item.parted(after, item.train.labels),
     )
@@ -82,6 +84,7 @@ def _once(item: Evaluated, bench: Workbench, template: str) -> Callable[[str, Ca
         item.images.content,
         template,
         item.dataset.class_names,
+        item.dataset.texts_in(template),
     ]
     shown += [dict(item.dataset.synonyms), _code(), *rounding(bench.clip)]
 

@@ -134,7 +134,7 @@ class Evaluated:
         if parting is None:
             return embedded
         domains = torch.tensor([parting.domain_list.index(name) for name in parting.domains])  # (C,)
-        return replace(embedded, image_domains=domains[labels], text_domains=domains)
+        return embedded.parted(labels, domains)
 
     @cached_property
     def class_of(self) -> Tensor | None:

@@ -63,6 +63,12 @@ class Embedded:
     image_domains: Tensor | None = None
     text_domains: Tensor | None = None
 
+    def parted(self, labels: Tensor, domains: Tensor | None) -> Embedded:
+        """The same with the candidates of images with these labels (N,), given the labels' domains (C,), if any."""
+        if domains is None:
+            return self
+        return replace(self, image_domains=domains[labels], text_domains=domains)
+
     def at(self, rows: Tensor) -> Embedded:
         """The same with these images only; `rows` are numbers, or (N,) bool."""
         domains = None if self.image_domains is None else self.image_domains[rows]

@@ -1,6 +1,7 @@
 """Encoding with a model that an audit changed, or texts that no evaluation asked for."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -38,15 +39,19 @@ def embed_texts(clip: Clip, texts: Sequence[str]) -> Tensor:
     return _joined(parts)
 
 
-def predict(images: Tensor, clip: Clip, texts: Sequence[str]) -> Tensor:
-    """The nearest text of each embedded image (N, D); (N,) int64.
+def predict(images: Tensor, clip: Clip, texts: Sequence[str], *, like: Embedded | None = None) -> Tensor:
+    """The nearest text of each embedded image (N, D), (N,) int64; where `like` has domains, of the image's own.
+
+    Args:
+        like: the same images and labels as they were embedded before; None: every text is a candidate.
 
     Raises:
         CellFailure: embeddings that are not finite.
     """
     if not len(images):
         return torch.empty(0, dtype=torch.int64)
-    return predictions(Embedded(images=images, texts=embed_texts(clip, texts)))
+    found = Embedded(images=images, texts=embed_texts(clip, texts))
+    return predictions(found if like is None else replace(like, images=found.images, texts=found.texts))
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:

@@ -34,8 +34,10 @@ class Models:
     Attributes:
         original, unlearned: neither may be changed; train `copy()`, or `with_state(..)`.
         train: the images that methods may be given. test: those of `Evidence.own`, in the same order.
-        template: the evaluation template, with one `{}` for the class name.
-        synonyms: other names of classes, by class name; classes that have none are left out.
+        template: the evaluation template, with one `{}` for the class name, and `{domain}` where there are domains.
+        classes: of each label, what sentences say for it: its class, without the domain where classes are parted.
+        phrases: of each label, what `{domain}` stands for (`a sketch`); empty where classes are not parted by domain.
+        synonyms: other names of classes, by class; classes that have none are left out.
         once: keeps what depends on nothing but the original model and these images and words. Its purpose names the
             metric, its version, and whatever else decides the tensor (the run's seed).
     """
@@ -45,5 +47,20 @@ class Models:
     train: Images
     test: Images
     template: str
+    classes: tuple[str, ...]
     synonyms: Mapping[str, tuple[str, ...]]
     once: Once
+    phrases: tuple[str, ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The evaluation template filled for each label."""
+        return self.texts_in(self.template)
+
+    def texts_in(self, template: str) -> tuple[str, ...]:
+        """Another template filled for each label."""
+        return tuple(self.say(template, label, word) for label, word in enumerate(self.classes))
+
+    def say(self, template: str, label: int, word: str) -> str:
+        """A template filled for a label whose class is called `word`, and with the label's own domain."""
+        return template.format(word, domain=self.phrases[label]) if self.phrases else template.format(word)

@@ -23,6 +23,9 @@ class LinearProbe(Metric):
         p(c | z) = softmax_c(W z + b),   W, b minimise  sum_i -log p(y_i | z_i) + |W|^2 / 2
         right_i  = [argmax_c p(c | z_i) = y_i]                                 over the test images
 
+    Where classes are parted by domain, each label is a class of the probe, and c runs over the labels of the image's
+    own domain, as in zero-shot accuracy.
+
     One probe on the original model's embeddings and one on the unlearned model's; no text enters. Groups, of the own
     dataset: `target`, the mean over forget classes of their recalls, and `other`, over images of the kept classes.
 
@@ -75,4 +78,8 @@ def _right(seen: Embedded, seen_labels: Tensor, shown: Embedded, labels: Tensor)
         raise CellFailure("a model with finite weights gave embeddings that are not finite")
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=_STRENGTH, max_iter=_ITERATIONS))
     probe.fit(seen.images.double().numpy(), seen_labels.numpy())
-    return torch.as_tensor(probe.predict(shown.images.double().numpy())) == labels
+    known = torch.as_tensor(probe.classes_)  # (K,), labels with training images
+    scores = torch.as_tensor(probe.predict_proba(shown.images.double().numpy()))  # (N, K)
+    if shown.image_domains is not None and shown.text_domains is not None:
+        scores = scores.masked_fill(shown.image_domains[:, None] != shown.text_domains[known][None], -torch.inf)
+    return known[scores.argmax(dim=1)] == labels

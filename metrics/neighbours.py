@@ -1,11 +1,12 @@
 """What forgetting costs the classes that are closest to the target."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 
-from unlearn_bench.metrics.base import Evidence, Measurement, Metric
-from unlearn_bench.metrics.classification import class_mean, cosines, predictions
+from unlearn_bench.metrics.base import Embedded, Evidence, Measurement, Metric
+from unlearn_bench.metrics.classification import class_mean, predictions, similarities
 
 NEIGHBOURS = 3
 """So many classes count as near."""
@@ -17,6 +18,10 @@ class Neighbours(Metric):
         closeness(c) = max over forget classes t of cos(text_c, text_t),   texts of the original model, c kept
         near = mean over the 3 closest classes of their recall
         rest = mean over all other kept classes of their recall
+
+    Where classes are parted by domain, a class is a label, c and t share their domain, and near are at most 3 labels
+    of the domains that the forget set touches: other classes' texts there, not the target's in other domains, of
+    which `domain-accuracy` speaks. All labels of other domains are in `rest`. A whole domain leaves no near label.
 
     Where classes are equally close, the one that comes first in the dataset is taken. Groups, under the own dataset's
     name: `near`, `rest`, and `near/<class>` for each near class; `n` counts test images. All classes of the dataset
@@ -64,8 +69,12 @@ class Neighbours(Metric):
 def nearest(evidence: Evidence) -> tuple[list[int], list[int]]:
     """Labels of the near classes, closest first, and of the other kept classes."""
     texts, forget = evidence.own.before.texts, list(evidence.forget)
-    closeness = cosines(texts, texts[forget]).amax(dim=1)  # (C,)
+    names = Embedded(images=texts, texts=texts[forget])
+    domains = evidence.own.before.text_domains
+    if domains is not None:
+        names = replace(names, image_domains=domains, text_domains=domains[forget])
+    closeness = similarities(names).amax(dim=1)  # (C,), -inf in a domain without a target
     kept = [label for label in range(len(texts)) if label not in forget]
     order = torch.argsort(closeness[kept], descending=True, stable=True).tolist()
-    ranked = [kept[place] for place in order]
-    return ranked[:NEIGHBOURS], sorted(ranked[NEIGHBOURS:])
+    near = [kept[place] for place in order if closeness[kept[place]] > -torch.inf][:NEIGHBOURS]
+    return near, [label for label in kept if label not in near]

@@ -1,13 +1,15 @@
 """Whether a class that is gone under one wording comes back under another."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 
 import torch
 from torch import Tensor
 
 from unlearn_bench.clip import Clip
-from unlearn_bench.metrics.base import Evidence, Measurement, Metric
-from unlearn_bench.metrics.classification import belongs, class_mean, cosines, target_and_other
+from unlearn_bench.metrics.base import Embedded, Evidence, Measurement, Metric
+from unlearn_bench.metrics.classification import belongs, class_mean, predictions, target_and_other
 from unlearn_bench.metrics.encoding import embed_texts
 from unlearn_bench.metrics.further import Models
 
@@ -23,6 +25,18 @@ TEMPLATES = (
 )
 """The first three are the source's; the others state nothing but the class."""
 
+DOMAIN_TEMPLATES = (
+    "We can see a {} in {domain}",
+    "This is a representation of {} in {domain}",
+    "There is evidence of a {} in {domain}",
+    "{}, {domain}",
+    "a {} in {domain}.",
+    "{domain} of {}.",
+    "this is {domain} of a {}.",
+    "{domain} that shows a {}.",
+)
+"""The same for classes parted by domain: `{domain}` is the domain's own phrase (`a sketch`), as in the evaluation."""
+
 
 class Paraphrases(Metric):
     """Zero-shot accuracy under other sentences around the class names, and under synonyms of the target.
@@ -36,6 +50,10 @@ class Paraphrases(Metric):
     name: `worst`, `mean`, `synonyms`, and `other-mean`: the accuracy on the images of kept classes, averaged over the
     templates, without which a wording that says nothing to the model would look like forgetting. Before and after are
     each the worst of their own. `n` counts test images (for `synonyms`: of the classes that have some).
+
+    Where classes are parted by domain, w runs over `DOMAIN_TEMPLATES`, in which each label's text keeps the phrase of
+    its domain: a sentence without it would ask for the class in all of them, which nobody was told to forget. Each
+    label counts as a class, its candidates are the labels of its own domain, and its synonyms are those of its class.
 
     Unit: fraction, in [0, 1]. Direction: low is better, for `other-mean` high, so `neither` as a whole. Undefined
     (None) where there is no such image (for `worst` and `mean`: in one of the forget classes), and for `synonyms`
@@ -63,55 +81,52 @@ class Paraphrases(Metric):
 
     def _measure(self, evidence: Evidence, models: Models) -> Iterator[Measurement]:
         own, forget = evidence.own, evidence.forget
-        texts = [template.format(name) for template in TEMPLATES for name in own.class_names]
-        named = [label for label in forget if models.synonyms.get(own.class_names[label])]
-        said = [models.template.format(word) for label in named for word in models.synonyms[own.class_names[label]]]
+        wordings = DOMAIN_TEMPLATES if models.phrases else TEMPLATES
+        texts = [text for template in wordings for text in models.texts_in(template)]
+        words = {label: models.synonyms.get(models.classes[label], ()) for label in forget}
+        named = {label: names for label, names in words.items() if names}
+        said = [models.say(models.template, label, word) for label, names in named.items() for word in names]
 
         def embed(clip: Clip) -> Tensor:
             return embed_texts(clip, texts + said)  # (templates * C + synonyms, D)
 
-        purpose = f"{self.name} {self.version} {named}"
+        purpose = f"{self.name} {self.version} {list(named)}"
         shown = (own.before, own.after)
-        words = (models.once(purpose, lambda: embed(models.original)), embed(models.unlearned))
+        known = (models.once(purpose, lambda: embed(models.original)), embed(models.unlearned))
         by_template = [
             [
-                target_and_other(cosines(side.images, part).argmax(dim=1) == own.labels, own.labels, forget)
-                for part in torch.split(known[: len(texts)], len(own.class_names))
+                target_and_other(predictions(replace(side, texts=part)) == own.labels, own.labels, forget)
+                for part in torch.split(vectors[: len(texts)], len(own.class_names))
             ]
-            for side, known in zip(shown, words, strict=True)
+            for side, vectors in zip(shown, known, strict=True)
         ]
         targets = [[found["target"] for found in side] for side in by_template]
         others = [[found["other"] for found in side] for side in by_template]
         best = [
-            self._by_synonym(
-                evidence, models, named, cosines(side.images, torch.cat([side.texts, known[len(texts) :]]))
-            )
-            for side, known in zip(shown, words, strict=True)
+            _by_synonym(side, own.labels, named, vectors[len(texts) :])
+            for side, vectors in zip(shown, known, strict=True)
         ]
         n = int(belongs(own.labels, forget).sum())
         for group, sides, count in (
             ("worst", [_over(side, max) for side in targets], n),
             ("mean", [_over(side, _average) for side in targets], n),
-            ("synonyms", best, int(belongs(own.labels, named).sum())),
+            ("synonyms", best, int(belongs(own.labels, list(named)).sum())),
             ("other-mean", [_over(side, _average) for side in others], len(own.labels) - n),
         ):
             yield self.say(before=sides[0], after=sides[1], n=count, dataset=evidence.dataset, group=group)
 
-    def _by_synonym(
-        self, evidence: Evidence, models: Models, named: Sequence[int], similarity: Tensor
-    ) -> float | None:
-        """Mean over `named` classes of the best recall among their synonyms, whose columns follow the classes'."""
-        own, column = evidence.own, len(evidence.own.class_names)
-        best = []
-        for label in named:
-            recalls = []
-            for _ in models.synonyms[own.class_names[label]]:
-                candidates = similarity[:, : len(own.class_names)].clone()
-                candidates[:, label] = similarity[:, column]
-                recalls.append(class_mean(candidates.argmax(dim=1) == own.labels, own.labels, [label]))
-                column += 1
-            best.append(_over(recalls, max))
-        return _over(best, _average)
+
+def _by_synonym(side: Embedded, labels: Tensor, named: Mapping[int, Sequence[str]], vectors: Tensor) -> float | None:
+    """Mean over `named` labels of the best recall among their synonyms, whose `vectors` come in the same order."""
+    rest, best = iter(vectors), []
+    for label, words in named.items():
+        recalls = []
+        for vector in islice(rest, len(words)):
+            texts = side.texts.clone()
+            texts[label] = vector
+            recalls.append(class_mean(predictions(replace(side, texts=texts)) == labels, labels, [label]))
+        best.append(_over(recalls, max))
+    return _over(best, _average)
 
 
 def _over(values: Sequence[float | None], combine: Callable[[Sequence[float]], float]) -> float | None:

@@ -23,7 +23,7 @@ class Quantisation(Metric):
     of 255 levels around 0, ties to even, and put back as fp32: the arithmetic stays exact, so only what the weights
     carry is lost. Vectors, statistics and the logit scale stay. Groups, of the own dataset: `target` (the mean over
     forget classes of their recalls) and `other` (the first 8 test images of each kept class). Before: the rounded
-    original.
+    original. Where classes are parted by domain, an image's candidates are the labels of its own domain.
 
     A method whose change of the weights is smaller than half a level is undone: its target comes back, where its
     accuracy without rounding is low.
@@ -54,11 +54,11 @@ class Quantisation(Metric):
     def _measure(self, evidence: Evidence, models: Models) -> Iterator[Measurement]:
         forget, rows = list(evidence.forget), sample(models.test.labels, evidence.forget)
         labels = models.test.labels[rows]
-        texts = [models.template.format(name) for name in evidence.own.class_names]
+        shown = evidence.own.before.at(rows)
 
         def see(clip: Clip) -> Tensor:
             rounded = clip.with_state(quantised(clip))
-            return predict(embed(rounded, models.test.pixels[rows]), rounded, texts)  # (M,)
+            return predict(embed(rounded, models.test.pixels[rows]), rounded, models.texts, like=shown)  # (M,)
 
         purpose = f"{self.name} {self.version} {forget}"
         sides = (models.once(purpose, lambda: see(models.original)), see(models.unlearned))
@@ -84,6 +84,7 @@ def round_rows(weight: Tensor) -> Tensor:
     tensor([[127.,   0.,   2.,  -3.]])
     """
     rows = weight.flatten(1)
-    step = rows.abs().amax(dim=1, keepdim=True) / _LEVELS
+    least, greatest = rows.aminmax(dim=1, keepdim=True)
+    step = torch.maximum(-least, greatest) / _LEVELS
     step = torch.where(step > 0, step, torch.ones_like(step))
-    return ((rows / step).round() * step).view_as(weight)
+    return (rows / step).round_().mul_(step).view_as(weight)  # in place: a token embedding is large

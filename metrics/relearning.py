@@ -1,13 +1,13 @@
 """How soon the forgotten class comes back when somebody trains on a few real images."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from unlearn_bench.clip import Clip
 from unlearn_bench.metrics.base import Embedded, Evidence, Measurement, Metric
-from unlearn_bench.metrics.classification import belongs, predictions, target_and_other
+from unlearn_bench.metrics.classification import belongs, predictions, similarities, target_and_other
 from unlearn_bench.metrics.encoding import embed_texts, sample
 from unlearn_bench.metrics.further import Images, Models
 from unlearn_bench.seeding import generator
@@ -27,6 +27,7 @@ RETURN = 0.9
 OTHERS = 0.5
 """Share of the other classes' original accuracy without which it does not: else one name for everything would do."""
 
+_AT_ONCE = 64  # test images; more fall out of a core's cache
 _BATCH = 16
 _RATE = 0.03  # of a tensor's own root mean square, in the first update
 _LEAST = 1e-3  # for tensors of zeros
@@ -34,6 +35,9 @@ _LEAST = 1e-3  # for tensors of zeros
 
 Sides = Mapping[str, float | None]
 """Accuracy on the target and on the other classes."""
+
+Answer = Callable[[Tensor], Tensor]
+"""What those of the test images that are asked for, (M,) bool, are taken for."""
 
 
 class Relearning(Metric):
@@ -58,6 +62,9 @@ class Relearning(Metric):
     - `steps-to-return`: with 16 shots, the fewest updates after which the target's accuracy is at least .9 of the
       original model's without training, and that of the other classes at least half of it: a model that calls
       everything by the target's name has not come back. 0 if it never left, 17 if 16 updates were not enough.
+
+    Where classes are parted by domain, each label is a class with k images and a vector of its own, and c runs over
+    the labels of the image's own domain, in the loss as in the accuracy.
 
     A class with fewer training images than k gives all it has. Every model learns the class from 16 images in the
     end, one that has never seen it too: what counts is how far a row is from the retrained model's.
@@ -93,17 +100,19 @@ class Relearning(Metric):
         forget, own = list(evidence.forget), evidence.own
         rows = sample(models.test.labels, forget)
         labels = models.test.labels[rows]
-        texts = [models.template.format(name) for name in own.class_names]
         plans = [_plan(models.train.labels, shots, evidence.dataset, evidence.seed) for shots in SHOTS]
 
-        def taken(clip: Clip) -> Tensor:
-            return relearn(clip, models, texts, plans, rows, scale=evidence.logit_scale)
+        def taken(clip: Clip, original: Sides | None = None) -> Tensor:
+            exam = Exam(labels, forget, original)
+            domains, scale = own.before.text_domains, evidence.logit_scale
+            return relearn(clip, models, models.texts, plans, rows, scale=scale, domains=domains, exam=exam)
 
         sides: list[Sequence[Tensor | None]] = [[None] * (len(SHOTS) + STEPS)] * 2
         if len(rows) and bool(torch.isin(torch.tensor(forget), models.train.labels).all()):
             purpose = f"{self.name} {self.version} {forget} {evidence.seed}"
             before = models.once(purpose, lambda: taken(models.original))
-            sides = [list(seen == labels) for seen in (before, taken(models.unlearned))]
+            original = target_and_other(before[_START] == labels, labels, forget)
+            sides = [list(seen == labels) for seen in (before, taken(models.unlearned, original))]
         found = [[target_and_other(right, labels, forget) for right in side] for side in sides]
         target = int(belongs(labels, forget).sum())
         for row, shots in zip(
@@ -127,44 +136,137 @@ _START = len(SHOTS) - 1
 """Where the updates with the most shots begin among the rows that `relearn` gives."""
 
 
+class Exam:
+    """Asks a model that is being trained only what the numbers need; -1 stands for what it was not asked.
+
+    After each update the images of the target, and the others where the target is back; once the class is back,
+    nothing but the target at `LOOKS`. At the end everything.
+
+    Args:
+        labels: (M,) of the test images. forget: the target. original: the original's accuracy without training;
+            None where this is the original, which is then asked everything at the start.
+    """
+
+    def __init__(self, labels: Tensor, forget: Sequence[int], original: Sides | None = None) -> None:
+        self._labels, self._forget, self._original = labels, forget, original
+        self._target = belongs(labels, forget)
+        self._back = False
+
+    def ask(self, answer: Answer, step: int) -> Tensor:
+        """What the images are taken for after `step` updates, (M,) int64."""
+        everything = step == STEPS or self._original is None
+        found = torch.full_like(self._labels, -1)
+        if everything or not self._back or step in LOOKS:
+            found[self._target] = answer(self._target)
+        if everything or (not self._back and self._returned(found, others=False)):
+            found[~self._target] = answer(~self._target)
+        if self._original is None:
+            self._original = self._sides(found)
+        self._back = self._back or self._returned(found, others=True)
+        return found
+
+    def _sides(self, found: Tensor) -> Sides:
+        return target_and_other(found == self._labels, self._labels, self._forget)
+
+    def _returned(self, found: Tensor, *, others: bool) -> bool:
+        seen, original = self._sides(found), self._original or {}
+        if not others:
+            seen, original = {**seen, "other": None}, {**original, "other": None}
+        return bool(original.get("target")) and _is_back(seen, original)
+
+
 def relearn(
-    clip: Clip, models: Models, texts: Sequence[str], plans: Sequence[Sequence[Tensor]], rows: Tensor, *, scale: float
+    clip: Clip,
+    models: Models,
+    texts: Sequence[str],
+    plans: Sequence[Sequence[Tensor]],
+    rows: Tensor,
+    *,
+    scale: float,
+    domains: Tensor | None = None,
+    exam: Exam | None = None,
 ) -> Tensor:
     """What test images are taken for after training as each plan says; the metric's docstring has the rule.
 
     Args:
         clip: not changed. texts: C class texts. plans: for each number of shots, the training images of each update.
-        rows: (M,) the test images.
+        rows: (M,) the test images. domains: (C,) of the labels, where classes are parted by domain.
+        exam: what to ask between the updates of the last plan; None: everything.
 
     Returns:
         (len(plans) + STEPS, M) int64: at the end of every plan but the last, then before and after each update of the
         last.
     """
-    last = max(
-        (clip.image_stages.index(w.place.stage) for w in clip.weights() if w.place.tower == "image"), default=0
-    )
+    pupil = _Pupil(clip, texts, domains)
     used = torch.unique(torch.cat([batch for plan in plans for batch in plan]))
-    inputs, shown = _until(clip, models.train, used, last), _until(clip, models.test, rows, last)
-    labels = models.train.labels[used].to(clip.device)
-    found, pupil, start = [], clip.copy(), embed_texts(clip, texts).to(clip.device)
+    inputs, shown = (pupil.until_last(images, part) for images, part in ((models.train, used), (models.test, rows)))
+    labels, true = (images.labels.to(clip.device) for images in (models.train, models.test))
+
+    def answer(asked: Tensor) -> Tensor:
+        with torch.no_grad():
+            return predictions(pupil.seen(shown[asked], true[rows[asked]])).cpu()
+
+    everything = torch.ones(len(rows), dtype=torch.bool)
+    found = []
     for number, plan in enumerate(plans):
-        head = nn.Parameter(start.clone())
-        optimizer = _fresh(pupil, clip, head, pupil.image_stages[last])
-        whole = number == len(plans) - 1
-        found += [_predicted(pupil, head, shown, last)] if whole else []
+        watched = number == len(plans) - 1
+        optimizer = pupil.start_again()
         schedule = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1.0, end_factor=0.0, total_iters=STEPS)
-        for batch in plan:
-            places = torch.searchsorted(used, batch)
-            with torch.enable_grad():
-                cosine = _embedded(pupil, inputs[places], last) @ nn.functional.normalize(head, dim=-1).T  # (B, C)
-                loss = nn.functional.cross_entropy(scale * cosine, labels[places])
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-            found += [_predicted(pupil, head, shown, last)] if whole else []
-        found += [] if whole else [_predicted(pupil, head, shown, last)]
+        for step in range(len(plan) + 1):
+            if step:
+                batch = plan[step - 1]
+                with torch.enable_grad():
+                    cosine = similarities(
+                        pupil.seen(inputs[torch.searchsorted(used, batch)], labels[batch])
+                    )  # (B, C)
+                    loss = nn.functional.cross_entropy(scale * cosine, labels[batch])
+                    optimizer.zero_grad()
+                    loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+            if watched:
+                found.append(answer(everything) if exam is None else exam.ask(answer, step))
+        found += [] if watched else [answer(everything)]
     return torch.stack(found)
+
+
+class _Pupil:
+    """A model that is trained: the image tower's last stage and the class vectors."""
+
+    def __init__(self, clip: Clip, texts: Sequence[str], domains: Tensor | None) -> None:
+        stages = [weight.place.stage for weight in clip.weights() if weight.place.tower == "image"]
+        self._last = max((clip.image_stages.index(stage) for stage in stages), default=0)
+        self._original, self._clip = clip, clip.copy()
+        self._start = embed_texts(clip, texts).to(clip.device)  # (C, D)
+        self._vectors = nn.Parameter(self._start.clone())
+        self._domains = None if domains is None else domains.to(clip.device)
+
+    def until_last(self, images: Images, rows: Tensor) -> Tensor:
+        """What enters the last stage, for these images."""
+        clip, parts = self._original, torch.split(rows, _AT_ONCE)
+        with torch.no_grad():
+            found = [clip.run_image_stages(clip.to_input(images.pixels[part]), stop=self._last) for part in parts]
+        return torch.cat(found)
+
+    def start_again(self) -> torch.optim.Optimizer:
+        """All as it was, and Adam over what moves, each tensor with a rate of its own size."""
+        original, names = self._original.state(), []
+        for weight in self._clip.weights():
+            if (weight.place.tower, weight.place.stage) == ("image", self._clip.image_stages[self._last]):
+                weight.value.data.copy_(original[weight.name])
+                names.append(weight.name)
+        self._vectors = nn.Parameter(self._start.clone())
+        moving = [self._vectors, *self._clip.train_only(names)]
+        rates = [_RATE * max(_LEAST, float(value.detach().square().mean().sqrt())) for value in moving]
+        groups = [{"params": [value], "lr": rate} for value, rate in zip(moving, rates, strict=True)]
+        return torch.optim.Adam(groups, fused=True)
+
+    def seen(self, activation: Tensor, labels: Tensor) -> Embedded:
+        """What the model makes of images with these labels, given what enters the last stage."""
+        images = self._clip.run_image_stages(activation, start=self._last)
+        normalize = nn.functional.normalize
+        found = Embedded(images=normalize(images, dim=-1), texts=normalize(self._vectors, dim=-1))
+        return found.parted(labels, self._domains)
 
 
 def _plan(labels: Tensor, shots: int, *purpose: object) -> list[Tensor]:
@@ -181,47 +283,14 @@ def _plan(labels: Tensor, shots: int, *purpose: object) -> list[Tensor]:
     return list(torch.split(torch.cat([*drawn, pool[:0]])[: STEPS * size], max(1, size)))
 
 
-def _until(clip: Clip, images: Images, rows: Tensor, stage: int) -> Tensor:
-    """What enters the stage, for these images."""
-    with torch.no_grad():
-        parts = [
-            clip.run_image_stages(clip.to_input(images.pixels[part]), stop=stage) for part in torch.split(rows, 256)
-        ]
-    return torch.cat(parts)
-
-
-def _embedded(clip: Clip, activation: Tensor, stage: int) -> Tensor:
-    return nn.functional.normalize(clip.run_image_stages(activation, start=stage), dim=-1)
-
-
-def _predicted(clip: Clip, head: Tensor, shown: Tensor, stage: int) -> Tensor:
-    """The nearest class vector of each test image, (M,) int64."""
-    with torch.no_grad():
-        texts, images = nn.functional.normalize(head, dim=-1), _embedded(clip, shown, stage)
-        return predictions(Embedded(images=images, texts=texts)).cpu()
-
-
-def _fresh(pupil: Clip, clip: Clip, head: nn.Parameter, stage: str) -> torch.optim.Optimizer:
-    """The stage as it was, and Adam over it and the class vectors, each tensor with a rate of its own size."""
-    original, names = clip.state(), []
-    for weight in pupil.weights():
-        if (weight.place.tower, weight.place.stage) == ("image", stage):
-            weight.value.data.copy_(original[weight.name])
-            names.append(weight.name)
-    moving = [head, *pupil.train_only(names)]
-    rates = [_RATE * max(_LEAST, float(value.detach().square().mean().sqrt())) for value in moving]
-    return torch.optim.Adam([{"params": [value], "lr": rate} for value, rate in zip(moving, rates, strict=True)])
-
-
 def _return(curve: Sequence[Sides], original: Sides) -> float | None:
     """The first update after which the class is back; one more than there are where it never is."""
     if not original["target"]:
         return None
-    wanted = RETURN * original["target"] - 1e-9  # a share of images that is equal shall not miss by a rounding
-    spared = OTHERS * (original["other"] or 0.0) - 1e-9
-    back = (
-        step
-        for step, seen in enumerate(curve)
-        if (seen["target"] or 0.0) >= wanted and (seen["other"] or 0.0) >= spared
-    )
-    return float(next(back, STEPS + 1))
+    return float(next((step for step, seen in enumerate(curve) if _is_back(seen, original)), STEPS + 1))
+
+
+def _is_back(seen: Sides, original: Sides) -> bool:
+    wanted, spared = RETURN * (original["target"] or 0.0), OTHERS * (original["other"] or 0.0)
+    # A share of images that is equal shall not miss by a rounding.
+    return (seen["target"] or 0.0) >= wanted - 1e-9 and (seen["other"] or 0.0) >= spared - 1e-9

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from unlearn_bench.metrics.base import DatasetEvidence, Embedded, Evidence, Measurement, Metric
@@ -18,7 +17,8 @@ class Separability(Metric):
     .5: training and test images can't be told apart. Above: the model is surer of the training images. Below: it is
     less sure of them, which gives the forget set away just as well: a method that pushed exactly the images that it
     was given. Groups, of the own dataset: `target`, mean over forget classes; `other`, mean over kept classes. `n`
-    counts test images.
+    counts test images. Where classes are parted by domain, each label counts as a class, and the softmax runs over
+    the labels of the image's own domain.
 
     The training images are those that methods may be given. A model that was not trained on them starts near .5
     before forgetting, as the embedded ones do: their own training images are a split apart.
@@ -69,9 +69,9 @@ def _mean_auc(
     """Mean over classes of the AUC of seen against shown confidences; None if a class lacks either."""
     found = []
     for label in classes:
-        members, strangers = seen[seen_labels == label].tolist(), shown[labels == label].tolist()
-        if not members or not strangers:
+        members, strangers = seen[seen_labels == label][:, None], shown[labels == label][None]
+        if not members.numel() or not strangers.numel():
             return None
-        truth = [1] * len(members) + [0] * len(strangers)
-        found.append(float(roc_auc_score(truth, members + strangers)))
+        wins = (members > strangers).sum() + (members == strangers).sum() / 2
+        found.append(float(wins) / (members.numel() * strangers.numel()))
     return sum(found) / len(found) if found else None

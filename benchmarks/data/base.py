@@ -53,7 +53,8 @@ class Dataset(ABC):
         split_name: which partition into train, val and test this is (`official`, a split file's name, a hash of the
             file names), where a dataset has several; empty where it has one. It is part of `version` too: numbers
             of different partitions never share a row.
-        synonyms: other names of classes, by class name, for metrics that ask under another wording.
+        synonyms: other names of classes, by class name, whatever the domain, for metrics that ask under another
+            wording.
         parting: of a dataset whose classes are parted by domain, so that `class_names` are like `dog@sketch`; else
             None.
         pictures: the version of the pictures alone, where labels are the user's choice: caches of pictures go by it.

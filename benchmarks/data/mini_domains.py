@@ -8,6 +8,7 @@ from PIL import Image
 from unlearn_bench.benchmarks.data.base import Dataset, Index, Split
 from unlearn_bench.benchmarks.data.mini import rendering
 from unlearn_bench.benchmarks.data.parting import TEMPLATE, make_parting
+from unlearn_bench.benchmarks.mini.captions import SYNONYMS
 from unlearn_bench.benchmarks.mini.domain_sets import MINI_DOMAINS
 
 
@@ -22,6 +23,7 @@ class MiniDomains(Dataset):
         self.class_names = self.parting.names
         self.licence, self.source, self.version = base.licence, base.source, facts.version
         self.forget_classes, self.tuning_classes = facts.forget_classes, facts.tuning_classes
+        self.synonyms = {name: SYNONYMS[name] for name in base.class_names if name in SYNONYMS}
         self.rendering = rendering()
 
     def index(self, split: Split) -> Index:

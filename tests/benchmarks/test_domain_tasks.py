@@ -19,6 +19,7 @@ from tests.benchmarks.support import (
     write_model,
     write_suite,
 )
+from unlearn_bench.benchmarks.audits import further_evidence
 from unlearn_bench.benchmarks.data.sources import open_dataset
 from unlearn_bench.benchmarks.referee import run_cell
 from unlearn_bench.benchmarks.suite import load_suite
@@ -151,6 +152,50 @@ def test_measurements_of_a_task(path: Path, tmp_path: Path) -> None:
     # Photos and sketches of a colour share its text in this model: only the candidates' domain parts them.
     assert all(item.before == item.after == 1.0 for item in found.values())
     assert record.run.evaluation[0].template == "{domain} of a {}."
+
+
+AUDITS = (
+    "linear-probe",
+    "neighbours",
+    "paraphrases",
+    "quantisation",
+    "relearning",
+    "retrain-distance",
+    "separability",
+)
+
+
+@pytest.mark.parametrize("wanted", ["red@sketch", "red", "*@sketch"])
+def test_every_audit_of_a_task(wanted: str, path: Path, tmp_path: Path) -> None:
+    """Photos and sketches of a colour share class vectors' starts and differ in brightness; doing nothing changes
+    nothing, and candidates of the own domain alone let everything be right."""
+    path.write_text(path.read_text().replace('"domain-accuracy"', ", ".join(f'"{name}"' for name in AUDITS)))
+    (cell,) = plan(path, [write_method(tmp_path, "return clip")], classes=[wanted])
+    record = run_cell(cell, bench_of(load_suite(str(path))), CONDITIONS).record
+    assert record.status == "ok", record.reason
+    found = {(item.metric, item.group): item for item in record.measurements if item.metric in AUDITS}
+    assert {metric for metric, _ in found} == set(AUDITS)
+    assert all(item.before == item.after for (metric, _), item in found.items() if metric != "retrain-distance")
+    assert found["relearning", "steps-to-return"].after == 0.0
+    for metric, group in (("quantisation", "target"), ("linear-probe", "target"), ("paraphrases", "worst")):
+        assert found[metric, group].after == 1.0
+        assert found[metric, group].n == {"red@sketch": 3, "red": 6, "*@sketch": 9}[wanted]
+    near = [group for metric, group in found if metric == "neighbours" and "/" in group]
+    assert {group.rpartition("@")[2] for group in near} == {"red@sketch": {"sketch"}, "red": {"photo", "sketch"}}.get(
+        wanted, set()
+    )
+
+
+def test_what_audits_are_given(path: Path, tmp_path: Path) -> None:
+    (cell,) = plan(path, [write_method(tmp_path, "return clip")], classes=["red@sketch"])
+    bench = bench_of(load_suite(str(path)))
+    found = further_evidence({"train", "models"}, run=cell.run, bench=bench, unlearned=bench.clip)
+    models, item = found["models"], bench.evaluated["domains:tree"]
+    assert models.classes == ("blue", "green", "red") * 2
+    assert models.phrases == ("a photo",) * 3 + ("a sketch",) * 3
+    assert models.texts == item.dataset.texts
+    assert found["train"].class_of is not None
+    assert found["train"].class_of.tolist() == [0, 1, 2] * 2
 
 
 def test_a_tuning_set_inside_a_reported_domain_is_refused(path: Path) -> None:

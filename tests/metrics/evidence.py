@@ -132,6 +132,7 @@ def with_further(evidence: Evidence, *, each: int) -> Evidence:
             train=Images(pixels=random_pixels(len(labels), "train", seed), labels=labels),
             test=Images(pixels=random_pixels(len(own.labels), "test", seed), labels=own.labels),
             template="it is {}",
+            classes=own.class_names,
             synonyms={own.class_names[evidence.forget[0]]: ("something", "another thing")},
             once=lambda _, compute: compute(),
         ),

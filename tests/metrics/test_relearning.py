@@ -12,8 +12,10 @@ from tests.methods.support import COLOURS, colours, paint
 from tests.metrics.evidence import by_group, make_evidence, random_dataset, random_evidence
 from unlearn_bench.clip import Clip
 from unlearn_bench.metrics.base import Evidence
+from unlearn_bench.metrics.classification import target_and_other
+from unlearn_bench.metrics.encoding import sample
 from unlearn_bench.metrics.further import Images, Models
-from unlearn_bench.metrics.relearning import SHOTS, STEPS, Relearning, _plan, _return, relearn
+from unlearn_bench.metrics.relearning import SHOTS, STEPS, Answer, Exam, Relearning, _plan, _return, relearn
 from unlearn_bench.two_towers import TwoTowers
 
 LABELS = torch.arange(5).repeat(20)
@@ -71,6 +73,7 @@ def lesson(unlearned: Clip) -> Evidence:
         train=train,
         test=test,
         template="{} it is",
+        classes=tuple(COLOURS),
         synonyms={},
         once=lambda _, compute: compute(),
     )
@@ -156,7 +159,14 @@ def test_only_the_last_image_stage_is_trained_and_the_models_stay(monkeypatch: p
     pixels = torch.randint(256, (6, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     shown = Images(pixels=pixels, labels=torch.tensor([0, 1, 2] * 2))
     models = Models(
-        original=clip, unlearned=clip, train=shown, test=shown, template="{}", synonyms={}, once=lambda _, run: run()
+        original=clip,
+        unlearned=clip,
+        train=shown,
+        test=shown,
+        template="{}",
+        classes=("a", "b", "c"),
+        synonyms={},
+        once=lambda _, run: run(),
     )
     plan = _plan(shown.labels, 1, "own", 0)[:2]
     relearn(clip, models, tiny.TEXTS[:3], [plan, plan], torch.arange(6), scale=20.0)
@@ -190,3 +200,50 @@ def test_a_forget_class_without_training_images_is_a_gap() -> None:
     train = Images(pixels=models.train.pixels[keep], labels=models.train.labels[keep])
     for item in Relearning().measure(replace(evidence, models=replace(models, train=train))):
         assert (item.before, item.after) == (None, None)
+
+
+@pytest.mark.parametrize("strength", [0.0, 1.9])
+def test_what_is_not_asked_changes_no_number(strength: float) -> None:
+    """The hidden class comes back between the looks, the other one never left; both are as if all had been asked."""
+    evidence = lesson(without_name(strength))
+    models = evidence.models
+    assert models is not None
+    plans = [_plan(models.train.labels, shots, "own", 0) for shots in SHOTS]
+    rows = sample(models.test.labels, evidence.forget)
+    labels = models.test.labels[rows]
+
+    def taken(clip: Clip, exam: Exam | None) -> list[dict[str, float | None]]:
+        seen = relearn(clip, models, models.texts, plans, rows, scale=20.0, exam=exam)
+        return [target_and_other(row == labels, labels, evidence.forget) for row in seen]
+
+    (original,) = taken(models.original, None)[2:3]
+    whole = taken(models.unlearned, None)
+    asked = taken(models.unlearned, Exam(labels, evidence.forget, original))
+    assert [asked[row] for row in (0, 1, -1)] == [whole[row] for row in (0, 1, -1)]
+    assert [asked[2 + step]["target"] for step in (1, 4)] == [whole[2 + step]["target"] for step in (1, 4)]
+    assert _return(asked[2:], original) == _return(whole[2:], original) != STEPS + 1
+
+
+def test_an_exam_asks_the_others_only_when_the_target_is_back_and_little_after() -> None:
+    labels = torch.tensor([0, 0, 1, 1])
+    notes: list[list[bool]] = []
+
+    def answer(right: list[bool]) -> Answer:
+        def given(asked: Tensor) -> Tensor:
+            notes.append(asked.tolist())
+            return torch.where(torch.tensor(right), labels, 1 - labels)[asked]
+
+        return given
+
+    exam = Exam(labels, [0], {"target": 1.0, "other": 1.0})
+    target, others = [True, True, False, False], [False, False, True, True]
+    assert exam.ask(answer([True, False, True, True]), 0).tolist() == [0, 1, -1, -1]
+    assert exam.ask(answer([True, True, False, False]), 1).tolist() == [0, 0, 0, 0]  # one name for everything
+    assert exam.ask(answer([True, True, True, False]), 2).tolist() == [0, 0, 1, 0]
+    assert exam.ask(answer([True, True, True, True]), 3).tolist() == [-1] * 4  # it is back
+    assert exam.ask(answer([True, True, True, True]), 4).tolist() == [0, 0, -1, -1]
+    assert exam.ask(answer([True, True, True, True]), STEPS).tolist() == [0, 0, 1, 1]
+    assert notes == [target, target, others, target, others, target, target, others]
+    first = Exam(labels, [0])
+    assert first.ask(answer([False, True, True, True]), 0).tolist() == [1, 0, 1, 1]
+    assert first.ask(answer([True, True, True, True]), 1).tolist() == [0, 0, -1, -1]  # a start of its own: it is back

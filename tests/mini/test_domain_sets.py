@@ -87,6 +87,12 @@ def test_nothing_is_tuned_on_and_reported() -> None:
     assert len(whole_domain) == 18
 
 
+def test_synonyms_are_of_classes_whatever_the_domain() -> None:
+    dataset = open_dataset("mini-domains")
+    assert dataset.synonyms == open_dataset("mini-shapes").synonyms
+    assert dataset.synonyms["cross"] == ("plus sign",)
+
+
 def test_labels_domains_and_counts() -> None:
     dataset = open_dataset("mini-domains")
     assert len(dataset.class_names) == 54
