@@ -75,6 +75,9 @@ def run(
         str | None,
         typer.Option(help="mini-rn, RN50:openai, NAME:FILE, local-dir:DIR, file.py:build; commas between."),
     ] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="all, and names of those that all leaves out; the suite's by default.")
+    ] = None,
     datasets: Annotated[
         str | None, typer.Option(help="Forget classes of these datasets only; all stay evaluated.")
     ] = None,
@@ -113,6 +116,7 @@ def run(
         suite=suite,
         methods=_split(methods),
         models=_split(model),
+        metrics=_split(metrics),
         datasets=_split(datasets),
         data=_split(data),
         classes=_split(classes),

@@ -63,6 +63,7 @@ class Choice:
     seeds: Sequence[int] | None = None
     models: Sequence[str] | None = None
     precision: str | None = None
+    metrics: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +151,11 @@ def _in_all(method: Entry) -> bool:
     return method.facts.get("kind") != "ablation" and bool(method.facts.get("default", True))
 
 
+def chosen_metrics(suite: Suite, choice: Choice) -> dict[str, tuple[str, Metric]]:
+    """What is measured; see `load_metrics`."""
+    return load_metrics(choice.metrics if choice.metrics is not None else suite.metrics)
+
+
 def cells_for(suite: Suite, choice: Choice, bench: Workbench) -> list[Cell]:
     """The cells of one model, method by method within each class, so that early records cover every method.
 
@@ -161,7 +167,7 @@ def cells_for(suite: Suite, choice: Choice, bench: Workbench) -> list[Cell]:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"two of the methods are called {twice!r}, and tables could not part them; rename one")
-    metrics = load_metrics(suite.metrics)
+    metrics = chosen_metrics(suite, choice)
     tasks = tasks_for(suite, choice, {n: e.dataset for n, e in bench.evaluated.items() if not e.control})
     cells: dict[str, Cell] = {}  # by key: what is named twice runs once
     for seed in choice.seeds if choice.seeds is not None else suite.seeds:

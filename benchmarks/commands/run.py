@@ -16,6 +16,7 @@ from unlearn_bench.benchmarks.plan import (
     Choice,
     cells_for,
     chosen_methods,
+    chosen_metrics,
     load_player,
     settings_for,
     take_shard,
@@ -38,6 +39,7 @@ def execute(
     suite: str,
     methods: Sequence[str] | None,
     models: Sequence[str] | None,
+    metrics: Sequence[str] | None,
     datasets: Sequence[str] | None,
     data: Sequence[str] | None,
     classes: Sequence[str] | None,
@@ -62,10 +64,12 @@ def execute(
         classes=classes,
         seeds=parse_seeds(seeds),
         precision=precision,
+        metrics=metrics,
     )
     part = parse_shard(shard)
     for name in chosen_methods(chosen, choice):
         load_player(chosen, name)  # a misspelt name shall not wait for models and images
+    chosen_metrics(chosen, choice)
     place = choose_device(device)
     conditions = conditions_for(place, jobs)
     torch.set_num_threads(conditions.threads)

@@ -50,6 +50,18 @@ def test_dry_run_runs_nothing(sweep: Call, tmp_path: Path) -> None:
     assert "about " in planned[-1]
 
 
+def test_other_metrics_than_the_suites(sweep: Call, tmp_path: Path) -> None:
+    said = sweep("--metrics", "accuracy,predictions", "--classes", "red")
+    assert said.code == 0, said.err
+    (record,) = read_folder(tmp_path / "out").records
+    assert {item.metric for item in record.measurements} == {"accuracy", "predictions"}
+    assert set(record.run.metrics) == {"accuracy", "predictions"}
+    wrong = sweep("--metrics", "acuracy")
+    assert wrong.code == 2
+    assert "unknown metric 'acuracy'" in wrong.err
+    assert "did you mean 'accuracy'" in wrong.err
+
+
 def test_limit_and_shard(sweep: Call, tmp_path: Path) -> None:
     assert "2 ok" in sweep("--limit", 2).out
     assert "2 ok, 0 skipped, 0 failed, 2 done before" in sweep("--limit", 2).out
