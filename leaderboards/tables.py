@@ -379,5 +379,16 @@ def _measured(board: Board) -> list[Measurement]:
 
 
 def _groups(board: Board, metric: str) -> list[str]:
-    """The groups of a metric in the order in which it says them."""
-    return list(dict.fromkeys(item.group for item in _measured(board) if item.metric == metric))
+    """The groups of a metric in the order in which it says them.
+
+    Groups that fewer than half of the forget sets have (each has neighbours of its own) are in the records only.
+    """
+    having: dict[str, set[ClassKey]] = {}
+    everywhere: set[ClassKey] = set()
+    for row in board.rows:
+        for key, records in row.by_class.items():
+            groups = [item.group for record in records for item in record.measurements if item.metric == metric]
+            everywhere |= {key} if groups else set()
+            for group in groups:
+                having.setdefault(group, set()).add(key)
+    return [group for group, keys in having.items() if 2 * len(keys) >= len(everywhere)]

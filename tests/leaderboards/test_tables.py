@@ -282,6 +282,18 @@ def test_conditions_are_those_of_most_quiet_runs() -> None:
     assert timing.seconds(only(loud).rows[0], "method") == "1.00*"
 
 
+def test_groups_that_few_forget_sets_have_get_no_column() -> None:
+    records = [
+        with_extra(item, ("neighbours", "near", 0.9, 0.8), ("neighbours", f"near/{item.run.forget[0]}", 0.9, 0.7))
+        for item in sweep()
+    ]
+    (table,) = further(only(records))
+    assert table.headers == ("method", "near BF", "near AF")
+    assert table.rows == (("lip", "0.900", "0.800"),)
+    (alone,) = further(only([item for item in records if item.run.forget == ("three",)]))
+    assert alone.headers == ("method", "near BF", "near AF", "near/three BF", "near/three AF")
+
+
 def test_a_caption_says_how_far_half_precision_is_from_fp32() -> None:
     records = [replace(item, run=replace(item.run, precision="bf16")) for item in sweep()]
     assert "Test images are encoded in bf16; " in " ".join(captions.about(only(records)))
