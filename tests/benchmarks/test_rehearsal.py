@@ -11,6 +11,7 @@ from tests.benchmarks.support import CONDITIONS, NOISE, Call, write_method
 from unlearn_bench.benchmarks.speed.rehearsal import Noise, app, rehearse, summary, twin
 from unlearn_bench.benchmarks.suite import Suite
 from unlearn_bench.cache import cache_root
+from unlearn_bench.open_clip_names import architecture_config, published
 
 SMALL = Noise(classes=3, train=4, test=5)
 
@@ -37,6 +38,14 @@ def test_published_weights_are_rehearsed_as_their_architecture() -> None:
     assert twin("RN50:openai") == "RN50-quickgelu:random"
     assert twin("ViT-B-16:openai") == "ViT-B-16-quickgelu:random"
     assert twin("mini-rn") == "mini-rn"
+
+
+@pytest.mark.parametrize("spec", ["RN50:openai", "ViT-B-16:openai"])
+def test_rates_of_the_twin_are_found_for_the_published_weights(spec: str) -> None:
+    """They are kept under the configuration, activation included."""
+    found = published(spec)
+    assert found is not None
+    assert architecture_config(twin(spec).partition(":")[0]) == found.config
 
 
 def test_what_a_rehearsal_finds(plain: Suite, tmp_path: Path) -> None:
