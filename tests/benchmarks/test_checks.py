@@ -28,7 +28,7 @@ def test_an_honest_method_keeps_every_law(access: str, place: dict[str, str], tm
 DISHONEST = {
     "global-randomness": ("clip.module.text[2].weight.data += torch.rand(3, 3); return clip", "global random stream"),
     "not-repeatable": (
-        "import time\nclip.module.text[2].weight.data += time.perf_counter()\nreturn clip",
+        "type(self).n = getattr(type(self), 'n', 0) + 1\nclip.module.text[2].weight.data += self.n; return clip",
         "differs between two equal requests",
     ),
     "returns-nothing": ("pass", "unlearn returned a NoneType, not the clip"),
