@@ -7,24 +7,35 @@ from unlearn_bench.leaderboards.records import Record
 from unlearn_bench.leaderboards.storage import read_csv
 
 _ROOT = Path(__file__).resolve().parent.parent
+_TABLES = _ROOT / "leaderboards"
+_RESULTS = _TABLES / "results"
 
-PUBLISHED = Published(
-    records=_ROOT / "leaderboards" / "results" / "mini-full.csv",
-    table=_ROOT / "leaderboards" / "mini-full.md",
-    readme=_ROOT / "README.md",
+
+def _published(suite: str, *, readme: Path | None = None) -> Published:
+    return Published(suite=suite, records=_RESULTS / f"{suite}.csv", table=_TABLES / f"{suite}.md", readme=readme)
+
+
+PUBLISHED = (
+    _published("mini-full", readme=_ROOT / "README.md"),
+    _published("mini-domains"),
+    _published("mini-pairs"),
+    _published("mini-ablations"),
 )
-"""Where the embedded suite's published numbers are; in an installed package, the CSV and the table alone."""
+"""Where the embedded suites' published numbers are; in an installed package, the CSVs and the tables alone."""
 
-PAPER_RECORDS = PUBLISHED.records.parent / "paper.csv"
-"""Where the records of the suite `paper` are, once there are some."""
+PAPER = "paper"
+"""The suite whose numbers stand on the paper's page."""
 
-PAPER_PAGE = _ROOT / "leaderboards" / "paper.md"
+PAPER_RECORDS = _RESULTS / f"{PAPER}.csv"
+"""Where its records are, once there are some."""
+
+PAPER_PAGE = _TABLES / "paper.md"
 """The main paper's tables, reported and measured."""
 
 
 def published_records() -> tuple[Record, ...]:
-    """The records of every CSV beside the published one; empty where none are shipped."""
-    return tuple(record for path in sorted(PUBLISHED.records.parent.glob("*.csv")) for record in read_csv(path))
+    """The records of every published suite; empty where none are shipped."""
+    return tuple(record for path in sorted(PAPER_RECORDS.parent.glob("*.csv")) for record in read_csv(path))
 
 
 def paper_records() -> tuple[Record, ...]:

@@ -18,13 +18,19 @@ class Published:
     """Where a published leaderboard is.
 
     Attributes:
-        records: the CSV that everything is made from. table: the whole leaderboard, Markdown.
-        readme: the file that shows the short form between its markers.
+        suite: whose it is. records: the CSV that everything is made from. table: the whole leaderboard, Markdown.
+        readme: the file that shows the short form between its markers, if one does.
     """
 
+    suite: str
     records: Path
     table: Path
-    readme: Path
+    readme: Path | None = None
+
+    @property
+    def pages(self) -> tuple[Path, ...]:
+        """What is made from the records."""
+        return (self.table,) if self.readme is None else (self.table, self.readme)
 
 
 def markers(name: str) -> tuple[str, str]:
@@ -53,33 +59,33 @@ def replace_between(text: str, name: str, content: str) -> str:
     return f"{text[:begin]}\n\n{inner}\n\n{text[end:]}"
 
 
-def publish(paths: Published) -> None:
-    """Write the table and the README's block anew from the records' CSV.
+def publish(item: Published) -> None:
+    """Write the table, and the README's block if it has one, anew from the records' CSV.
 
     Raises:
         InputError: the CSV is broken, or the README has no markers; then nothing is written.
     """
-    table, readme = _expected(paths)
-    write_text(paths.table, table)
-    write_text(paths.readme, readme)
+    for path, text in _expected(item).items():
+        write_text(path, text)
 
 
-def stale(paths: Published) -> tuple[Path, ...]:
+def stale(item: Published) -> tuple[Path, ...]:
     """The files that don't say what the records' CSV says: empty if all do.
 
     Raises:
         InputError: the CSV is broken, or the README has no markers.
     """
-    expected = zip((paths.table, paths.readme), _expected(paths), strict=True)
-    return tuple(path for path, text in expected if not path.exists() or _read(path) != text)
+    return tuple(path for path, text in _expected(item).items() if not path.exists() or _read(path) != text)
 
 
-def _expected(paths: Published) -> tuple[str, str]:
+def _expected(item: Published) -> dict[Path, str]:
     from unlearn_bench.leaderboards.render import render  # noqa: PLC0415  (pandas takes its time)
 
-    records: Sequence[Record] = read_csv(paths.records)
-    short = render(records, fmt="md", short=True)
-    return render(records, fmt="md"), replace_between(_read(paths.readme), BLOCK, short)
+    records: Sequence[Record] = read_csv(item.records)
+    expected = {item.table: render(records, fmt="md")}
+    if item.readme is not None:
+        expected[item.readme] = replace_between(_read(item.readme), BLOCK, render(records, fmt="md", short=True))
+    return expected
 
 
 def _read(path: Path) -> str:

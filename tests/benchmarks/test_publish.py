@@ -10,32 +10,39 @@ from unlearn_bench.benchmarks import publish, published
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.paper import is_stale
 from unlearn_bench.leaderboards.publish import Published, stale
-from unlearn_bench.leaderboards.storage import read_folder
+from unlearn_bench.leaderboards.storage import read_csv, read_folder, write_record
 
 
 @pytest.fixture
 def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Published:
-    readme = tmp_path / "README.md"
+    """A checkout with two published suites: that of `sweep`, which the README shows, and `mini-pairs`."""
+    readme, results = tmp_path / "README.md", tmp_path / "results"
     readme.write_text("before\n<!-- leaderboard:begin -->\nformer words\n<!-- leaderboard:end -->\nafter\n")
-    (tmp_path / "results").mkdir()
-    paths = replace(
-        published.PUBLISHED,
-        records=tmp_path / "results" / "mini-full.csv",
-        table=tmp_path / "mini-full.md",
-        readme=readme,
+    results.mkdir()
+    first, second = (
+        Published(suite=suite, records=results / f"{suite}.csv", table=tmp_path / f"{suite}.md", readme=shown)
+        for suite, shown in (("colours", readme), ("mini-pairs", None))
     )
-    monkeypatch.setattr(publish, "PUBLISHED", paths)
-    monkeypatch.setattr(published, "PUBLISHED", paths)
-    monkeypatch.setattr(publish, "PAPER_PAGE", tmp_path / "paper.md")
     for module in (publish, published):
-        monkeypatch.setattr(module, "PAPER_RECORDS", tmp_path / "results" / "paper.csv")
-    return paths
+        monkeypatch.setattr(module, "PUBLISHED", (first, second))
+        monkeypatch.setattr(module, "PAPER_RECORDS", results / "paper.csv")
+    monkeypatch.setattr(publish, "PAPER_PAGE", tmp_path / "paper.md")
+    return first
+
+
+def as_suite(folder: Path, suite: str) -> Path:
+    """A copy of a run's folder, as if another suite had run it."""
+    copy = folder.with_name(f"{folder.name}-{suite}")
+    for record in read_folder(folder).records:
+        write_record(copy, replace(record, run=replace(record.run, suite=suite)))
+    return copy
 
 
 def test_a_run_is_published_and_then_fresh(sweep: Call, place: Published, tmp_path: Path) -> None:
     assert sweep().code == 0
     publish.main([tmp_path / "out"])
     assert stale(place) == ()
+    assert place.readme is not None
     text = place.readme.read_text()
     assert text.startswith("before\n<!-- leaderboard:begin -->")
     assert text.endswith("<!-- leaderboard:end -->\nafter\n")
@@ -54,16 +61,35 @@ def test_a_number_changed_by_hand_is_stale(sweep: Call, place: Published, tmp_pa
     assert stale(place) == ()
 
 
+def test_each_record_goes_to_its_suite(sweep: Call, place: Published, tmp_path: Path) -> None:
+    sweep()
+    publish.main([tmp_path / "out", as_suite(tmp_path / "out", "mini-pairs")])
+    for suite, item in zip(("colours", "mini-pairs"), published.PUBLISHED, strict=True):
+        assert {record.run.suite for record in read_csv(item.records)} == {suite}
+        assert stale(item) == ()
+    assert "suite mini-pairs" in (tmp_path / "mini-pairs.md").read_text()
+    assert place.readme is not None
+    assert "mini-pairs" not in place.readme.read_text()
+
+
+def test_a_suite_that_is_not_published_is_one_line(sweep: Call, place: Published, tmp_path: Path) -> None:
+    sweep()
+    with pytest.raises(InputError, match=r"suite 'other' is not published; give runs of colours, mini-pairs, paper"):
+        publish.main([tmp_path / "out", as_suite(tmp_path / "out", "other")])
+    assert not place.records.exists()
+
+
 def test_the_paper_s_page_is_written_beside(sweep: Call, place: Published, tmp_path: Path) -> None:
     sweep()
     publish.main([tmp_path / "out"])
     assert published.paper_records() == ()
     assert not is_stale(tmp_path / "paper.md", ())
-    publish.main(paper=[tmp_path / "out"])
+    publish.main([as_suite(tmp_path / "out", "paper")])
     (record,) = {record.run.model for record in published.paper_records()}
     assert record in (tmp_path / "paper.md").read_text()
     assert is_stale(tmp_path / "paper.md", ())
     assert not is_stale(tmp_path / "paper.md", published.paper_records())
+    assert place.records.exists()
 
 
 def test_no_records_is_one_line(place: Published, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Blocks in other files, and whether published files are stale."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,17 @@ TEXT = "before\n<!-- leaderboard:begin -->\nold\n<!-- leaderboard:end -->\nafter
 
 @pytest.fixture
 def paths(tmp_path: Path) -> Published:
-    found = Published(records=tmp_path / "records.csv", table=tmp_path / "table.md", readme=tmp_path / "README.md")
+    readme = tmp_path / "README.md"
+    found = Published(suite="mini", records=tmp_path / "records.csv", table=tmp_path / "table.md", readme=readme)
     write_csv(found.records, sweep() + sweep("emb", targets=(9,)))
-    found.readme.write_text(TEXT)
+    readme.write_text(TEXT)
     return found
+
+
+@pytest.fixture
+def readme(paths: Published) -> Path:
+    assert paths.readme is not None
+    return paths.readme
 
 
 def test_a_block_is_replaced_and_nothing_else() -> None:
@@ -43,35 +51,45 @@ def test_markers_that_do_not_fit(text: str, says: str) -> None:
         replace_between(text, "leaderboard", "x")
 
 
-def test_published_files_are_fresh(paths: Published) -> None:
-    assert stale(paths) == (paths.table, paths.readme)
+def test_published_files_are_fresh(paths: Published, readme: Path) -> None:
+    assert stale(paths) == (paths.table, readme)
     publish(paths)
     assert stale(paths) == ()
     assert paths.table.read_text() == render(sweep() + sweep("emb", targets=(9,)), fmt="md")
-    assert "**Overall: mini-rn, suite mini**" in block(paths.readme.read_text())
-    assert paths.readme.read_text().startswith("before\n")
-    assert paths.readme.read_text().endswith("after\n")
+    assert "**Overall: mini-rn, suite mini**" in block(readme.read_text())
+    assert readme.read_text().startswith("before\n")
+    assert readme.read_text().endswith("after\n")
 
 
-def test_any_edit_makes_them_stale(paths: Published) -> None:
+def test_any_edit_makes_them_stale(paths: Published, readme: Path) -> None:
     publish(paths)
-    paths.readme.write_text(paths.readme.read_text().replace("before\n<", "elsewhere\n<"))
+    readme.write_text(readme.read_text().replace("before\n<", "elsewhere\n<"))
     assert stale(paths) == ()  # outside the block
     paths.table.write_text(paths.table.read_text().replace("0.042", "0.041"))
     assert stale(paths) == (paths.table,)
     publish(paths)
-    paths.readme.write_text(paths.readme.read_text().replace("0.042", "0.041"))
-    assert stale(paths) == (paths.readme,)
+    readme.write_text(readme.read_text().replace("0.042", "0.041"))
+    assert stale(paths) == (readme,)
     publish(paths)
     write_csv(paths.records, sweep())
-    assert stale(paths) == (paths.table, paths.readme)
+    assert stale(paths) == (paths.table, readme)
 
 
-def test_nothing_is_written_into_a_readme_without_markers(paths: Published) -> None:
-    paths.readme.write_text("no block")
+def test_nothing_is_written_into_a_readme_without_markers(paths: Published, readme: Path) -> None:
+    readme.write_text("no block")
     with pytest.raises(InputError, match="marker"):
         publish(paths)
     assert not paths.table.exists()
-    paths.readme.unlink()
+    readme.unlink()
     with pytest.raises(InputError, match="can't be read"):
         stale(paths)
+
+
+def test_a_leaderboard_of_its_own_touches_no_readme(paths: Published, readme: Path) -> None:
+    alone = replace(paths, readme=None)
+    assert alone.pages == (paths.table,)
+    publish(alone)
+    assert stale(alone) == ()
+    assert readme.read_text() == TEXT
+    alone.table.unlink()
+    assert stale(alone) == (alone.table,)

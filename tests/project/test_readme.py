@@ -11,7 +11,8 @@ from unlearn_bench.benchmarks.checks import check_method
 from unlearn_bench.benchmarks.cli import app
 from unlearn_bench.benchmarks.published import PAPER_PAGE, PUBLISHED, paper_records
 from unlearn_bench.leaderboards.paper import is_stale
-from unlearn_bench.leaderboards.publish import stale
+from unlearn_bench.leaderboards.publish import Published, stale
+from unlearn_bench.leaderboards.storage import read_csv
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,10 +47,12 @@ def test_the_commands_and_their_options_exist() -> None:
         assert used <= options, name
 
 
-def test_the_published_tables_are_those_of_the_records() -> None:
-    if not PUBLISHED.records.is_file():
-        pytest.fail("no published records: leaderboards/results/mini-full.csv is missing")
-    assert stale(PUBLISHED) == (), "run `python -m unlearn_bench.benchmarks.publish`"
+@pytest.mark.parametrize("item", PUBLISHED, ids=lambda item: item.suite)
+def test_the_published_tables_are_those_of_the_records(item: Published) -> None:
+    if not item.records.is_file():
+        pytest.fail(f"no published records: leaderboards/results/{item.suite}.csv is missing")
+    assert stale(item) == (), "run `python -m unlearn_bench.benchmarks.publish`"
+    assert {record.run.suite for record in read_csv(item.records)} == {item.suite}
 
 
 def test_the_paper_s_page_is_that_of_the_reported_tables_and_the_records() -> None:
