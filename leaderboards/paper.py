@@ -18,7 +18,7 @@ from unlearn_bench.leaderboards.reported_tables import (
     quantity,
     reported_tables,
 )
-from unlearn_bench.leaderboards.tables import Section, number, span
+from unlearn_bench.leaderboards.section import Section, number, span
 
 TITLE = "The main paper's tables, reported and measured"
 UNMEASURED = "not measured yet"

@@ -6,7 +6,7 @@ from unlearn_bench.leaderboards import captions
 from unlearn_bench.leaderboards.intervals import ClassKey
 from unlearn_bench.leaderboards.records import Record
 from unlearn_bench.leaderboards.rows import Board, Row, seed_mean
-from unlearn_bench.leaderboards.tables import Section, number
+from unlearn_bench.leaderboards.section import Section, number
 
 METRIC = "predictions"
 

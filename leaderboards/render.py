@@ -10,13 +10,15 @@ import pandas as pd
 from tabulate import tabulate
 
 from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.leaderboards import remains
 from unlearn_bench.leaderboards.aggregate import boards
 from unlearn_bench.leaderboards.captions import FRONT, READING, title
 from unlearn_bench.leaderboards.front_plot import inline
 from unlearn_bench.leaderboards.predictions import predictions
 from unlearn_bench.leaderboards.records import Record
 from unlearn_bench.leaderboards.rows import Board, Cell, Row
-from unlearn_bench.leaderboards.tables import Section, sections
+from unlearn_bench.leaderboards.section import Section
+from unlearn_bench.leaderboards.tables import sections
 from unlearn_bench.leaderboards.tidy import tidy
 
 Format = Literal["md", "csv", "latex", "html"]
@@ -79,7 +81,9 @@ def render(
     if fmt == "csv":
         return pd.DataFrame(tidy(found)).to_csv(index=False, float_format="%.6g", lineterminator="\n")
     parts = [part for board in found for part in _parts(board, baseline, short=short, drawn=fmt == "html")]
-    reading = Section(title="" if short else "How to read the tables", level=2, paragraphs=READING)
+    audited = any(row.audits for board in found for row in board.rows)
+    said = (*READING, remains.READING) if audited else READING
+    reading = Section(title="" if short else "How to read the tables", level=2, paragraphs=said)
     parts = [*parts, reading] if short else [reading, *parts]
     if sheets and fmt == "html":
         parts.append(_pictures(sheets))

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from unlearn_bench.leaderboards import captions, costs
+from unlearn_bench.leaderboards import captions, costs, remains
 from unlearn_bench.leaderboards.aggregate import difference
-from unlearn_bench.leaderboards.intervals import OTHER, ClassKey, Interval
+from unlearn_bench.leaderboards.intervals import OTHER, ClassKey
 from unlearn_bench.leaderboards.rows import Board, Pair, Row, Summary
+from unlearn_bench.leaderboards.section import Section, label, number, span
 from unlearn_bench.leaderboards.standing import STANDINGS
 from unlearn_bench.metrics.base import Measurement
 
@@ -42,26 +42,6 @@ _RETRIEVALS = {"retrieval": "Retrieval", "pair-retrieval": "Retrieval of pairs"}
 _SHOWN_ELSEWHERE = {"accuracy", "average-score", "predictions", *_RETRIEVALS, *costs.METRICS}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Section:
-    """A heading, paragraphs under it, and perhaps a table.
-
-    Attributes:
-        level: of the heading, 1 the highest. headers, rows: of the table; no headers, no table.
-        words: how many of the first columns hold words; the others hold numbers and go to the right.
-        pictures: names and PNGs, shown on an HTML page only. drawing: an SVG element, likewise.
-    """
-
-    title: str
-    level: int
-    paragraphs: tuple[str, ...] = ()
-    headers: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
-    words: int = 1
-    pictures: tuple[tuple[str, bytes], ...] = ()
-    drawing: str = ""
-
-
 def sections(
     board: Board, baseline: Row | None, *, short: bool = False, drawings: Sequence[Section] = ()
 ) -> tuple[Section, ...]:
@@ -71,11 +51,13 @@ def sections(
         drawings: what stands between the overall tables, with their costs, and those of differences.
     """
     if short:
-        return (*overall(board, short=True), Section(title="", level=4, paragraphs=captions.about(board)))
+        about = Section(title="", level=4, paragraphs=captions.about(board))
+        return (*overall(board, short=True), *remains.sections(board), about)
     name = captions.title(board)
     return (
         Section(title=name, level=2, paragraphs=captions.about(board)),
         *overall(board),
+        *remains.sections(board),
         costs_of(board),
         *drawings,
         *(differences(board, baseline) if baseline else ()),
@@ -86,21 +68,6 @@ def sections(
         *controls(board),
         *missing(board),
     )
-
-
-def number(value: float | None) -> str:
-    """Three decimals; nothing where there is no value.
-
-    >>> number(0.0625), number(-1e-9), number(None)
-    ('0.062', '0.000', '')
-    """
-    text = "" if value is None else f"{value:.3f}"
-    return "0.000" if text == "-0.000" else text
-
-
-def span(found: Interval | None) -> str:
-    """An interval as `low to high`."""
-    return f"{number(found.low)} to {number(found.high)}" if found else ""
 
 
 def overall(board: Board, *, short: bool = False) -> tuple[Section, ...]:
@@ -212,7 +179,7 @@ def _accuracies(
     rows = []
     for row in board.rows:
         found = summary(row)
-        cells = [*_label(row), *_sides(found.target), *_sides(found.others.get(OTHER))]
+        cells = [*label(row), *_sides(found.target), *_sides(found.others.get(OTHER))]
         for name in names:
             cells += (OWN, OWN) if name == own else _sides(found.others.get(name))
         cells += [number(found.score), *([span(found.interval)] if has_intervals else []), _cells(found)]
@@ -229,7 +196,7 @@ def differences(board: Board, baseline: Row) -> tuple[Section, ...]:
         if row is not baseline:
             found = [difference(row, baseline, name) for name in scopes]
             cells = [text for item in found for text in (number(item.mean), span(item.interval))]
-            rows.append((_label(row)[0], *cells))
+            rows.append((label(row)[0], *cells))
     if not rows:
         return ()
     section = Section(
@@ -261,7 +228,7 @@ def _retrieval(board: Board, metric: str, kind: str, places: Sequence[tuple[str,
         groups = [f"{kind}@{k}/{extra}{part}" for part, k in places]
         return [text for group in groups for text in _sides(row.mean(metric, group))]
 
-    rows = [(_label(row)[0], *cells(row)) for row in board.rows]
+    rows = [(label(row)[0], *cells(row)) for row in board.rows]
     complete = [row for row in board.rows if row.overall.done == row.overall.planned]
     if complete:
         scale = [(f"({name})", *cells(complete[0], f"{name}/")) for name in ("ceiling", "chance")]
@@ -283,7 +250,7 @@ def further(board: Board) -> tuple[Section, ...]:
         groups = _groups(board, metric)
         left_out = f" {captions.PARTIAL}" if any(_partial(row, metric, groups) for row in board.rows) else ""
         rows = [
-            (_label(row)[0], *(text for group in groups for text in _sides(row.mean(metric, group))))
+            (label(row)[0], *(text for group in groups for text in _sides(row.mean(metric, group))))
             for row in board.rows
         ]
         found.append(
@@ -312,7 +279,7 @@ def controls(board: Board) -> tuple[Section, ...]:
         return ()
     rows = [
         (
-            _label(row)[0],
+            label(row)[0],
             *(text for name in names for text in _sides(row.mean("accuracy", "control", dataset=name))),
         )
         for row in board.rows
@@ -363,10 +330,6 @@ def _both(name: str) -> tuple[str, str]:
 
 def _sides(pair: Pair | None) -> tuple[str, str]:
     return ("", "") if pair is None else (number(pair.before), number(pair.after))
-
-
-def _label(row: Row) -> tuple[str, str]:
-    return (f"{row.label} (reference)" if row.standing == "reference" else row.label), row.run.access
 
 
 def _cells(summary: Summary) -> str:

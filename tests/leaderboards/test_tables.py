@@ -11,19 +11,17 @@ from unlearn_bench.leaderboards.aggregate import boards
 from unlearn_bench.leaderboards.intervals import Interval
 from unlearn_bench.leaderboards.records import Record
 from unlearn_bench.leaderboards.rows import Board
+from unlearn_bench.leaderboards.section import Section, number, span
 from unlearn_bench.leaderboards.tables import (
-    Section,
     controls,
     costs_of,
     differences,
     for_class,
     further,
     missing,
-    number,
     overall,
     retrieval,
     sections,
-    span,
 )
 
 
