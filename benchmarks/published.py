@@ -15,12 +15,7 @@ def _published(suite: str, *, readme: Path | None = None) -> Published:
     return Published(suite=suite, records=_RESULTS / f"{suite}.csv", table=_TABLES / f"{suite}.md", readme=readme)
 
 
-PUBLISHED = (
-    _published("mini-full", readme=_ROOT / "README.md"),
-    _published("mini-domains"),
-    _published("mini-pairs"),
-    _published("mini-ablations"),
-)
+PUBLISHED = (_published("mini-full", readme=_ROOT / "README.md"),)
 """Where the embedded suites' published numbers are; in an installed package, the CSVs and the tables alone."""
 
 PAPER = "paper"
