@@ -10,6 +10,7 @@ from typing import TypedDict
 import torch
 from torch import Tensor
 
+import unlearn_bench
 from unlearn_bench.benchmarks.embedding import embed_after, kept, rounding
 from unlearn_bench.benchmarks.workbench import Evaluated, Workbench
 from unlearn_bench.cache import cache_root
@@ -48,7 +49,7 @@ def _models(item: Evaluated, bench: Workbench, unlearned: Clip, template: str) -
     return Models(
         original=bench.clip,
         unlearned=unlearned,
-        train=Images(pixels=item.train.pixels, labels=item.train.labels),
+        train=Images(pixels=item.shots.pixels, labels=item.shots.labels),
         test=Images(pixels=item.images.pixels, labels=item.images.labels),
         template=template,
         classes=item.dataset.class_names if parting is None else parting.classes,
@@ -59,20 +60,25 @@ def _models(item: Evaluated, bench: Workbench, unlearned: Clip, template: str) -
 
 
 def _train(item: Evaluated, bench: Workbench, unlearned: Clip, template: str, run: Run) -> DatasetEvidence:
-    changed = changed_names(bench.clip.state(), unlearned.state())
-    texts = item.dataset.texts_in(template)
-    after = embed_after(
-        unlearned, item.train, texts, before=item.train_before, changed=changed, precision=run.precision
-    )
+    images, labels = item.shots, item.shots.labels
+    before = after = item.before_in(template).at(torch.empty(0, dtype=torch.int64))
+    if len(images):
+        changed = changed_names(bench.clip.state(), unlearned.state())
+        texts = item.dataset.texts_in(template)
+        found = embed_after(
+            unlearned, images, texts, before=item.train_before, changed=changed, precision=run.precision
+        )
+        before = item.parted(item.in_template(item.train_before, template), labels)
+        after = item.parted(found, labels)
     return DatasetEvidence(
         name=run.dataset,
         class_names=item.dataset.class_names,
-        labels=item.train.labels,
-        domains=item.train.domains,
+        labels=labels,
+        domains=images.domains,
         control=item.control,
         class_of=item.class_of,
-        before=item.parted(item.in_template(item.train_before, template), item.train.labels),
-        after=item.parted(after, item.train.labels),
+        before=before,
+        after=after,
     )
 
 
@@ -80,7 +86,7 @@ def _once(item: Evaluated, bench: Workbench, template: str) -> Callable[[str, Ca
     folder = cache_root() / "audits" / bench.fingerprint
     shown: list[object] = [
         item.dataset.name,
-        item.train.content,
+        item.shots.content,
         item.images.content,
         template,
         item.dataset.class_names,
@@ -97,10 +103,11 @@ def _once(item: Evaluated, bench: Workbench, template: str) -> Callable[[str, Ca
 
 @lru_cache(maxsize=1)
 def _code() -> str:
-    """A hash of all metrics: nothing that one of them kept outlives a change of what computes it."""
+    """A hash of the metrics and the core: nothing that one of them kept outlives a change of what computes it."""
     digest = hashlib.sha256()
-    for path in sorted(Path(further.__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
+    for folder in (Path(further.__file__).parent, Path(unlearn_bench.__file__).parent):
+        for path in sorted(folder.glob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
 
@@ -113,5 +120,5 @@ def _reference(run: Run, bench: Workbench) -> Mapping[str, Tensor]:
     return {
         item.name: torch.tensor(known[item.name].predictions, dtype=torch.int64)
         for item in run.evaluation
-        if item.name in known and known[item.name].fits(item, len(bench.evaluated[item.name].images))
+        if item.name in known and known[item.name].fits(item, bench.evaluated[item.name].images.content)
     }

@@ -101,13 +101,14 @@ def run(
     out: Annotated[Path | None, typer.Option(help="The folder of the records; runs/<suite> by default.")] = None,
     shard: Annotated[str | None, typer.Option(help="i/n: every n-th cell from the i-th.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and an estimate; run nothing.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Run cells again that have a record.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run cells again that are done.")] = False,
     limit: Annotated[int | None, typer.Option(help="At most so many cells.", min=1)] = None,
     skip_bad_images: Annotated[
         bool, typer.Option("--skip-bad-images", help="Leave unreadable images out, and count them.")
     ] = False,
 ) -> None:
-    """Sweep methods over classes and seeds, and write a leaderboard. Resumes by itself.
+    """Sweep methods over classes and seeds, and write a leaderboard. Resumes by itself: only cells that failed, were
+    skipped or have not run yet are run.
 
     Example: unlearn-bench run --methods lip,salun --datasets mini-digits
     """

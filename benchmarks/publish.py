@@ -2,9 +2,11 @@
 
     python -m unlearn_bench.benchmarks.publish runs/mini-full runs/mini-domains
 
-To be run in a checkout. Without a run it makes the tables anew from the CSVs that are there.
+To be run in a checkout. Without a run it makes the tables anew from the CSVs that are there. A record takes the place
+of published ones of the same model, method, forget set and seed; all others stay.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,32 +15,65 @@ import typer
 from unlearn_bench.benchmarks.commands.leaderboard import load_records
 from unlearn_bench.benchmarks.published import PAPER, PAPER_PAGE, PAPER_RECORDS, PUBLISHED, paper_records
 from unlearn_bench.errors import InputError
+from unlearn_bench.leaderboards.aggregate import boards
 from unlearn_bench.leaderboards.paper import publish_page
 from unlearn_bench.leaderboards.publish import publish
-from unlearn_bench.leaderboards.storage import write_csv
+from unlearn_bench.leaderboards.records import Record
+from unlearn_bench.leaderboards.storage import read_csv, write_csv
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
+@app.command()
 def main(
     runs: Annotated[list[Path] | None, typer.Argument(help="Folders of runs; each record goes to its suite.")] = None,
+    *,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Publish what the runs hold and nothing else of their suites.")
+    ] = False,
 ) -> None:
     """Write the CSVs in `leaderboards/results`, the tables made from them, and the README's block."""
+    try:
+        publish_runs(runs or [], replace=replace)
+    except InputError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+
+
+def publish_runs(runs: list[Path], *, replace: bool = False) -> None:
+    """Put the runs' records among the published ones, or in their place, and make everything anew.
+
+    Raises:
+        InputError: no records, a suite that is not published, records of which no leaderboard can be made, or a
+            README without its markers. No file of that suite has changed then.
+    """
     places = {item.suite: item.records for item in PUBLISHED} | {PAPER: PAPER_RECORDS}
     records = load_records(runs) if runs else ()
-    strangers = sorted({record.run.suite for record in records} - places.keys())
+    suites = dict.fromkeys(record.run.suite for record in records)
+    strangers = sorted(suites.keys() - places.keys())
     if strangers:
         raise InputError(f"suite {strangers[0]!r} is not published; give runs of {', '.join(places)}")
-    for suite, path in places.items():
-        found = [record for record in records if record.run.suite == suite]
-        if found:
-            write_csv(path, found)
-            typer.echo(f"wrote {len(found)} records to {path}")
+    together: dict[str, Sequence[Record]] = {}
+    for suite in suites:
+        path, found = places[suite], [record for record in records if record.run.suite == suite]
+        together[suite] = merge(read_csv(path), found) if path.is_file() and not replace else found
+        boards(together[suite])  # refuses what no table can hold, before anything is written
+        typer.echo(f"{suite}: {len(found)} records of these runs, {len(together[suite])} in all")
     for item in PUBLISHED:
-        if item.records.is_file():
-            publish(item)
-            typer.echo(f"wrote {' and '.join(str(path) for path in item.pages)}")
+        if item.suite in together or item.records.is_file():
+            publish(item, together.get(item.suite))
+            typer.echo(f"wrote {' and '.join(str(path) for path in item.pages)} from {item.records}")
+    if PAPER in together:
+        write_csv(PAPER_RECORDS, together[PAPER])
     publish_page(PAPER_PAGE, paper_records())
     typer.echo(f"wrote {PAPER_PAGE}")
 
 
+def merge(published: Sequence[Record], measured: Sequence[Record]) -> list[Record]:
+    """The measured records, and those published ones in whose place none of them stands."""
+    taken = {record.run.place for record in measured}
+    return [*(record for record in published if record.run.place not in taken), *measured]
+
+
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -12,10 +12,11 @@ _RESULTS = _TABLES / "results"
 
 
 def _published(suite: str, *, readme: Path | None = None) -> Published:
-    return Published(suite=suite, records=_RESULTS / f"{suite}.csv", table=_TABLES / f"{suite}.md", readme=readme)
+    table, picture = (_TABLES / f"{suite}.{kind}" for kind in ("md", "svg"))
+    return Published(suite=suite, records=_RESULTS / f"{suite}.csv", table=table, picture=picture, readme=readme)
 
 
-PUBLISHED = (_published("mini-full", readme=_ROOT / "README.md"),)
+PUBLISHED: tuple[Published, ...] = (_published("mini-full", readme=_ROOT / "README.md"),)
 """Where the embedded suites' published numbers are; in an installed package, the CSVs and the tables alone."""
 
 PAPER = "paper"

@@ -24,7 +24,7 @@ from unlearn_bench.benchmarks.sheets import write_sheet
 from unlearn_bench.benchmarks.workbench import Setting, open_workbench
 from unlearn_bench.cache import write_text
 from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.records import Record
+from unlearn_bench.leaderboards.records import Record, Status
 from unlearn_bench.leaderboards.storage import CELLS, read_folder, read_records, write_record
 
 
@@ -45,7 +45,7 @@ class Done:
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """What a sweep came to: cells by how they ended, and those that had a record before it began."""
+    """What a sweep came to: cells by how they ended, and those that were done before it began."""
 
     ok: int = 0
     skipped: int = 0
@@ -70,12 +70,16 @@ def label(cell: Cell) -> str:
     return f"{run.model} {run.label} {run.dataset}/{'+'.join(run.forget)} seed {run.seed}"
 
 
-def finished_keys(out: Path, *, warn: Callable[[str], None]) -> set[str]:
-    """Keys of the cells that need not run again: those whose record says `ok` or `skipped`."""
+def recorded(out: Path, *, warn: Callable[[str], None]) -> dict[str, Status]:
+    """How the cells with a record in `out` ended, by key; only those that are `ok` need not run again.
+
+    What failed may have been mended. What was skipped is asked again, which costs little: weights or images that it
+    lacked may be there by now.
+    """
     loaded = read_folder(out)
     for broken in loaded.set_aside:
         warn(str(broken))
-    return {record.run.key for record in loaded.records if record.status != "failed"}
+    return {record.run.key: record.status for record in loaded.records}
 
 
 def sweep(
@@ -87,14 +91,14 @@ def sweep(
     fresh: bool = False,
     warn: Callable[[str], None],
 ) -> Tally:
-    """Run the cells that have no finished record in `out`; each writes its record as it ends.
+    """Run the cells that have no record of status `ok` in `out`; each writes its record as it ends.
 
     Cells run in `conditions.jobs` processes. If the system kills one (out of memory, say), the others of the pool
     are lost with it: the cells that were in flight then run one by one, and one that kills its process again gets a
     failed record; the rest goes on in a new pool.
     """
-    finished = set() if fresh else finished_keys(out, warn=warn)
-    waiting = {cell.run.key: cell for cell in cells if cell.run.key not in finished}
+    ended = {} if fresh else recorded(out, warn=warn)
+    waiting = {cell.run.key: cell for cell in cells if ended.get(cell.run.key) != "ok"}
     counts = {"ok": 0, "skipped": 0, "failed": 0}
 
     def note(done: Done) -> None:
@@ -142,7 +146,7 @@ def work(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool = False) 
     try:
         path = cells / f"{run.key}.json"
         if path.is_file() and not fresh:
-            record = next((r for r in read_records([path]).records if r.status != "failed"), None)
+            record = next((r for r in read_records([path]).records if r.status == "ok"), None)
             if record is not None:
                 return Done(key=run.key, label=label(cell), status=record.status, reason=record.reason)
         flag.touch()

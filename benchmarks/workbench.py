@@ -67,6 +67,16 @@ class Evaluated:
         return self._bench.images(self.dataset, self._bench.setting.train_split)
 
     @cached_property
+    def shots(self) -> PreparedImages:
+        """The same for audits, who do without where the dataset has none: then no images."""
+        if len(self.dataset.index(as_split(self._bench.setting.train_split))):
+            return self.train
+        shown = self.images
+        return replace(
+            shown, pixels=shown.pixels[:0], labels=shown.labels[:0], names=(), domains=(), captions=(), content=""
+        )
+
+    @cached_property
     def before(self) -> Before:
         """What the original model makes of the test images."""
         bench = self._bench

@@ -38,6 +38,9 @@ from unlearn_bench.leaderboards.standing import STANDINGS, rank, standing_of
 from unlearn_bench.leaderboards.tradeoff import Point, forgetting, front, harmonic_mean, retention
 from unlearn_bench.metrics.outcomes import unpack
 
+_BY_DATASET = "descriptions"
+"""The synthesis setting that is not the same in all of a row: the hash of a dataset's sentences."""
+
 _DIGITS = 12
 """Points of the front that differ by less are equal: the last bits depend on the order of adding."""
 
@@ -98,10 +101,9 @@ def _row_identity(record: Record) -> dict[str, object]:
         **({"variant": run.variant} if run.variant else {}),
         **run.hyperparameters,
     }
-    if run.variant:
-        return same  # it says what is set, also where that goes by class
-    if record.preset.get("source") != "paper-per-class":  # its thresholds for synthetic images go by class
-        same["synthesis"] = run.synthesis
+    by_class = "by_class" in run.variant or record.preset.get("source") == "paper-per-class"
+    if not by_class:  # else settings of the synthetic images go by class, and one row has several
+        same["synthesis"] = {name: value for name, value in run.synthesis.items() if name != _BY_DATASET}
     return same
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from unlearn_bench.leaderboards.intervals import RESAMPLES, SEED, ClassKey
 from unlearn_bench.leaderboards.records import Record
-from unlearn_bench.leaderboards.rows import Board, Cell, Row
+from unlearn_bench.leaderboards.rows import AUDITS, Board, Cell, Row
 
 INTERVALS = (
     f"Intervals: 95 %, {RESAMPLES} resamples (seed {SEED}) of the forget classes within each dataset and of the "
@@ -23,16 +23,27 @@ RANKS = (
 TRADE_OFF = (
     "Forgetting: 1 - AF/BF of the target, clipped to 0 to 1. Retention: the mean of min(1, AF/BF) over the own "
     "dataset's other classes and each other dataset; overall, the mean over the forget datasets. H: the harmonic "
-    "mean of the two, 0 if either is. Irreversibility: 1 - the largest recovered share; of an audit (linear probe; "
-    "relearning from one image of each class), that is its accuracy on the target with the unlearned model over that "
-    "with the original, clipped to 0 to 1; a model that never saw the class sets its scale; '-' where no audit ran. "
+    "mean of the two, 0 if either is. Irreversibility: 1 - the largest recovered share; of an audit, that is its "
+    "accuracy on the target with the unlearned model over that with the original, clipped to 0 to 1, and 0 where its "
+    "accuracy on the other classes is less than half of that with the original: a model that calls everything by the "
+    "target's name has not brought it back. A model that never saw the class sets its scale; '-' where no audit ran. "
     "Of all four, higher is better. Front (Pareto): no other method of the table is as good in forgetting and in "
     "retention and better in one; a method whose forgetting has an interval that reaches 0 is not on it."
 )
-READING = ("BF, AF: zero-shot accuracy before and after forgetting. " + SCORE, TRADE_OFF, RANKS, INTERVALS)
+READING = (
+    "BF, AF: before and after forgetting; zero-shot accuracy where the table names nothing else. " + SCORE,
+    TRADE_OFF,
+    RANKS,
+    INTERVALS,
+)
 """What holds for every leaderboard."""
 
 PARTIAL = "A forget set that leaves no such group does not count in its column."
+
+SEVERAL = "Of a run: the mean over the datasets on which it was measured; those with nothing to look at don't count."
+
+_AUDITS = {"linear-probe": "linear probe", "relearning": "relearning from one image of each class"}
+"""In words."""
 
 FRONT = (
     "Up and to the right is better; doing nothing is the upper left corner. Filled: on the front of its table. Bars: "
@@ -62,7 +73,13 @@ def about(board: Board) -> tuple[str, ...]:
         f"{len(board.classes)} forget sets ({classes}), {len(board.cells)} cells for each method; "
         f"methods are given images of the split {run.train_split!r}. Test data: {tested}. {_code(board)}"
     )
-    return what, *_precision(board), f"Presets: {presets(board)}."
+    return what, *_precision(board), f"Presets: {presets(board)}.", *_audits(board)
+
+
+def _audits(board: Board) -> tuple[str, ...]:
+    """Which audits irreversibility is over."""
+    ran = [_AUDITS.get(name, name) for name in AUDITS if any(name in row.audits for row in board.rows)]
+    return (f"Audits of irreversibility: {'; '.join(ran)}.",) if ran else ()
 
 
 def _precision(board: Board) -> tuple[str, ...]:

@@ -77,6 +77,20 @@ def marks(board: Board) -> tuple[Mark, ...]:
     return tuple(found)
 
 
+def shown(board: Board) -> tuple[tuple[Mark, ...], tuple[Mark, ...]]:
+    """The marks that are drawn, and those that are only named.
+
+    References that lie below all methods are named: random weights at the bottom would press everything else into the
+    upper edge.
+    """
+    found = marks(board)
+    least = min((mark.along.low for mark in found if not mark.is_reference), default=-math.inf)
+    return (
+        tuple(mark for mark in found if mark.retention >= least or not mark.is_reference),
+        tuple(mark for mark in found if mark.retention < least and mark.is_reference),
+    )
+
+
 def draw(boards: Sequence[Board], *, fmt: PictureFormat | str = "png") -> bytes:
     """The boards' panels side by side, as a PNG or an SVG; the same bytes for the same records and matplotlib.
 
@@ -85,8 +99,8 @@ def draw(boards: Sequence[Board], *, fmt: PictureFormat | str = "png") -> bytes:
     """
     if fmt not in PICTURES:
         raise unknown("format", fmt, PICTURES)
-    shown = [board for board in boards if marks(board)]
-    if not shown:
+    drawn = [board for board in boards if marks(board)]
+    if not drawn:
         raise InputError(
             "nothing to draw: no row has all its cells, so none has forgetting and retention; run the rest"
         )
@@ -96,18 +110,18 @@ def draw(boards: Sequence[Board], *, fmt: PictureFormat | str = "png") -> bytes:
 
     # Without pyplot there is no figure that outlives this call; the reader's own style is set aside meanwhile.
     with style.context(["default", _STYLE]):
-        columns = min(_COLUMNS, len(shown))
-        lines = math.ceil(len(shown) / columns)
+        columns = min(_COLUMNS, len(drawn))
+        lines = math.ceil(len(drawn) / columns)
         figure = Figure(figsize=(_PANEL[0] * columns, _PANEL[1] * lines), dpi=_DPI)
         FigureCanvasAgg(figure)
         axes = figure.subplots(lines, columns, squeeze=False).ravel()
-        for board, panel in zip(shown, axes, strict=False):
+        for board, panel in zip(drawn, axes, strict=False):
             _panel(panel, board)
-        for empty in axes[len(shown) :]:
+        for empty in axes[len(drawn) :]:
             empty.set_axis_off()
-        _legend(figure, [mark for board in shown for mark in marks(board)])
+        _legend(figure, [mark for board in drawn for mark in marks(board)])
         figure.tight_layout(rect=(0, 0.07 / lines, 1, 1))
-        for board, panel in zip(shown, axes, strict=False):
+        for board, panel in zip(drawn, axes, strict=False):
             _label(figure, panel, board)
         file = io.BytesIO()
         figure.savefig(
@@ -134,7 +148,7 @@ def _look(mark: Mark) -> tuple[str, str]:
 
 
 def _panel(axes: "Axes", board: Board) -> None:
-    found = marks(board)
+    found, below = shown(board)
     for mark in found:
         colour, marker = _look(mark)
         axes.errorbar(
@@ -161,6 +175,10 @@ def _panel(axes: "Axes", board: Board) -> None:
     axes.set_title(title(board), fontsize=10, parse_math=False)
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.set_yticks([tick for tick in axes.get_yticks() if axes.get_ylim()[0] <= tick <= 1 + 1e-9])
+    if below:
+        said = ", ".join(f"{mark.name} ({mark.forgetting:.2f}, {mark.retention:.2f})" for mark in below)
+        axes.text(0.01, 0.02, f"below: {said}", transform=axes.transAxes, color=_REFERENCE_LOOK[0], fontsize=8.5,
+                  style="italic", parse_math=False, zorder=6)  # fmt: skip
     axes.grid(color="#e6e6e6", linewidth=0.7)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
@@ -204,7 +222,7 @@ def _legend(figure: "Figure", found: Sequence[Mark]) -> None:
 
 def _label(figure: "Figure", axes: "Axes", board: Board) -> None:
     """Write the names where they can be read, with a line to the point where they are far from it."""
-    found = marks(board)
+    found, _ = shown(board)
     texts = [
         axes.text(0, 0, mark.name, color=_look(mark)[0], fontsize=8.5, ha="center", va="center", parse_math=False,
                   style="italic" if mark.is_reference else "normal", zorder=6)
@@ -232,7 +250,7 @@ def _label(figure: "Figure", axes: "Axes", board: Board) -> None:
 def _bars(axes: "Axes", board: Board) -> NDArray[np.float64]:
     """The error bars and the parts of the front's line in pixels, (M, 4), each two wide."""
     lines = []
-    for mark in marks(board):
+    for mark in shown(board)[0]:
         lines.append([(mark.across.low, mark.retention), (mark.across.high, mark.retention)])
         lines.append([(mark.forgetting, mark.along.low), (mark.forgetting, mark.along.high)])
     corners = list(zip(*_stairs(board, axes.get_ylim()[0]), strict=True))

@@ -1,13 +1,20 @@
 """Tables inside other files: put them there, and tell when they no longer say what the records say."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from unlearn_bench.cache import write_text
+from unlearn_bench.cache import atomic_path, make_folder, write_text
 from unlearn_bench.errors import InputError
+from unlearn_bench.leaderboards.aggregate import boards
+from unlearn_bench.leaderboards.front_plot import draw
 from unlearn_bench.leaderboards.records import Record
-from unlearn_bench.leaderboards.wide_csv import read_csv
+from unlearn_bench.leaderboards.wide_csv import read_csv, write_csv
+
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_TEXT = re.compile(r"(<text\b[^>]*>)(.*?)(</text>)", re.DOTALL)
+_HALF_A_PIXEL = 0.5
 
 BLOCK = "leaderboard"
 """The name of the README's block."""
@@ -19,18 +26,20 @@ class Published:
 
     Attributes:
         suite: whose it is. records: the CSV that everything is made from. table: the whole leaderboard, Markdown.
+        picture: forgetting against retention, SVG.
         readme: the file that shows the short form between its markers, if one does.
     """
 
     suite: str
     records: Path
     table: Path
+    picture: Path
     readme: Path | None = None
 
     @property
     def pages(self) -> tuple[Path, ...]:
         """What is made from the records."""
-        return (self.table,) if self.readme is None else (self.table, self.readme)
+        return (self.table, self.picture, *(() if self.readme is None else (self.readme,)))
 
 
 def markers(name: str) -> tuple[str, str]:
@@ -59,30 +68,60 @@ def replace_between(text: str, name: str, content: str) -> str:
     return f"{text[:begin]}\n\n{inner}\n\n{text[end:]}"
 
 
-def publish(item: Published) -> None:
-    """Write the table, and the README's block if it has one, anew from the records' CSV.
+def publish(item: Published, records: Sequence[Record] | None = None) -> None:
+    """Write the table, the picture, and the README's block if it has one, anew from the records' CSV.
+
+    Args:
+        records: what the CSV shall hold from now on; without them it stays as it is.
 
     Raises:
-        InputError: the CSV is broken, or the README has no markers; then nothing is written.
+        InputError: the CSV is broken, a page can't be made of the records, or the README has no markers; then nothing
+            is written, and the CSV stays as it is.
     """
-    for path, text in _expected(item).items():
+    if records is None:
+        pages = _expected(item)
+    else:
+        make_folder(item.records.parent, what="the folder of the table")
+        with atomic_path(item.records) as part:  # takes the CSV's place once all pages are made of it
+            write_csv(part, records)
+            pages = _expected(replace(item, records=part))
+    for path, text in pages.items():
         write_text(path, text)
 
 
 def stale(item: Published) -> tuple[Path, ...]:
     """The files that don't say what the records' CSV says: empty if all do.
 
+    Of a picture, places may differ by half a pixel: another processor may put a label elsewhere by as much. What is
+    written in it may not.
+
     Raises:
         InputError: the CSV is broken, or the README has no markers.
     """
-    return tuple(path for path, text in _expected(item).items() if not path.exists() or _read(path) != text)
+    return tuple(
+        path
+        for path, text in _expected(item).items()
+        if not path.exists() or not _same(_read(path), text, path.suffix)
+    )
+
+
+def _same(found: str, expected: str, suffix: str) -> bool:
+    if suffix != ".svg":
+        return found == expected
+    words = [[match[1] for match in _TEXT.findall(text)] for text in (found, expected)]
+    drawn = [_TEXT.sub(r"\1\3", text) for text in (found, expected)]
+    parts, numbers = zip(*((_NUMBER.split(text), _NUMBER.findall(text)) for text in drawn), strict=True)
+    pairs = zip(*numbers, strict=False)
+    near = all(abs(float(mine) - float(theirs)) <= _HALF_A_PIXEL for mine, theirs in pairs)
+    return words[0] == words[1] and parts[0] == parts[1] and near
 
 
 def _expected(item: Published) -> dict[Path, str]:
     from unlearn_bench.leaderboards.render import render  # noqa: PLC0415  (pandas takes its time)
 
     records: Sequence[Record] = read_csv(item.records)
-    expected = {item.table: render(records, fmt="md")}
+    picture = draw(boards(records), fmt="svg").decode("utf-8")
+    expected = {item.table: render(records, fmt="md"), item.picture: picture}
     if item.readme is not None:
         expected[item.readme] = replace_between(_read(item.readme), BLOCK, render(records, fmt="md", short=True))
     return expected

@@ -10,6 +10,8 @@ from unlearn_bench.metrics.base import Measurement
 
 Status = Literal["ok", "skipped", "failed"]
 
+Place = tuple[str, str, str, tuple[str, ...], int]
+"""Model, method or variant, dataset, forget set, seed: what a run is about, whatever the settings."""
 
 ADDED: Mapping[str, object] = {"variant": {}, "precision": "fp32", "split_name": ""}
 """Fields that came after the first published records, with the values at which nothing says them."""
@@ -77,6 +79,11 @@ class Run:
         return str(self.variant.get("name", self.method))
 
     @property
+    def place(self) -> Place:
+        """Where a run of the same suite stands in its tables."""
+        return self.model, self.label, self.dataset, self.forget, self.seed
+
+    @property
     def key(self) -> str:
         """Sixteen hex digits: equal runs have equal keys on every machine, and any difference changes it."""
         parts = {
@@ -120,8 +127,14 @@ class Record:
 
     def find(self, metric: str, *, dataset: str | None = None, group: str | None = None) -> Measurement | None:
         """The first measurement of `metric` (on that dataset, of that group), or None."""
-        for item in self.measurements:
-            wanted_dataset = dataset is None or item.dataset == dataset
-            if item.metric == metric and wanted_dataset and (group is None or item.group == group):
-                return item
-        return None
+        return next(iter(self.matching(metric, dataset=dataset, group=group)), None)
+
+    def matching(
+        self, metric: str, *, dataset: str | None = None, group: str | None = None
+    ) -> tuple[Measurement, ...]:
+        """All of them: some metrics have one group on several datasets."""
+        return tuple(
+            item
+            for item in self.measurements
+            if item.metric == metric and dataset in {None, item.dataset} and group in {None, item.group}
+        )

@@ -81,7 +81,7 @@ def render(
     if fmt == "csv":
         return pd.DataFrame(tidy(found)).to_csv(index=False, float_format="%.6g", lineterminator="\n")
     parts = [part for board in found for part in _parts(board, baseline, short=short, drawn=fmt == "html")]
-    audited = any(row.audits for board in found for row in board.rows)
+    audited = any(remains.sections(board) for board in found)
     said = (*READING, remains.READING) if audited else READING
     reading = Section(title="" if short else "How to read the tables", level=2, paragraphs=said)
     parts = [*parts, reading] if short else [reading, *parts]

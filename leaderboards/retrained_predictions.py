@@ -9,7 +9,7 @@ from typing import Any
 from unlearn_bench.cache import make_folder, write_text
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records import EvaluationSet
-from unlearn_bench.retraining import slug
+from unlearn_bench.retraining import file_stem
 
 FOLDER = Path(__file__).parent / "retrained"
 
@@ -32,10 +32,10 @@ class Predicted:
     accuracy: float
     predictions: tuple[int, ...]
 
-    def fits(self, item: EvaluationSet, images: int) -> bool:
-        """Whether a run that is measured on `item`, of so many images, saw the same images and texts."""
-        own = (self.version, self.split, self.template, len(self.predictions))
-        return own == (item.version, item.split, item.template, images)
+    def fits(self, item: EvaluationSet, content: str) -> bool:
+        """Whether a run that is measured on `item`, whose images have this hash, saw the same images and texts."""
+        own = (self.version, self.split, self.template, self.content)
+        return own == (item.version, item.split, item.template, content)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class Retrained:
 
 def retrained_file(model: str, dataset: str, forget: Sequence[str], *, folder: Path = FOLDER) -> Path:
     """Where the predictions without these classes lie: `<model>/<dataset>-<class names>.json`."""
-    return folder / slug([model]) / f"{slug([dataset])}-{slug(forget)}.json"
+    return folder / file_stem([model]) / f"{file_stem([dataset])}-{file_stem(forget)}.json"
 
 
 def write_retrained(found: Retrained, *, folder: Path = FOLDER) -> Path:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from unlearn_bench.leaderboards import tradeoff
-from unlearn_bench.leaderboards.intervals import TARGET, ClassKey, Floats, Interval
+from unlearn_bench.leaderboards.intervals import OTHER, TARGET, ClassKey, Floats, Interval
 from unlearn_bench.leaderboards.records import Record, Run
 from unlearn_bench.leaderboards.standing import Standing
 
@@ -19,9 +19,12 @@ Cell = tuple[str, tuple[str, ...], int]
 FORGOTTEN = 0.5
 """A row whose target AF/BF is over this did not forget."""
 
-AUDITS: Mapping[str, str] = {"linear-probe": TARGET, "relearning": f"shots@1/{TARGET}"}
-"""Metrics that try to bring the target back, with the group that says how far they came, with the original model and
-with the unlearned one. Relearning from one image of each class: with many, any model learns the class."""
+AUDITS: Mapping[str, tuple[str, str]] = {
+    "linear-probe": (TARGET, OTHER),
+    "relearning": (f"shots@1/{TARGET}", f"shots@1/{OTHER}"),
+}
+"""Metrics that try to bring the target back, with the groups that say how far they came with it and with the other
+classes. Relearning from one image of each class: with many, any model learns the class."""
 
 Quantity = Literal["score", "forgetting", "retention", "harmonic"]
 """What a summary says in one number."""
@@ -116,8 +119,8 @@ class Row:
         """One of the row's runs: what is the same in all of them can be read there."""
         return self.records[0].run
 
-    def mean(self, metric: str, group: str | None = None, *, dataset: str | None = None) -> Pair:
-        """A quantity over the row: seeds within a class, then classes within a dataset, then datasets.
+    def mean(self, metric: str, group: str, *, dataset: str | None = None) -> Pair:
+        """A quantity over the row: seeds within a class (see `seed_mean`), then classes within a dataset, datasets.
 
         None on both sides unless all cells are there and all of them have the quantity. A forget set on which the
         metric found other groups only does not count: it leaves no such group (see `DomainAccuracy`).
@@ -135,15 +138,15 @@ class Row:
     def audits(self) -> tuple[str, ...]:
         """Those of `AUDITS` that any of its runs was put through."""
         return tuple(
-            name for name, group in AUDITS.items() if any(record.find(name, group=group) for record in self.records)
+            name for name, (group, _) in AUDITS.items() if any(item.find(name, group=group) for item in self.records)
         )
 
     @property
     def irreversibility(self) -> float | None:
         """How little of the target its audits bring back (`tradeoff`); None without audits or where undefined."""
-        pairs = [self.mean(name, AUDITS[name]) for name in self.audits]
+        pairs = [self.mean(name, AUDITS[name][part]) for part in (0, 1) for name in self.audits]
         before, after = (
-            np.array([math.nan if value is None else value for value in side])
+            np.array([math.nan if value is None else value for value in side]).reshape(2, -1)
             for side in ([pair.before for pair in pairs], [pair.after for pair in pairs])
         )
         found = tradeoff.irreversibility(before, after)
@@ -197,7 +200,7 @@ class Board:
         return found[0] if found else same[0] if len(same) == 1 else None
 
 
-def _leaves_no(group: str | None, metric: str, dataset: str | None, records: Sequence[Record]) -> bool:
+def _leaves_no(group: str, metric: str, dataset: str | None, records: Sequence[Record]) -> bool:
     """Whether the metric was measured in these runs, and in none of them for this group."""
     measured = any(item.metric == metric for record in records for item in record.measurements)
     return measured and not any(record.find(metric, group=group, dataset=dataset) for record in records)
@@ -216,8 +219,16 @@ def mean_pair(pairs: Sequence[Pair]) -> Pair:
     )
 
 
-def seed_mean(records: Sequence[Record], metric: str, group: str | None, dataset: str | None) -> Pair:
-    """A quantity of one forget class, averaged over its seeds; a gap where any of them lacks it."""
-    found = [record.find(metric, group=group, dataset=dataset) for record in records]
-    nothing = Pair(before=None, after=None)
-    return mean_pair([Pair(before=m.before, after=m.after) if m else nothing for m in found])
+def seed_mean(records: Sequence[Record], metric: str, group: str, dataset: str | None) -> Pair:
+    """A quantity of one forget class, averaged over its seeds; a gap where any of them lacks it.
+
+    Where no dataset is named, each run's is the mean over all datasets on which it has the group; those where the
+    metric found nothing to look at (n = 0) don't count beside others.
+    """
+    return mean_pair([_of_run(record, metric, group, dataset) for record in records])
+
+
+def _of_run(record: Record, metric: str, group: str, dataset: str | None) -> Pair:
+    found = record.matching(metric, group=group, dataset=dataset)
+    shown = [item for item in found if item.n] or found
+    return mean_pair([Pair(before=item.before, after=item.after) for item in shown])

@@ -1,6 +1,7 @@
 """The tables of a leaderboard as text cells; what they look like in a file is `render`'s business."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from unlearn_bench.leaderboards import captions, costs, remains
@@ -10,6 +11,7 @@ from unlearn_bench.leaderboards.rows import Board, Pair, Row, Summary
 from unlearn_bench.leaderboards.section import Section, label, number, span
 from unlearn_bench.leaderboards.standing import STANDINGS
 from unlearn_bench.metrics.base import Measurement
+from unlearn_bench.registry import catalogue
 
 OWN = "-"
 """In the column of the forget set's own dataset."""
@@ -233,21 +235,24 @@ def _retrieval(board: Board, metric: str, kind: str, places: Sequence[tuple[str,
     if complete:
         scale = [(f"({name})", *cells(complete[0], f"{name}/")) for name in ("ceiling", "chance")]
         rows += [line for line in scale if any(line[1:])]
+    caption = captions.of_retrieval(board) if metric == "retrieval" else captions.of_pairs(board)
     return Section(
         title=f"{_RETRIEVALS[metric]}, {_KINDS.get(kind, kind)}: {captions.title(board)}",
         level=3,
-        paragraphs=(captions.of_retrieval(board) if metric == "retrieval" else captions.of_pairs(board),),
+        paragraphs=(caption + _several(board, metric),),
         headers=tuple(headers),
         rows=tuple(rows),
     )
 
 
 def further(board: Board) -> tuple[Section, ...]:
-    """A table for every other metric that was measured, each group before and after."""
+    """A table for every other metric that was measured, each group before and after; above it, what the metric is."""
+    known = catalogue("metrics")
     metrics = sorted({item.metric for item in _measured(board)} - _SHOWN_ELSEWHERE)
     found = []
     for metric in metrics:
         groups = _groups(board, metric)
+        said = (known[metric].summary,) if metric in known else ()
         left_out = f" {captions.PARTIAL}" if any(_partial(row, metric, groups) for row in board.rows) else ""
         rows = [
             (label(row)[0], *(text for group in groups for text in _sides(row.mean(metric, group))))
@@ -257,12 +262,19 @@ def further(board: Board) -> tuple[Section, ...]:
             Section(
                 title=f"{metric.replace('-', ' ').capitalize()}: {captions.title(board)}",
                 level=3,
-                paragraphs=(captions.of_means(board) + left_out,),
+                paragraphs=(*said, captions.of_means(board) + _several(board, metric) + left_out),
                 headers=("method", *(side for group in groups for side in _both(group))),
                 rows=tuple(rows),
             )
         )
     return tuple(found)
+
+
+def _several(board: Board, metric: str) -> str:
+    """For the caption, where a run has a group of the metric on several datasets."""
+    records = [record for row in board.rows for record in row.records]
+    counted = [Counter(item.group for item in record.matching(metric)) for record in records]
+    return f" {captions.SEVERAL}" if any(max(groups.values(), default=0) > 1 for groups in counted) else ""
 
 
 def _partial(row: Row, metric: str, groups: Sequence[str]) -> bool:

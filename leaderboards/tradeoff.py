@@ -6,6 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+OTHERS = 0.5
+"""Share of the other classes' accuracy without which an audit has not brought the target back; as in relearning."""
+
+_ROUNDING = 1e-6
+"""A share that is equal shall not miss by this: numbers in a CSV have 6 digits."""
+
 Point = tuple[float | None, float | None]
 """Forgetting and retention of one method; None where undefined."""
 
@@ -88,16 +95,17 @@ def harmonic_mean(forgotten: Floats, kept: Floats) -> Floats:
 def irreversibility(before: Floats, after: Floats) -> float:
     """How little of the target comes back under the audit that brings back most; 0 for doing nothing.
 
-        I = 1 - max_a clip(AF_a / BF_a, 0, 1)
+        I = 1 - max_a r_a,    r_a = clip(AF_a / BF_a, 0, 1)  if AO_a >= BO_a / 2,  else 0
 
     AF_a is what audit a (a linear probe, relearning) reaches on the target with the unlearned model, and BF_a what
-    it reaches with the original: their ratio is the recovered share. The largest one counts, as whoever wants
-    the class back may choose the way. Of a method that only hides the class, F is high and I is low. Audits learn
-    something of a class that a model has never seen, so 1 is out of reach: the row of a model that was trained
-    without the class sets the scale.
+    it reaches with the original; AO_a and BO_a are the same on the other classes. r_a is the recovered share: none
+    where more than half of the others' accuracy is gone, as a model that calls everything by the target's name has
+    not brought it back. The largest share counts, since whoever wants the class back may choose the way. Of a method
+    that only hides the class, F is high and I is low. Audits learn something of a class that a model has never seen,
+    so of models that still work none reaches 1: the row of one that was trained without the class sets the scale.
 
     Args:
-        before, after: (A,) accuracies of the audits on the target.
+        before, after: (2, A) accuracies of the audits: on the target, then on the other classes.
 
     Returns:
         In [0, 1], higher is better; nan where an accuracy is nan, nothing was right before, or A is 0.
@@ -105,12 +113,18 @@ def irreversibility(before: Floats, after: Floats) -> float:
     Source: this project's definition.
     Departures: none.
 
-    >>> round(irreversibility(np.array([0.8, 0.8]), np.array([0.2, 0.6])), 3)
+    >>> before = np.array([[0.8, 0.8], [0.9, 0.9]])
+    >>> round(irreversibility(before, np.array([[0.2, 0.6], [0.8, 0.9]])), 3)
     0.25
+    >>> irreversibility(before, np.array([[0.2, 0.6], [0.8, 0.4]]))
+    0.75
     """
-    if len(before) == 0:
+    if before.shape[1] == 0:
         return float("nan")
-    return float(1 - np.clip(after / _known(before), 0.0, 1.0).max())
+    undefined = np.isnan(before[1]) | np.isnan(after[1])
+    kept = np.where(undefined, np.nan, after[1] >= OTHERS * before[1] - _ROUNDING)
+    shares = np.clip(after[0] / _known(before[0]), 0.0, 1.0) * kept  # (A,); both and max hand a nan on
+    return float(1 - shares.max())
 
 
 def front(points: Sequence[Point]) -> list[bool]:

@@ -7,7 +7,7 @@ import torch
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Method, Request, tunable
 from unlearn_bench.perturbation import ForgetSet
-from unlearn_bench.training import contrastive_loss, from_inputs, other_labels, train, trainable_names
+from unlearn_bench.training import contrastive_loss, from_inputs, train, trainable_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +53,8 @@ class Amns(Method):
         synthetic = request.synthesize()
         inputs = clip.normalise(synthetic.unit.to(request.device))
         texts = [concept.text for concept in request.concepts]
-        wrong = other_labels(
-            len(synthetic),
-            forget=len(request.forget),
-            classes=len(texts),
-            generator=request.generator("relabel"),
+        wrong = request.candidates.draw_others(
+            synthetic.labels, forget=len(request.forget), generator=request.generator("relabel")
         )
         known = ForgetSet(
             clip,

@@ -6,7 +6,7 @@ import torch
 
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
-from unlearn_bench.training import contrastive_loss, from_pixels, other_labels, train, trainable_names
+from unlearn_bench.training import contrastive_loss, from_pixels, train, trainable_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +46,8 @@ class AmnsRetain(Method):
         if forget is None or retain is None:
             return clip
         optimizer = torch.optim.Adam(clip.train_only(trainable_names(clip)), lr=self.learning_rate)
-        wrong = other_labels(
-            len(forget),
-            forget=len(request.forget),
-            classes=len(request.concepts),
-            generator=request.generator("relabel"),
+        wrong = request.candidates.draw_others(
+            forget.labels, forget=len(request.forget), generator=request.generator("relabel")
         )
         train(
             clip,

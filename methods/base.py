@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import torch
 from torch import Tensor
 
+from unlearn_bench.candidates import Candidates
 from unlearn_bench.clip import Clip
 from unlearn_bench.synthesis import Synthetic
 
@@ -95,6 +96,11 @@ class Request:
     def concepts(self) -> tuple[Concept, ...]:
         """All concepts, the forgotten ones first; labels are indices into this."""
         return self.forget + self.retain
+
+    @property
+    def candidates(self) -> Candidates:
+        """Among which of `concepts` an image of each is told: all, or those of its domain, as in the evaluation."""
+        return Candidates([concept.domain for concept in self.concepts])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,9 @@ from unlearn_bench.training import (
     from_pixels,
     pair_similarity,
     symmetric_cross_entropy,
-    symmetric_divergence,
     train,
     trainable_names,
+    two_way_divergence,
 )
 
 
@@ -129,7 +129,7 @@ class _Modules:
             if self._original is not None:
                 with torch.no_grad():
                     known, _ = batch_logits(self._original, kept, own, tokens)
-                found["consistency"] = symmetric_divergence(known, logits)
+                found["consistency"] = two_way_divergence(known, logits)
         self._steps.append({name: float(value.detach()) for name, value in found.items()})
         return torch.stack([self._weights[name] * value for name, value in found.items()]).sum()
 

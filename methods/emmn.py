@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from unlearn_bench.candidates import Candidates
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Method, Request, tunable
-from unlearn_bench.training import classification_loss, finite, from_inputs, train, trainable_names
+from unlearn_bench.training import finite, from_inputs, train, trainable_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +16,7 @@ class EMMN(Method):
     """EMMN: error-maximising noise for the forget set, error-minimising noise for the rest, then training on both.
 
     Noise images x start from N(0, 1) in units of the normalised input and follow Adam. With CE the cross-entropy of
-    scaled cosines over the texts of all classes,
+    scaled cosines over the candidates of an image's class (`candidates.Candidates`: all classes, or its domain's),
 
         forget:  minimise -CE(x, c) + penalty mean_i ||x_i||_2^2     for c in the forget set
         retain:  minimise  CE(x, c)                                  for every other c of the dataset
@@ -63,14 +64,16 @@ class EMMN(Method):
             texts = clip.encode_texts(tokens)  # (C, D)
         labels = torch.arange(len(request.concepts)).repeat_interleave(self.images_per_class)
         forget = labels < len(request.forget)
-        stream = request.generator("noise")
-        away = self.make_noise(clip, labels[forget], texts, maximise=True, generator=stream)
-        near = self.make_noise(clip, labels[~forget], texts, maximise=False, generator=stream)
+        candidates, stream = request.candidates, request.generator("noise")
+        away, near = (
+            self.make_noise(clip, labels[part], texts, candidates, maximise=maximise, generator=stream)
+            for part, maximise in ((forget, True), (~forget, False))
+        )
         train(
             clip,
             from_inputs(torch.cat([away, near]), labels),
             torch.optim.Adam(clip.train_only(trainable_names(clip)), lr=self.learning_rate),
-            loss=classification_loss,
+            loss=candidates.classification_loss,
             tokens=tokens,
             epochs=self.epochs,
             batch_size=self.batch_size,
@@ -80,7 +83,14 @@ class EMMN(Method):
         return clip
 
     def make_noise(
-        self, clip: Clip, labels: Tensor, texts: Tensor, *, maximise: bool, generator: torch.Generator
+        self,
+        clip: Clip,
+        labels: Tensor,
+        texts: Tensor,
+        candidates: Candidates,
+        *,
+        maximise: bool,
+        generator: torch.Generator,
     ) -> Tensor:
         """Noise images (N, 3, S, S) for `labels` (N,), by the model as it is, with class embeddings (C, D)."""
         made = []
@@ -90,7 +100,7 @@ class EMMN(Method):
             optimizer = torch.optim.Adam([noise], lr=self.noise_learning_rate)
             wanted = part.to(texts.device)
             for step in range(self.maximise_steps if maximise else self.minimise_steps):
-                error = nn.functional.cross_entropy(clip.logits(clip.encode_images(noise), texts), wanted)
+                error = candidates.cross_entropy(clip.logits(clip.encode_images(noise), texts), wanted)
                 loss = self.penalty * noise.square().flatten(1).sum(1).mean() - error if maximise else error
                 finite(loss, step=step)
                 optimizer.zero_grad()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
@@ -14,12 +14,14 @@ from unlearn_bench.training import endless, from_pixels, train, trainable_names
 class GradDiff(Method):
     """GradDiff: the difference of the gradients of retain and forget loss, on real images of both sets.
 
-    With CE the cross-entropy of scaled cosines over the texts of all classes of the dataset, Adam minimises
+    With CE the cross-entropy of scaled cosines over each image's candidates (`candidates.Candidates`: the texts of
+    all classes of the dataset, or of those of its domain), Adam minimises
 
         w mean_j CE(retain image j, c_j) - mean_i CE(forget image i, c_i)
 
-    Every step takes a batch of the forget set and as large a batch of the retain set; an epoch is a pass over the
-    forget set, and retain batches go on where the last epoch ended. Both towers move.
+    Every step takes a batch of each set, of up to `batch_size` images: the last one of a pass over its set may be
+    smaller, and counts as much. An epoch is a pass over the forget set, and retain batches go on where the last epoch
+    ended. Both towers move.
 
     Never moved: the logit scale and bias, the token embedding, statistics of batch normalisation.
 
@@ -27,14 +29,14 @@ class GradDiff(Method):
         CellFailure: the loss is not finite.
 
     Source: Bo Liu, Qiang Liu, Peter Stone, 2022, Continual Learning and Private Unlearning, CoLLAs,
-    https://arxiv.org/abs/2203.12817. Learning rate and epochs are those of the comparison on CLIP in SLUG (ICML
-    2025).
+    https://arxiv.org/abs/2203.12817. Learning rate and epochs are those of the comparison on CLIP by the authors of
+    SLUG (ICML 2025), as their code has it.
 
     Departures: cross-entropy over class texts in place of a classifier's. SLUG's comparison climbs 1 - cos(v_i, t_i)
     on the forget set and descends CLIP's contrastive loss on the rest, a pass over one set after a pass over the
-    other: but for the order, that is CLIPErase without its consistency module. Weight, optimiser (Adam) and batch
-    size are open there. The retain images are of the forget set's own dataset. The token embedding stays
-    (`training.trainable_names`).
+    other: but for the order, that is CLIPErase without its consistency module. It has no weight, and runs AdamW with
+    a decay of .1, a cosine schedule and batches of 32; here Adam at a constant rate, without decay, in batches of 16.
+    The retain images are of the forget set's own dataset. The token embedding stays (`training.trainable_names`).
     """
 
     name = "graddiff"
@@ -64,7 +66,7 @@ class GradDiff(Method):
             images = clip.encode_images(torch.cat([inputs, kept]))  # both sets pass the towers at once
             logits = clip.logits(images, clip.encode_texts(tokens))  # (2B, C)
             away, near = torch.split(logits, [len(labels), len(own)])
-            cross_entropy = nn.functional.cross_entropy
+            cross_entropy = request.candidates.cross_entropy
             return self.retain_weight * cross_entropy(near, own) - cross_entropy(away, labels)
 
         train(

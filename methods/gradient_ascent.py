@@ -7,19 +7,20 @@ from torch import Tensor
 
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
-from unlearn_bench.training import classification_loss, from_pixels, train, trainable_names
+from unlearn_bench.training import from_pixels, train, trainable_names
 
 
 @dataclass(frozen=True, kw_only=True)
 class GradientAscent(Method):
     """Gradient ascent on the classification loss of real forget images with their own class.
 
-    With CE the cross-entropy of scaled cosines over the texts of all classes of the dataset, Adam minimises
+    With CE the cross-entropy of scaled cosines over each image's candidates (`candidates.Candidates`: the texts of
+    all classes of the dataset, or of those of its domain), Adam minimises
 
         - mean_i CE(s cos(v_i, t_.), c_i)
 
-    over batches of the forget set alone. Both towers move. The loss can't fall under -(2s + log C), since cosines
-    are bounded, so what goes wrong is that weights overflow: that ends the run.
+    over batches of the forget set alone. Both towers move. With C candidates the loss can't fall under
+    -(2s + log C), since cosines are bounded, so what goes wrong is that weights overflow: that ends the run.
 
     Never moved: the logit scale and bias, the token embedding, statistics of batch normalisation.
 
@@ -29,12 +30,14 @@ class GradientAscent(Method):
     Source: Joel Jang, Dongkeun Yoon, Sohee Yang, Sungmin Cha, Moontae Lee, Lajanugen Logeswaran, Minjoon Seo, 2023,
     Knowledge Unlearning for Mitigating Privacy Risks in Language Models, ACL, https://arxiv.org/abs/2210.01504; for
     classifiers Aditya Golatkar, Alessandro Achille, Stefano Soatto, 2020, Eternal Sunshine of the Spotless Net, CVPR,
-    https://arxiv.org/abs/1911.04933. Learning rate and epochs are those of the comparison on CLIP in SLUG (ICML
-    2025).
+    https://arxiv.org/abs/1911.04933. Learning rate and epochs are those of the comparison on CLIP by the authors of
+    SLUG (ICML 2025), as their code has it.
 
-    Departures: cross-entropy over class texts in place of a classifier's or of a language model's. SLUG's comparison
-    climbs 1 - cos(v_i, t_i) instead, which names no other class: that is CLIPErase with its forgetting module alone.
-    The optimiser (Adam) and the batch size are open there. The token embedding stays (`training.trainable_names`).
+    Departures: cross-entropy over class texts in place of a classifier's or of a language model's. Golatkar et al.'s
+    negative gradient, as far as we know, fine-tunes on all data and climbs on the forget part only: no retain image
+    is used here. SLUG's comparison climbs 1 - cos(v_i, t_i) instead, which names no other class: that is CLIPErase
+    with its forgetting module alone. It runs AdamW with a decay of .1, a cosine schedule and batches of 32; here Adam
+    at a constant rate, without decay, in batches of 16. The token embedding stays (`training.trainable_names`).
     """
 
     name = "gradient-ascent"
@@ -56,6 +59,11 @@ class GradientAscent(Method):
         forget = request.forget_examples
         if forget is None:
             return clip
+        candidates = request.candidates
+
+        def ascended(clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor) -> Tensor:
+            return -candidates.classification_loss(clip, inputs, labels, tokens)
+
         train(
             clip,
             from_pixels(clip, forget.pixels, forget.labels),
@@ -68,8 +76,3 @@ class GradientAscent(Method):
             report=request.report,
         )
         return clip
-
-
-def ascended(clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor) -> Tensor:
-    """The negative of `classification_loss`."""
-    return -classification_loss(clip, inputs, labels, tokens)

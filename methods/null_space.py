@@ -47,7 +47,7 @@ class NullSpace(TextNullSpace):
 
     Departures: the paper's formula was not at hand. From it: a null space of text prompts and synthesised prototypes,
     in closed form, at the final projection, in three modes. Ours: all else (m, B, K, the oblique form, the tower).
-    The default strength is what served best on tuning classes of the embedded models.
+    The defaults come from an early trial on tuning classes of the embedded models.
     """
 
     name = "null-space"

@@ -7,20 +7,21 @@ from torch import Tensor
 
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
-from unlearn_bench.training import classification_loss, from_pixels, other_labels, train, trainable_names
+from unlearn_bench.training import from_pixels, train, trainable_names
 
 
 @dataclass(frozen=True, kw_only=True)
 class RandomLabels(Method):
     """Random labels: classification of real forget images as random other classes, drawn anew whenever one is seen.
 
-    With CE the cross-entropy of scaled cosines over the texts of all classes of the dataset, Adam minimises
+    With CE the cross-entropy of scaled cosines over each image's candidates (`candidates.Candidates`: the texts of
+    all classes of the dataset, or of those of its domain), Adam minimises
 
-        mean_i CE(s cos(v_i, t_.), u_i),    u_i uniform over the K classes that are kept, fresh in every batch
+        mean_i CE(s cos(v_i, t_.), u_i),    u_i uniform over the K candidates that are kept, fresh in every batch
 
-    over batches of the forget set alone. The expected gradient is that of CE against probability 1/K for each kept
-    class: the images become unrecognisable, where a class drawn once would teach each of them one wrong name. Both
-    towers move.
+    over batches of the forget set alone. The expected gradient is that of CE against probability 1/K for each of
+    them: the images become unrecognisable, where a class drawn once would teach each of them one wrong name. Where a
+    whole domain goes, its other classes stand in for kept ones. Both towers move.
 
     Never moved: the logit scale and bias, the token embedding, statistics of batch normalisation.
 
@@ -54,13 +55,11 @@ class RandomLabels(Method):
         forget = request.forget_examples
         if forget is None:
             return clip
-        stream = request.generator("relabel")
+        candidates, stream = request.candidates, request.generator("relabel")
 
         def relabelled(clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor) -> Tensor:
-            wrong = other_labels(
-                len(labels), forget=len(request.forget), classes=len(request.concepts), generator=stream
-            )
-            return classification_loss(clip, inputs, wrong.to(labels.device), tokens)
+            wrong = candidates.draw_others(labels, forget=len(request.forget), generator=stream)
+            return candidates.classification_loss(clip, inputs, wrong.to(labels.device), tokens)
 
         train(
             clip,

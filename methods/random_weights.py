@@ -41,8 +41,9 @@ class RandomWeights(Method):
     def unlearn(self, clip: Clip, request: Request) -> Clip:
         """Draw anew, in place."""
         kept = {name: value.clone() for name, value in clip.state().items() if clip.locate(name).role == "scale"}
-        with torch.random.fork_rng(devices=[]), torch.no_grad():  # layers fill themselves from the global stream
-            torch.manual_seed(request.generator("untrained").initial_seed())
+        # Layers fill themselves from the CPU's global stream; torch.manual_seed would seed every device's as well.
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.default_generator.manual_seed(request.generator("untrained").initial_seed())
             if isinstance(clip, OpenClip):
                 drawn = build_open_clip(clip.config).state_dict()
             else:

@@ -1,9 +1,11 @@
 """The gold reference: a model that never saw the forget set."""
 
+import os
 from dataclasses import dataclass
 
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Method, Request
+from unlearn_bench.mini_models import NAMES
 from unlearn_bench.retraining import SHOWN_ROOT, read_retrained, weights_file, weights_name
 
 
@@ -12,12 +14,14 @@ class Retrain(Method):
     """The model trained again from scratch without the forget set: what forgetting would ideally give.
 
     It trains nothing: the weights are read from `$UNLEARN_BENCH_CACHE/retrained/<fingerprint of the original>/<class
-    names>.safetensors`, where `python -m unlearn_bench.benchmarks.mini.reference` puts what was trained.
+    names>.safetensors`, where `python -m unlearn_bench.benchmarks.mini.reference` puts what was trained: the embedded
+    models without classes of their own datasets. Weights of other models are whoever's who put them there.
     Every tensor is replaced. What it still recognises (composed names, near neighbours) is the honest zero of
     forgetting. The seconds of its row are those of reading a file, not of training.
 
     Raises:
-        InputError: the file is none of this architecture's.
+        InputError: the weights can't be read, or are not the packed ones of this embedded model.
+        CellFailure: for any other model, weights of another architecture.
 
     Source: the exact unlearning of Lucas Bourtoule, Varun Chandrasekaran, Christopher Choquette-Choo, Hengrui Jia,
     Adelin Travers, Baiwu Zhang, David Lie, Nicolas Papernot, 2021, Machine Unlearning,
@@ -35,11 +39,14 @@ class Retrain(Method):
     def skip(self, clip: Clip, request: Request) -> str | None:
         """Nobody trained this model without these classes, or the weights are not on this machine."""
         names = [concept.name for concept in request.forget]
-        if weights_file(clip.fingerprint(), names).is_file():
+        if os.path.isfile(weights_file(clip.fingerprint(), names)):  # Path.is_file raises where the name is too long
             return None
+        missing = f"no weights at {SHOWN_ROOT}/{weights_name(clip.fingerprint(), names)}"
+        if clip.name not in NAMES or any(concept.domain for concept in request.forget):
+            return f"{missing}: no weights of this model trained without this are known"
         without = " ".join(f'--without "DATASET/{name}"' for name in names)
         return (
-            f"no weights at {SHOWN_ROOT}/{weights_name(clip.fingerprint(), names)}; make them with `python -m "
+            f"{missing}; for classes of an embedded dataset make them with `python -m "
             f"unlearn_bench.benchmarks.mini.train --model {clip.name} {without} --out DIR`, then `python -m "
             "unlearn_bench.benchmarks.mini.reference DIR`"
         )

@@ -8,26 +8,21 @@ from unlearn_bench.clip import Clip
 from unlearn_bench.gradients import mean_gradient
 from unlearn_bench.masking import restorer, salient
 from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
-from unlearn_bench.training import (
-    classification_loss,
-    from_pixels,
-    other_labels,
-    train,
-    trainable_names,
-)
+from unlearn_bench.training import from_pixels, train, trainable_names
 
 
 @dataclass(frozen=True, kw_only=True)
 class SalUn(Method):
     """SalUn: random labels on real forget images and true ones on the rest, updating only salient weights.
 
-    With CE the cross-entropy of scaled cosines over the texts of all classes of the dataset, the mask is
+    With CE the cross-entropy of scaled cosines over each image's candidates (`candidates.Candidates`: the texts of
+    all classes of the dataset, or of those of its domain), the mask is
 
         m = 1 for the share of single weights with the greatest |d/dw mean CE(forget images, true class)|, else 0
 
     over all trained tensors together; a weight without any gradient is never in it. Then SGD with momentum and
-    decay minimises CE on forget images with a random kept class and retain images with their own. After every step
-    the weights outside the mask are put back and their momentum is cleared, so that they stay bit for bit.
+    decay minimises CE on forget images with a random kept candidate and retain images with their own class. After
+    every step the weights outside the mask are put back and their momentum is cleared, so that they stay bit for bit.
 
     Never moved: the logit scale and bias, the token embedding, statistics of batch normalisation, and what is masked.
 
@@ -62,17 +57,16 @@ class SalUn(Method):
         forget, retain = request.forget_examples, request.retain_examples
         if forget is None or retain is None:
             return clip
-        parameters = clip.train_only(trainable_names(clip))
+        parameters, candidates = clip.train_only(trainable_names(clip)), request.candidates
         tokens = clip.tokenize([concept.text for concept in request.concepts])
         known = from_pixels(clip, forget.pixels, forget.labels)
         rows = torch.split(torch.arange(len(known)), self.batch_size)
-        _, slopes = mean_gradient(clip, known, parameters, loss=classification_loss, tokens=tokens, rows=rows)
+        _, slopes = mean_gradient(
+            clip, known, parameters, loss=candidates.classification_loss, tokens=tokens, rows=rows
+        )
         mask = salient([slope.abs() for slope in slopes], self.saliency)
-        wrong = other_labels(
-            len(forget),
-            forget=len(request.forget),
-            classes=len(request.concepts),
-            generator=request.generator("relabel"),
+        wrong = candidates.draw_others(
+            forget.labels, forget=len(request.forget), generator=request.generator("relabel")
         )
         optimizer = torch.optim.SGD(
             parameters, lr=self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay
@@ -81,7 +75,7 @@ class SalUn(Method):
             clip,
             from_pixels(clip, forget.pixels, wrong) + from_pixels(clip, retain.pixels, retain.labels),
             optimizer,
-            loss=classification_loss,
+            loss=candidates.classification_loss,
             tokens=tokens,
             epochs=self.epochs,
             batch_size=self.batch_size,

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unlearn_bench.clip import Clip, Weight
 from unlearn_bench.gradients import mean_gradient
 from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
 from unlearn_bench.single_layer import Step, TensorTrial, search_step, stand_out
-from unlearn_bench.training import Pairs, contrastive_loss, from_pixels, shuffled, trainable_names
+from unlearn_bench.training import Pairs, contrastive_loss, from_pixels, pair_similarity, shuffled, trainable_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,21 +25,24 @@ class Slug(Method):
     Pareto front (much of the first, little of the second) are tried: W + r g_f, r first `first_step` ||W|| / ||g_f||,
     then by bisection (`single_layer.search_step`) towards the smallest r that leaves an accuracy of at most
     `stop_accuracy` on the forget images. Among the steps that do, over all tensors tried, the one is taken that keeps
-    the accuracy on the retain images highest; if none does, the one that leaves fewest forget images right.
+    the accuracy on the retain images highest; if none does, the one that leaves fewest forget images right. Accuracy
+    is among each image's candidates (`candidates.Candidates`).
 
     Moved: one tensor. Candidates are all but biases, class and position embeddings, the token embedding and the
     logit scale. Statistics of batch normalisation stay.
 
     Raises:
-        CellFailure: a loss is not finite.
+        CellFailure: a loss is not finite, or logits are not after a step.
 
     Source: Zikui Cai, Yaoteng Tan, M. Salman Asif, 2025, Targeted Unlearning with Single Layer Unlearning Gradient,
     ICML, https://arxiv.org/abs/2407.11867, and the authors' code.
 
     Departures: the retain set is `retain_images` drawn from the same dataset's training images. The search judges by
     zero-shot accuracy on the forget images and on `search_images` of these; the authors search on other images,
-    ImageNet's among them. They list the steps found for every tensor of the front; taking one by the rule above is
-    ours, and so are `stop_accuracy` (theirs: 0) and doubling r while it is too small.
+    ImageNet's among them. Large enough is a step for them when no forget image has its class among the five most
+    probable, here when a share of at most `stop_accuracy` has it first. A search ends before `search_steps` (theirs:
+    10 always) where nothing of the retain accuracy is lost. They list the steps found for every tensor of the front;
+    taking one by the rule above is ours.
     """
 
     name = "slug"
@@ -72,7 +75,17 @@ class Slug(Method):
         enough = float("inf")
         found: list[Step] = []
         for weight, direction in self.front(clip, request, (own, others), tokens):
-            less, kept = (TensorTrial(clip, weight, pairs, tokens, self.batch_size) for pairs in (own, fewer))
+            less, kept = (
+                TensorTrial(
+                    clip,
+                    weight,
+                    pairs,
+                    tokens=tokens,
+                    candidates=request.candidates,
+                    batch_size=self.batch_size,
+                )
+                for pairs in (own, fewer)
+            )
             enough = kept.accuracy() if not found else enough  # the original's
             step = search_step(
                 weight,
@@ -121,6 +134,4 @@ class Slug(Method):
 
 def parting_loss(clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor) -> Tensor:
     """L_f: mean over images (B, 3, S, S) of 1 - cosine with the text of their class, a row of tokens (C, L)."""
-    present, column = torch.unique(labels, return_inverse=True)
-    texts = clip.encode_texts(tokens[present])[column]
-    return 1 - nn.functional.cosine_similarity(clip.encode_images(inputs), texts).mean()
+    return 1 - pair_similarity(clip, inputs, labels, tokens)

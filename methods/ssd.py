@@ -7,7 +7,7 @@ import torch
 from unlearn_bench.clip import Clip
 from unlearn_bench.gradients import mean_square_gradient
 from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
-from unlearn_bench.training import classification_loss, from_pixels, shuffled, trainable_names
+from unlearn_bench.training import from_pixels, shuffled, trainable_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,9 +16,10 @@ class Ssd(Method):
 
         w <- w min(l I_D / I_f, 1)   where I_f > a I_D; the others stay
 
-    I is the mean over batches of the squared gradient of a batch's mean cross-entropy (scaled cosines over all class
-    texts of the dataset, true class; `gradients.mean_square_gradient`): I_f over the forget images, I_D over
-    these and the retain images together, both in shuffled batches of `batch_size`. a is `threshold`, l `dampening`.
+    I is the mean over batches of the squared gradient of a batch's mean cross-entropy (scaled cosines over each
+    image's candidates, true class; `candidates.Candidates`, `gradients.mean_square_gradient`): I_f over the forget
+    images, I_D over these and the retain images together, both in shuffled batches of `batch_size`. a is `threshold`,
+    l `dampening`.
 
     Never moved: the logit scale and bias, the token embedding, statistics of batch normalisation.
 
@@ -62,7 +63,7 @@ class Ssd(Method):
         for step, pairs in enumerate((own, own + from_pixels(clip, retain.pixels, retain.labels))):
             rows = shuffled(len(pairs), self.batch_size, order)
             loss, squares = mean_square_gradient(
-                clip, pairs, parameters, loss=classification_loss, tokens=tokens, rows=rows
+                clip, pairs, parameters, loss=request.candidates.classification_loss, tokens=tokens, rows=rows
             )
             importances.append(squares)
             request.report(step, loss=loss, batches=len(rows))

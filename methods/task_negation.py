@@ -16,7 +16,7 @@ class TaskNegation(Method):
         t = w_ft - w,   w' = w - l t
 
     w_ft: a copy whose image tower AdamW trained on the real forget images, by the cross-entropy of scaled cosines
-    over the texts of all classes of the dataset (`task_vectors.task_vector`); l is `coefficient`.
+    over each image's candidates (`candidates.Candidates`, `task_vectors.task_vector`); l is `coefficient`.
 
     Never moved: the text tower, the logit scale and bias, statistics of batch normalisation.
 
@@ -67,6 +67,7 @@ class TaskNegation(Method):
             clip,
             from_pixels(clip, examples.pixels, examples.labels),
             texts=[concept.text for concept in request.concepts],
+            candidates=request.candidates,
             settings=FineTuning(
                 learning_rate=learning_rate,
                 epochs=self.epochs,

@@ -42,8 +42,8 @@ class TextNullSpace(Method):
     https://arxiv.org/abs/2512.14137.
 
     Departures: a reconstruction from the abstract (an orthonormal basis of the forgotten class texts, projected out
-    of the final projection, wholly or in part). Ours: m, the image tower, and the strength: what served best on
-    tuning classes of the embedded models.
+    of the final projection, wholly or in part). Ours: m, the image tower, and both strengths, whose defaults come
+    from an early trial on tuning classes of the embedded models.
     """
 
     name = "text-null-space"

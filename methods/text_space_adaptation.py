@@ -33,7 +33,7 @@ class TextSpaceAdaptation(Method):
         forget_weight, retain_weight, size_weight: l_f, l_p, l_w.
         similar: kept names for each forgotten one: the nearest by cosine of the embeddings.
         noise: standard deviation of what moves p0 at first, in units of the embedding.
-        template: of the names.
+        template: of the names; a class in one domain keeps its own text, which names the domain.
 
     Raises:
         CellFailure: the loss is not finite, or the empty text can't be moved off the forgotten names.
@@ -42,7 +42,8 @@ class TextSpaceAdaptation(Method):
     Adaptation, TMLR, https://openreview.net/forum?id=V2SD2uVKEE, and the authors' script (settings for RN50).
 
     Departures: the similar classes are the nearest kept names, in place of a list written by a language model. A B is
-    not scaled. At most 5 trials (there 100), after which the result stands. After every 100 draws in vain the noise
+    not scaled. With several forgotten names p0 is one for all; there noise is drawn for each from its own starting
+    point. At most 5 trials (there 100), after which the result stands. After every 100 draws in vain the noise
     doubles, since embeddings of other models are longer. The settings are those for RN50 whatever the model.
     """
 
@@ -80,7 +81,7 @@ class TextSpaceAdaptation(Method):
         projection = find_projection(clip, "text")
         if projection is None:
             return clip
-        names = [self.template.format(concept.name) for concept in request.concepts]
+        names = [concept.fill(self.template) for concept in request.concepts]
         hidden = hidden_texts(clip, projection, [*names, ""])  # (C + 1, H)
         embeddings = projection(hidden)  # (C + 1, D)
         count = len(request.forget)

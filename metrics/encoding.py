@@ -17,12 +17,17 @@ KEPT = 8
 
 
 def sample(labels: Tensor, forget: Sequence[int]) -> Tensor:
-    """Rows of all images of the forget classes and of the first `KEPT` of each other class, ascending; int64."""
-    rows = [
-        (labels == label).nonzero().flatten()[: None if label in forget else KEPT]
-        for label in torch.unique(labels).tolist()
-    ]
-    return torch.cat(rows).sort().values if rows else torch.empty(0, dtype=torch.int64)
+    """Rows of all images of the forget classes and of `KEPT` of each other class, ascending; int64.
+
+    Those of a kept class are spread evenly over its images: they may lie in the order of folders or domains.
+    """
+    chosen = []
+    for label in torch.unique(labels).tolist():
+        rows = (labels == label).nonzero().flatten()
+        if label not in forget:
+            rows = rows[torch.linspace(0, len(rows) - 1, min(KEPT, len(rows))).round().long()]
+        chosen.append(rows)
+    return torch.cat(chosen).sort().values if chosen else torch.empty(0, dtype=torch.int64)
 
 
 def embed(clip: Clip, pixels: Tensor) -> Tensor:

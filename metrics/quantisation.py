@@ -22,7 +22,7 @@ class Quantisation(Metric):
     Every trainable tensor of two or more dimensions is rounded, row by row along its first dimension, to the nearest
     of 255 levels around 0, ties to even, and put back as fp32: the arithmetic stays exact, so only what the weights
     carry is lost. Vectors, statistics and the logit scale stay. Groups, of the own dataset: `target` (the mean over
-    forget classes of their recalls) and `other` (the first 8 test images of each kept class). Before: the rounded
+    forget classes of their recalls) and `other` (8 test images of each kept class). Before: the rounded
     original. Where classes are parted by domain, an image's candidates are the labels of its own domain.
 
     A method whose change of the weights is smaller than half a level is undone: its target comes back, where its

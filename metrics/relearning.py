@@ -28,7 +28,7 @@ OTHERS = 0.5
 """Share of the other classes' original accuracy without which it does not: else one name for everything would do."""
 
 _AT_ONCE = 64  # test images; more fall out of a core's cache
-_BATCH = 16
+_BATCH = 16  # images, at least
 _RATE = 0.03  # of a tensor's own root mean square, in the first update
 _LEAST = 1e-3  # for tensors of zeros
 
@@ -51,11 +51,12 @@ class Relearning(Metric):
 
         loss = mean over the batch of -log softmax_c(scale cos(v_i, h_c)) at the image's own class
 
-    16 updates of Adam on batches of 16 (with fewer images: all of them), each tensor's rate .03 of its own root mean
-    square when training begins, falling linearly to 0; scale is that of the original model. The order and the shots
-    come from the run's seed; batch normalisation stays in evaluation mode. The same for every method, nothing is
-    tuned. Groups, under the own dataset's name, on the test images of the forget classes and the first 8 of each kept
-    class:
+    16 updates of Adam on batches of 16 images, or of as many as there are classes where these are more, so that 16
+    updates show every image of the largest set (with fewer images: all of them); each tensor's rate is .03 of its own
+    root mean square when training begins and falls linearly to 0; scale is that of the original model. The order and
+    the shots come from the run's seed; batch normalisation stays in evaluation mode. The same for every method,
+    nothing is tuned. Groups, under the own dataset's name, on the test images of the forget classes and 8 of each
+    kept class:
 
     - `shots@k/target`, `shots@k/other`: accuracy after 16 updates on k shots; before: of the original, trained alike.
     - `steps@1/target`, `steps@4/target`: accuracy with 16 shots after so many updates.
@@ -277,7 +278,7 @@ def _plan(labels: Tensor, shots: int, *purpose: object) -> list[Tensor]:
         order = torch.randperm(len(mine), generator=generator("relearning shots", label, *purpose))
         chosen.append(mine[order[:shots]])
     pool = torch.cat(chosen) if chosen else labels
-    size, stream = min(_BATCH, len(pool)), generator("relearning order", shots, *purpose)
+    size, stream = min(max(_BATCH, len(chosen)), len(pool)), generator("relearning order", shots, *purpose)
     passes = -(-STEPS * size // max(1, len(pool)))
     drawn = [pool[torch.randperm(len(pool), generator=stream)] for _ in range(passes)]
     return list(torch.split(torch.cat([*drawn, pool[:0]])[: STEPS * size], max(1, size)))

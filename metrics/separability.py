@@ -16,9 +16,10 @@ class Separability(Metric):
 
     .5: training and test images can't be told apart. Above: the model is surer of the training images. Below: it is
     less sure of them, which gives the forget set away just as well: a method that pushed exactly the images that it
-    was given. Groups, of the own dataset: `target`, mean over forget classes; `other`, mean over kept classes. `n`
-    counts test images. Where classes are parted by domain, each label counts as a class, and the softmax runs over
-    the labels of the image's own domain.
+    was given. Groups, of the own dataset: `target`, mean over forget classes; `other`, mean over kept classes;
+    `target-gap` and `other-gap`, the same means of |AUC - .5|, in which a class that is told apart above and one that
+    is told apart below do not cancel. `n` counts test images. Where classes are parted by domain, each label counts
+    as a class, and the softmax runs over the labels of the image's own domain.
 
     The training images are those that methods may be given. A model that was not trained on them starts near .5
     before forgetting, as the embedded ones do: their own training images are a split apart.
@@ -58,20 +59,27 @@ class Separability(Metric):
         ]
         kept = [label for label in range(len(own.class_names)) if label not in evidence.forget]
         for group, classes in (("target", list(evidence.forget)), ("other", kept)):
-            before, after = (_mean_auc(*side, train.labels, own.labels, classes) for side in sides)
+            before, after = (_aucs(*side, train.labels, own.labels, classes) for side in sides)
             n = int(belongs(own.labels, classes).sum())
-            yield self.say(before=before, after=after, n=n, dataset=evidence.dataset, group=group)
+            for name, said in ((group, _mean), (f"{group}-gap", _gap)):
+                yield self.say(before=said(before), after=said(after), n=n, dataset=evidence.dataset, group=name)
 
 
-def _mean_auc(
-    seen: Tensor, shown: Tensor, seen_labels: Tensor, labels: Tensor, classes: Sequence[int]
-) -> float | None:
-    """Mean over classes of the AUC of seen against shown confidences; None if a class lacks either."""
+def _mean(aucs: Sequence[float]) -> float | None:
+    return sum(aucs) / len(aucs) if aucs else None
+
+
+def _gap(aucs: Sequence[float]) -> float | None:
+    return _mean([abs(auc - 0.5) for auc in aucs])
+
+
+def _aucs(seen: Tensor, shown: Tensor, seen_labels: Tensor, labels: Tensor, classes: Sequence[int]) -> list[float]:
+    """For each class the AUC of seen against shown confidences; nothing if a class lacks either."""
     found = []
     for label in classes:
         members, strangers = seen[seen_labels == label][:, None], shown[labels == label][None]
         if not members.numel() or not strangers.numel():
-            return None
+            return []
         wins = (members > strangers).sum() + (members == strangers).sum() / 2
         found.append(float(wins) / (members.numel() * strangers.numel()))
-    return sum(found) / len(found) if found else None
+    return found

@@ -26,7 +26,7 @@ from unlearn_bench.benchmarks.provenance import Conditions, current_commit, devi
 from unlearn_bench.benchmarks.published import published_records
 from unlearn_bench.benchmarks.rates import Sizes, load_rates
 from unlearn_bench.benchmarks.suite import Suite, load_suite
-from unlearn_bench.benchmarks.sweep import Tally, finished_keys, label, sweep
+from unlearn_bench.benchmarks.sweep import Tally, label, recorded, sweep
 from unlearn_bench.benchmarks.workbench import Workbench, as_split, choose_device, open_workbench
 from unlearn_bench.cache import make_folder, write_text
 from unlearn_bench.errors import InputError
@@ -90,15 +90,18 @@ def execute(
     def warn(text: str) -> None:
         console.print(f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
-    finished = set() if fresh else finished_keys(folder, warn=warn)
-    waiting = [cell for cell in cells if cell.run.key not in finished][:limit]
+    ended = {} if fresh else recorded(folder, warn=warn)
+    undone = [cell for cell in cells if ended.get(cell.run.key) != "ok"]
+    # What was skipped before is asked last, so that no --limit is spent on it while other cells wait.
+    waiting = sorted(undone, key=lambda cell: ended.get(cell.run.key) == "skipped")[:limit]
     if dry_run:
         records = [*read_folder(folder).records, *published_records()]
-        _show_plan(cells, waiting, folder, conditions, estimate(waiting, records, known))
+        lasting = [cell for cell in waiting if ended.get(cell.run.key) != "skipped"]
+        _show_plan(cells, waiting, folder, conditions, estimate(lasting, records, known))
         return 0
     with showing(console, len(waiting)) as listener:
         tally = sweep(waiting, folder, conditions, listener=listener, fresh=fresh, warn=warn)
-    _finish(folder, cells, tally, resumed=len(cells) - len([c for c in cells if c.run.key not in finished]))
+    _finish(folder, cells, tally, resumed=len(cells) - len(undone))
     return 1 if tally.failed else 0
 
 

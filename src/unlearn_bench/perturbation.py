@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.linalg import vector_norm
 
+from unlearn_bench.candidates import Candidates
 from unlearn_bench.clip import Clip
-from unlearn_bench.errors import CellFailure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,9 +117,7 @@ class ForgetSet:
         self.labels = labels.to(inputs.device)
         self._prompts = clip.tokenize(prompts)  # (F, L)
         self._classes = clip.tokenize(classes)  # (C, L)
-        parts = domains or [""] * len(classes)
-        rivals = torch.tensor([[one == other for other in parts] for one in parts])  # (C, C)
-        self._rivals = rivals.to(inputs.device)
+        self._candidates = Candidates(domains or [""] * len(classes))
         self._stage = clip.first_image_stage(moving)
         self._batch_size = batch_size
         with torch.no_grad():
@@ -147,7 +145,7 @@ class ForgetSet:
         """Share of the images whose nearest candidate text, by the model as it is now, is their own.
 
         Raises:
-            CellFailure: logits that are not finite, whose argmax would mean nothing.
+            CellFailure: logits that are not finite.
         """
         texts = self._clip.encode_texts(self._classes)
         right = 0
@@ -157,8 +155,5 @@ class ForgetSet:
             strict=True,
         ):
             logits = self._clip.logits(self._clip.run_image_stages(trunk, start=self._stage), texts)
-            if not bool(torch.isfinite(logits).all()):
-                raise CellFailure("the logits of the forget images are not finite; lower the learning rate")
-            candidates = logits.masked_fill(~self._rivals[labels], -torch.inf)
-            right += int((candidates.argmax(-1) == labels).sum())
+            right += self._candidates.count_right(logits, labels)
         return right / len(self)

@@ -10,7 +10,8 @@ from unlearn_bench.clip import Clip, Tower
 from unlearn_bench.errors import CellFailure
 
 _NOISE = 1e-3
-"""Singular values under this share of the greatest one span nothing."""
+"""Singular values under this span nothing: in `span` as a share of the greatest one, in `removal`, whose columns have
+length 1, as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,9 +133,10 @@ def removal(forget: Tensor, kept: Tensor, *, rank: int = 0, least_sine: float = 
         R = (I - K K^T) F = U S V^T,    P = I - a F V S^-1 U^T
 
     P x = x for every x in the span of K, and P F = (1 - a) F where nothing is cut off. Without kept vectors R = F and
-    P is the orthogonal I - a U U^T. Cut off are all but the `rank` greatest singular values, and those for which
-    s_i < least_sine |F v_i|: what lies so close to the kept span would be told from it by a difference of that
-    size, and whatever noise is along it would be blown up by 1 / least_sine.
+    P is the orthogonal I - a U U^T. Cut off are all but the `rank` greatest singular values, those that are noise
+    beside columns of length 1, and those for which s_i < least_sine |F v_i|: what lies so close to the kept span
+    would be told from it by a difference of that size, and whatever noise is along it would be blown up by
+    1 / least_sine.
 
     Args:
         forget: (n, D), any length but 0.

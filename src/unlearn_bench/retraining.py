@@ -12,10 +12,10 @@ SHOWN_ROOT = "$UNLEARN_BENCH_CACHE/retrained"
 """The folder as messages and records name it: records are published, and nobody's home belongs in them."""
 
 
-def slug(names: Sequence[str]) -> str:
+def file_stem(names: Sequence[str]) -> str:
     """Class names as a part of a file name, in an order of their own.
 
-    >>> slug(["polka dots", "letter d"])
+    >>> file_stem(["polka dots", "letter d"])
     'letter-d+polka-dots'
     """
     return "+".join(sorted("".join(char if char.isalnum() else "-" for char in name.lower()) for name in names))
@@ -28,7 +28,7 @@ def weights_name(fingerprint: str, forget: Sequence[str]) -> str:
         fingerprint: of the original: weights that stand beside another original are not found.
         forget: names of the classes that the model has not seen.
     """
-    return f"{fingerprint}/{slug(forget)}.safetensors"
+    return f"{fingerprint}/{file_stem(forget)}.safetensors"
 
 
 def weights_file(fingerprint: str, forget: Sequence[str]) -> Path:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from unlearn_bench.candidates import Candidates
 from unlearn_bench.clip import Clip, Weight
 from unlearn_bench.training import Pairs
 
@@ -56,11 +57,21 @@ class TensorTrial:
         weight: the tensor that moves.
         pairs: the images and their classes.
         tokens: (C, L), the texts of all classes.
+        candidates: those among which each image is told.
         batch_size: images at a time.
     """
 
-    def __init__(self, clip: Clip, weight: Weight, pairs: Pairs, tokens: Tensor, batch_size: int) -> None:
-        self._clip, self._tokens = clip, tokens
+    def __init__(
+        self,
+        clip: Clip,
+        weight: Weight,
+        pairs: Pairs,
+        *,
+        tokens: Tensor,
+        candidates: Candidates,
+        batch_size: int,
+    ) -> None:
+        self._clip, self._tokens, self._candidates = clip, tokens, candidates
         self._first = clip.first_image_stage([weight.name])  # the end where the tensor is in no image stage
         self._moves_text = weight.place.tower != "image"
         with torch.no_grad():
@@ -72,12 +83,16 @@ class TensorTrial:
 
     @torch.no_grad()
     def accuracy(self) -> float:
-        """The share of the images whose most probable class is their own, with the tensor as it is now."""
+        """The share of the images whose most probable candidate is their own class, with the tensor as it is now.
+
+        Raises:
+            CellFailure: logits that are not finite.
+        """
         texts = self._clip.encode_texts(self._tokens) if self._moves_text else self._texts
         right = 0
         for activation, labels in self._held:
             images = self._clip.run_image_stages(activation, start=self._first)
-            right += int((self._clip.logits(images, texts).argmax(-1) == labels).sum())
+            right += self._candidates.count_right(self._clip.logits(images, texts), labels)
         return right / sum(len(labels) for _, labels in self._held)
 
 

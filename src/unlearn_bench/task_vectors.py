@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from unlearn_bench.candidates import Candidates
 from unlearn_bench.clip import Clip
 from unlearn_bench.training import Pairs, train, trainable_names
 
@@ -37,19 +38,21 @@ def task_vector(
     pairs: Pairs,
     *,
     texts: Sequence[str],
+    candidates: Candidates,
     settings: FineTuning,
     generator: torch.Generator,
     report: Callable[..., None],
 ) -> TaskVector:
     """Fine-tune a copy of the image tower on `pairs`; t = w_fine-tuned - w. `clip` itself stays as it is.
 
-    AdamW minimises the cross-entropy of scaled cosines against the texts, which are embedded once. Batch
-    normalisation keeps its statistics.
+    AdamW minimises the cross-entropy of scaled cosines over each image's candidates among the texts, which are
+    embedded once. Batch normalisation keeps its statistics.
 
     Args:
         clip: the model.
         pairs: images with the class each of them shows.
         texts: of all classes of the dataset.
+        candidates: those among which each image is told.
         settings: of the optimiser.
         generator: of the order.
         report: takes a line per epoch.
@@ -63,7 +66,7 @@ def task_vector(
         embedded = twin.embed_texts(texts)  # (C, D)
 
     def loss(model: Clip, inputs: Tensor, labels: Tensor, embedded: Tensor) -> Tensor:
-        return nn.functional.cross_entropy(model.logits(model.encode_images(inputs), embedded), labels)
+        return candidates.cross_entropy(model.logits(model.encode_images(inputs), embedded), labels)
 
     train(
         twin,

@@ -86,11 +86,6 @@ def endless(pairs: Pairs, size: int, generator: torch.Generator) -> Iterator[tup
             yield pairs.batch(rows)
 
 
-def other_labels(count: int, *, forget: int, classes: int, generator: torch.Generator) -> Tensor:
-    """For each of `count` images a random class that is kept, (count,) int64: all but the first `forget`."""
-    return torch.randint(forget, classes, (count,), generator=generator)
-
-
 def trainable_names(clip: Clip) -> tuple[str, ...]:
     """All tensors but the logit scale, the bias, and the token embedding.
 
@@ -153,8 +148,8 @@ def pair_similarity(clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor) 
     return nn.functional.cosine_similarity(clip.encode_images(inputs), texts, dim=-1).mean()
 
 
-def symmetric_divergence(known: Tensor, logits: Tensor) -> Tensor:
-    """How far two models' distributions over a batch are from each other, over its texts and over its images.
+def two_way_divergence(known: Tensor, logits: Tensor) -> Tensor:
+    """How far a model's distributions over a batch are from another's, over its texts and over its images.
 
         mean_i KL(p_i. || q_i.) + mean_u KL(p_.u || q_.u),  p, q: softmax of `known` and `logits` along the dot
 
@@ -167,12 +162,6 @@ def symmetric_divergence(known: Tensor, logits: Tensor) -> Tensor:
         p, q = known.log_softmax(axis), logits.log_softmax(axis)
         total = total + (p.exp() * (p - q)).sum(axis).mean()
     return total
-
-
-def classification_loss(clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor) -> Tensor:
-    """Cross-entropy of scaled cosines over all class texts (C, L), both towers in the graph; mean over images."""
-    logits = clip.logits(clip.encode_images(inputs), clip.encode_texts(tokens))  # (B, C)
-    return nn.functional.cross_entropy(logits, labels)
 
 
 Loss = Callable[[Clip, Tensor, Tensor, Tensor], Tensor]

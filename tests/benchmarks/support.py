@@ -87,6 +87,15 @@ def write_method(folder: Path, body: str, *, name: str = "mine", access: str = "
     return f"{path}:Mine"
 
 
+def write_skipper(folder: Path, flag: Path, body: str = "return clip") -> str:
+    """The spec of a method plug-in that skips until there is a file `flag`."""
+    spec = write_method(folder, body, name="skipper")
+    path = Path(spec.rpartition(":")[0])
+    skip = f"def skip(self, clip, request):\n    return None if Path({str(flag)!r}).exists() else 'no weights'\n"
+    path.write_text(f"{path.read_text()}\n{textwrap.indent(skip, ' ' * 4)}")
+    return spec
+
+
 NOISE = """
 weight = dict(clip.module.named_parameters())["text.2.weight"]
 noise = torch.randn(weight.shape, generator=request.generator("noise"))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.benchmarks.support import CONDITIONS, NOISE, WARM, plan, write_method, write_suite
+from tests.benchmarks.support import CONDITIONS, NOISE, WARM, plan, write_colours, write_method, write_suite
 from unlearn_bench.benchmarks import audits
 from unlearn_bench.benchmarks.audits import further_evidence
 from unlearn_bench.benchmarks.plan import Cell
@@ -96,6 +96,21 @@ def test_the_originals_side_is_computed_once_for_a_model(tmp_path: Path, monkeyp
     assert len(list((tmp_path / "cache" / "audits").rglob("*.npy"))) == 6
 
 
+def test_a_dataset_without_training_images_is_audited_as_far_as_that_goes(tmp_path: Path) -> None:
+    tested = f"folder:{write_colours(tmp_path / 'tested' / 'test').parent}"
+    suite = write_suite(tmp_path, metrics=("accuracy", *ALL), datasets=[tested])
+    (cell,) = plan(suite, [write_method(tmp_path, NOISE)], classes=["red"])
+    record = measured(cell)
+    known = {
+        item.metric
+        for item in record.measurements
+        if item.group in {"target", "worst", "shots@1/target"} and item.after is not None
+    }
+    assert known == {"accuracy", "paraphrases", "quantisation"}
+    missing = {item.metric for item in record.measurements if item.after is None}
+    assert {"linear-probe", "relearning", "separability"} <= missing
+
+
 def test_what_is_given(tmp_path: Path) -> None:
     cell = cell_of(tmp_path)
     bench = open_workbench(cell.setting)
@@ -144,7 +159,7 @@ def published(cell: Cell, folder: Path, change: Callable[[Predicted], Predicted]
             version=each.version,
             split=each.split,
             template=each.template,
-            content="",
+            content=bench.evaluated[each.name].images.content,
             accuracy=0.5,
             predictions=(0,) * len(bench.evaluated[each.name].images),
         )
@@ -170,7 +185,7 @@ def published(cell: Cell, folder: Path, change: Callable[[Predicted], Predicted]
         (lambda part: part, True),
         (lambda part: replace(part, version="2"), False),
         (lambda part: replace(part, template="one {}"), False),
-        (lambda part: replace(part, predictions=(0,)), False),
+        (lambda part: replace(part, content="other"), False),
     ],
 )
 def test_the_distance_to_a_retrained_model_where_it_saw_the_same(

@@ -48,7 +48,8 @@ def test_changing_the_original(place: dict[str, str], tmp_path: Path) -> None:
     import gc
     from unlearn_bench.benchmarks.workbench import Workbench
     for bench in (item for item in gc.get_objects() if type(item) is Workbench):
-        bench.clip.module.text[2].weight.data += 1
+        if hasattr(bench.clip.module, "text"):  # not that of an earlier test
+            bench.clip.module.text[2].weight.data += 1
     return clip
     """
     with pytest.raises(LawBrokenError, match="changed the original model"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.benchmarks.support import Call, is_one_error, write_colours, write_method, write_suite
+from tests.benchmarks.support import Call, is_one_error, write_colours, write_method, write_skipper, write_suite
 from tests.core.tiny import RESNET, clip_of
 from unlearn_bench.leaderboards.storage import read_folder
 
@@ -69,6 +69,21 @@ def test_limit_and_shard(sweep: Call, tmp_path: Path) -> None:
     shown = [sweep("--out", out, "--shard", f"{index}/4").out for index in range(1, 5)]
     assert [text.splitlines()[-1].split(",")[0] for text in shown] == ["2 ok", "2 ok", "1 ok", "1 ok"]
     assert len(read_folder(out).records) == 6
+
+
+def test_skipped_cells_are_asked_again_after_the_others(sweep: Call, tmp_path: Path) -> None:
+    flag = tmp_path / "weights"
+    mine = write_method(tmp_path, "return clip")
+    both = ("--methods", f"{write_skipper(tmp_path, flag)},{mine}", "--classes", "red")
+    assert "0 ok, 1 skipped, 0 failed, 0 done before" in sweep(*both, "--limit", 1).out
+    assert "1 ok, 0 skipped, 0 failed, 0 done before" in sweep(*both, "--limit", 1).out  # the one that can run
+    planned = sweep(*both, "--dry-run").out.splitlines()[-1]
+    assert planned.startswith("1 cells to run, 1 left out or done in ")
+    assert "about 0 s" in planned
+    assert "0 ok, 1 skipped, 0 failed, 1 done before" in sweep(*both).out
+    flag.touch()
+    assert "1 ok, 0 skipped, 0 failed, 1 done before" in sweep(*both).out
+    assert "0 ok, 0 skipped, 0 failed, 2 done before" in sweep(*both).out
 
 
 def test_own_data_on_another_suite(sweep: Call, tmp_path: Path) -> None:

@@ -68,11 +68,15 @@ def open_clip_plugin(tmp_path: Path) -> str:
     return f"local-dir:{tmp_path / 'original'}"
 
 
-def test_forget_writes_a_model_that_opens(
-    call: Call, suite_file: Path, open_clip_plugin: str, tmp_path: Path
+def test_forget_writes_a_model_that_opens_and_pays_for_no_audit(
+    call: Call, suite_file: Path, open_clip_plugin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = "weight = dict(clip.module.named_parameters())['text_projection']\nweight.data.neg_()\nreturn clip"
     spec, out = write_method(tmp_path, body), tmp_path / "forgotten"
+    text = suite_file.read_text()
+    suite_file.write_text(text.replace('"accuracy"', '"accuracy", "linear-probe"'))
+    assert suite_file.read_text() != text
+    monkeypatch.delattr("unlearn_bench.benchmarks.referee.further_evidence")
     given = ["forget", "--suite", suite_file, "--model", open_clip_plugin, "--method", spec, "--device", "cpu"]
     said = call(*given, "--classes", "red", "--out", out)
     assert said.code == 0, said.err
@@ -83,7 +87,7 @@ def test_forget_writes_a_model_that_opens(
     assert card["what"] == {"dataset": "folder:warm", "forgotten": ["red"]}
     assert card["how"]["method"] == "mine"
     assert card["how"]["hyperparameters"] == {"strength": 0.5}
-    assert {item["metric"] for item in card["measured"]} == {"accuracy"}
+    assert {item["metric"] for item in card["measured"]} == {"accuracy", "average-score"}
     is_one_error(call(*given, "--classes", "red", "--out", out), "is no empty folder")
     (tmp_path / "file").write_text("x")
     is_one_error(call(*given, "--classes", "red", "--out", tmp_path / "file"), "is no empty folder")

@@ -1,9 +1,12 @@
 """Publishing a run writes the CSV, the tables and the README's block, and nothing else."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.benchmarks.support import Call
 from unlearn_bench.benchmarks import publish, published
@@ -20,7 +23,13 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Published:
     readme.write_text("before\n<!-- leaderboard:begin -->\nformer words\n<!-- leaderboard:end -->\nafter\n")
     results.mkdir()
     first, second = (
-        Published(suite=suite, records=results / f"{suite}.csv", table=tmp_path / f"{suite}.md", readme=shown)
+        Published(
+            suite=suite,
+            records=results / f"{suite}.csv",
+            table=tmp_path / f"{suite}.md",
+            picture=tmp_path / f"{suite}.svg",
+            readme=shown,
+        )
         for suite, shown in (("colours", readme), ("mini-pairs", None))
     )
     for module in (publish, published):
@@ -40,7 +49,7 @@ def as_suite(folder: Path, suite: str) -> Path:
 
 def test_a_run_is_published_and_then_fresh(sweep: Call, place: Published, tmp_path: Path) -> None:
     assert sweep().code == 0
-    publish.main([tmp_path / "out"])
+    publish.publish_runs([tmp_path / "out"])
     assert stale(place) == ()
     assert place.readme is not None
     text = place.readme.read_text()
@@ -54,16 +63,16 @@ def test_a_run_is_published_and_then_fresh(sweep: Call, place: Published, tmp_pa
 
 def test_a_number_changed_by_hand_is_stale(sweep: Call, place: Published, tmp_path: Path) -> None:
     sweep()
-    publish.main([tmp_path / "out"])
+    publish.publish_runs([tmp_path / "out"])
     place.table.write_text(place.table.read_text().replace("0.", "0.9", 1))
     assert stale(place) == (place.table,)
-    publish.main(None)
+    publish.publish_runs([])
     assert stale(place) == ()
 
 
 def test_each_record_goes_to_its_suite(sweep: Call, place: Published, tmp_path: Path) -> None:
     sweep()
-    publish.main([tmp_path / "out", as_suite(tmp_path / "out", "mini-pairs")])
+    publish.publish_runs([tmp_path / "out", as_suite(tmp_path / "out", "mini-pairs")])
     for suite, item in zip(("colours", "mini-pairs"), published.PUBLISHED, strict=True):
         assert {record.run.suite for record in read_csv(item.records)} == {suite}
         assert stale(item) == ()
@@ -75,16 +84,16 @@ def test_each_record_goes_to_its_suite(sweep: Call, place: Published, tmp_path: 
 def test_a_suite_that_is_not_published_is_one_line(sweep: Call, place: Published, tmp_path: Path) -> None:
     sweep()
     with pytest.raises(InputError, match=r"suite 'other' is not published; give runs of colours, mini-pairs, paper"):
-        publish.main([tmp_path / "out", as_suite(tmp_path / "out", "other")])
+        publish.publish_runs([tmp_path / "out", as_suite(tmp_path / "out", "other")])
     assert not place.records.exists()
 
 
 def test_the_paper_s_page_is_written_beside(sweep: Call, place: Published, tmp_path: Path) -> None:
     sweep()
-    publish.main([tmp_path / "out"])
+    publish.publish_runs([tmp_path / "out"])
     assert published.paper_records() == ()
     assert not is_stale(tmp_path / "paper.md", ())
-    publish.main([as_suite(tmp_path / "out", "paper")])
+    publish.publish_runs([as_suite(tmp_path / "out", "paper")])
     (record,) = {record.run.model for record in published.paper_records()}
     assert record in (tmp_path / "paper.md").read_text()
     assert is_stale(tmp_path / "paper.md", ())
@@ -92,7 +101,75 @@ def test_the_paper_s_page_is_written_beside(sweep: Call, place: Published, tmp_p
     assert place.records.exists()
 
 
+def changed(folder: Path, name: str, **run: Any) -> Path:
+    """A run's folder whose records are those of `folder`, with other fields."""
+    copy = folder.with_name(name)
+    for record in read_folder(folder).records:
+        write_record(copy, replace(record, run=replace(record.run, **run)))
+    return copy
+
+
+def versions(place: Published) -> dict[tuple[str, int], int]:
+    """How many records are published, by method and version."""
+    return Counter((record.run.method, record.run.method_version) for record in read_csv(place.records))
+
+
+def test_records_take_the_place_of_their_own_cells(sweep: Call, place: Published, tmp_path: Path) -> None:
+    sweep()
+    publish.publish_runs([tmp_path / "out"])
+    ((name, version),) = versions(place)
+    (cells,) = versions(place).values()
+    publish.publish_runs([changed(tmp_path / "out", "more", method="another")])
+    assert versions(place) == {(name, version): cells, ("another", version): cells}
+    publish.publish_runs([changed(tmp_path / "out", "later", method_version=7)])
+    assert versions(place) == {(name, 7): cells, ("another", version): cells}
+    publish.publish_runs([tmp_path / "more"])  # once more: nothing changes
+    assert versions(place) == {(name, 7): cells, ("another", version): cells}
+    publish.publish_runs([tmp_path / "later"], replace=True)
+    assert versions(place) == {(name, 7): cells}
+    assert stale(place) == ()
+
+
+def test_what_can_not_be_published_changes_nothing(sweep: Call, place: Published, tmp_path: Path) -> None:
+    sweep()
+    publish.publish_runs([tmp_path / "out"])
+    before = {path: path.read_text() for path in (place.records, *place.pages)}
+    other = changed(tmp_path / "out", "other", suite="mini-pairs")
+    settings = {"name": "noise", "by_class": {"red": {"threshold": 0.5}}}
+    twice = changed(tmp_path / "out", "twice", variant=settings, synthesis={"threshold": 0.1})
+    for record in read_folder(changed(twice, "second", synthesis={"threshold": 0.2})).records:
+        write_record(twice, record)  # one cell, two keys, and nothing that parts them in a table
+    with pytest.raises(InputError, match="two records"):
+        publish.publish_runs([other, twice])
+    assert {path: path.read_text() for path in before} == before
+    assert not published.PUBLISHED[1].records.exists()
+    failed = tmp_path / "failed"
+    for record in read_folder(tmp_path / "out").records:
+        write_record(failed, replace(record, status="failed", reason="x", measurements=()))
+    with pytest.raises(InputError, match="nothing to draw"):
+        publish.publish_runs([failed], replace=True)
+    assert {path: path.read_text() for path in before} == before
+
+
+def test_the_command_says_what_is_wrong_in_one_line(place: Published, tmp_path: Path) -> None:
+    found = CliRunner().invoke(publish.app, [str(tmp_path / "nowhere")])
+    assert found.exit_code == 2
+    assert (
+        found.stderr
+        == f"error: no records at {str(tmp_path / 'nowhere')!r}; give a run's folder, a CSV or a record's JSON file\n"
+    )
+    assert not place.records.exists()
+
+
+def test_the_command_publishes(sweep: Call, place: Published, tmp_path: Path) -> None:
+    sweep()
+    found = CliRunner().invoke(publish.app, ["--replace", str(tmp_path / "out")])
+    assert (found.exit_code, found.stderr) == (0, "")
+    assert f"from {place.records}" in found.stdout
+    assert stale(place) == ()
+
+
 def test_no_records_is_one_line(place: Published, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no run's folder"):
-        publish.main([tmp_path])
+        publish.publish_runs([tmp_path])
     assert not place.records.exists()

@@ -21,10 +21,11 @@ from tests.benchmarks.support import (
     plan,
     start,
     write_method,
+    write_skipper,
 )
 from unlearn_bench.benchmarks import sweep as module
 from unlearn_bench.benchmarks.plan import Cell
-from unlearn_bench.benchmarks.sweep import Done, Tally, claim_slot, finished_keys, label, spread, sweep, work
+from unlearn_bench.benchmarks.sweep import Done, Tally, claim_slot, label, recorded, spread, sweep, work
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records import Record
 from unlearn_bench.leaderboards.storage import read_folder
@@ -117,16 +118,21 @@ def test_fresh_runs_all_again(suite_file: Path, noted: Path, tmp_path: Path, out
     assert len(calls(noted)) == 6
 
 
-def test_skips_are_records_and_done(suite_file: Path, tmp_path: Path, out: Path) -> None:
-    spec = write_method(tmp_path, "return clip")
-    path = Path(spec.rpartition(":")[0])
-    path.write_text(path.read_text() + "\n    def skip(self, clip, request):\n        return 'no projection'\n")
-    cells = warm_cells(suite_file, spec)
+def test_skips_are_records_and_are_asked_again(suite_file: Path, noted: Path, tmp_path: Path, out: Path) -> None:
+    flag = tmp_path / "weights"
+    cells = warm_cells(suite_file, write_skipper(tmp_path, flag, counting("return clip", noted)))
     tally, heard = run(cells, out)
     assert tally == Tally(skipped=3)
-    assert {done.reason for done in heard} == {"no projection"}
+    assert {done.reason for done in heard} == {"no weights"}
     assert records(out)["red"].status == "skipped"
+    assert set(recorded(out, warn=no_warning).values()) == {"skipped"}
+    assert run(cells, out)[0] == Tally(skipped=3)
+    assert calls(noted) == []
+    flag.touch()
+    assert run(cells, out)[0] == Tally(ok=3)
+    assert {name: record.status for name, record in records(out).items()} == dict.fromkeys(WARM, "ok")
     assert run(cells, out)[0] == Tally(resumed=3)
+    assert calls(noted) == ["blue", "green", "red"]
 
 
 def test_a_record_cut_in_half_is_named_and_its_cell_runs_again(
@@ -149,8 +155,8 @@ def test_a_record_cut_in_half_is_named_and_its_cell_runs_again(
     assert len(records(out)) == 3
 
 
-def test_finished_keys_of_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    assert finished_keys(tmp_path / "nowhere", warn=no_warning) == set()
+def test_nothing_is_recorded_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    assert recorded(tmp_path / "nowhere", warn=no_warning) == {}
 
 
 def test_two_jobs_give_what_one_gives(suite_file: Path, tmp_path: Path, out: Path, pool: None) -> None:

@@ -181,6 +181,27 @@ def test_thresholds_by_class_do_not_split_a_row() -> None:
     assert found.overall.score is not None
 
 
+def test_settings_of_a_variant_by_class_do_not_split_a_row_and_others_do() -> None:
+    def of(variant: dict[str, Any], *threshold: float) -> list[Record]:
+        found = zip(sweep(variant={"name": "mine", **variant}), threshold, strict=True)
+        return [replace(item, run=replace(item.run, synthesis={"threshold": number})) for item, number in found]
+
+    by_class = {"by_class": {"red cube": {"threshold": 0.1}, "blue cone": {"threshold": 0.2}}}
+    assert [item.label for item in only(of(by_class, 0.1, 0.2, 0.3)).rows] == ["mine"]
+    old, new = of({}, 0.1, 0.1, 0.1), of({}, 0.2, 0.2, 0.2)
+    labels = {item.label for item in only(old + new).rows}
+    assert labels == {"mine (synthesis.threshold=0.1)", "mine (synthesis.threshold=0.2)"}
+
+
+def test_sentences_go_by_dataset_and_do_not_split_a_row() -> None:
+    variant = {"name": "mine", "descriptions": {SHAPES: "a.json", DIGITS: "b.json"}}
+    records = [
+        replace(item, run=replace(item.run, synthesis={"images": 64, "descriptions": f"hash of {item.run.dataset}"}))
+        for item in sweep(variant=variant)
+    ]
+    assert [item.label for item in only(records).rows] == ["mine"]
+
+
 def test_one_cell_twice_is_refused() -> None:
     with pytest.raises(InputError, match="red cube, seed 0"):
         boards([record(), record()])
@@ -256,6 +277,31 @@ def test_quantities_are_averaged_over_seeds_classes_datasets() -> None:
     found = row(only(records), "lip")
     assert found.mean("target-cosine", "target").after == pytest.approx((4 + 101) / 2)
     assert found.mean("target-cosine", "other") == Pair(before=None, after=None)
+
+
+def test_a_group_on_several_datasets_is_averaged_over_all_of_them() -> None:
+    def spread(found: Record, shapes: float | None, digits: float | None, n: int = 5) -> Record:
+        new = (
+            plain("distance", "all", shapes, before=0.5, dataset=SHAPES),
+            plain("distance", "all", digits, before=0.7, dataset=DIGITS, n=n),
+            plain("distance", "target", 0.9, dataset=found.run.dataset),
+        )
+        return replace(found, measurements=(*found.measurements, *new))
+
+    def lip(*values: tuple[float | None, float | None], n: int = 5) -> Row:
+        return row(only([spread(item, *both, n=n) for item, both in zip(sweep(), values, strict=True)]), "lip")
+
+    found = lip((0.1, 0.3), (0.2, 0.6), (0.5, 0.7))  # shapes are forgotten from twice, digits once
+    both = found.mean("distance", "all")
+    assert sides(both) == pytest.approx((0.6, ((0.2 + 0.4) / 2 + 0.6) / 2))
+    assert found.mean("distance", "all", dataset=DIGITS).after == pytest.approx(((0.3 + 0.6) / 2 + 0.7) / 2)
+    assert found.mean("distance", "target").after == pytest.approx(0.9)
+    gap = lip((0.1, None), (0.2, 0.6), (0.5, 0.7)).mean("distance", "all")
+    assert gap.before == pytest.approx(0.6)
+    assert gap.after is None
+    alone = lip((0.1, None), (0.2, None), (0.5, None), n=0)  # nothing to look at in digits
+    assert alone.mean("distance", "all").after == pytest.approx(((0.1 + 0.2) / 2 + 0.5) / 2)
+    assert alone.mean("distance", "all", dataset=DIGITS).after is None
 
 
 def test_counts_of_the_examples_are_what_the_tests_assume() -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from tests.leaderboards.examples import ended, identity, sweep
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.aggregate import boards
-from unlearn_bench.leaderboards.front_plot import draw, inline, marks
+from unlearn_bench.leaderboards.front_plot import draw, inline, marks, shown
 from unlearn_bench.leaderboards.records import Record
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -61,6 +61,17 @@ def test_the_drawing_names_everything_and_is_the_same_again() -> None:
         assert name in said
     assert text == inline(board)
     assert not re.search(r"<dc:date>|matplotlib v", text)
+
+
+def test_a_reference_below_all_methods_is_named_beside_the_scale() -> None:
+    noise = sweep("random-weights", targets=(0,), kind="reference", measured={"other": 2, "rest": 3})
+    (board,) = boards(all_kinds() + noise)
+    drawn, below = shown(board)
+    assert [mark.name for mark in below] == ["random-weights"]
+    assert {mark.name for mark in drawn} == {"lip", "amns", "worse", "mine (not tuned)", "identity"}
+    assert "below: random-weights (1.00, 0.07)" in words(inline(board))
+    (alone,) = boards(noise)
+    assert [mark.name for mark in shown(alone)[0]] == ["random-weights"]
 
 
 def test_names_can_hold_anything() -> None:

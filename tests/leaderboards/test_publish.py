@@ -1,5 +1,6 @@
 """Blocks in other files, and whether published files are stale."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,8 @@ TEXT = "before\n<!-- leaderboard:begin -->\nold\n<!-- leaderboard:end -->\nafter
 @pytest.fixture
 def paths(tmp_path: Path) -> Published:
     readme = tmp_path / "README.md"
-    found = Published(suite="mini", records=tmp_path / "records.csv", table=tmp_path / "table.md", readme=readme)
+    table, picture = tmp_path / "table.md", tmp_path / "front.svg"
+    found = Published(suite="mini", records=tmp_path / "records.csv", table=table, picture=picture, readme=readme)
     write_csv(found.records, sweep() + sweep("emb", targets=(9,)))
     readme.write_text(TEXT)
     return found
@@ -52,7 +54,7 @@ def test_markers_that_do_not_fit(text: str, says: str) -> None:
 
 
 def test_published_files_are_fresh(paths: Published, readme: Path) -> None:
-    assert stale(paths) == (paths.table, readme)
+    assert stale(paths) == (paths.table, paths.picture, readme)
     publish(paths)
     assert stale(paths) == ()
     assert paths.table.read_text() == render(sweep() + sweep("emb", targets=(9,)), fmt="md")
@@ -72,7 +74,7 @@ def test_any_edit_makes_them_stale(paths: Published, readme: Path) -> None:
     assert stale(paths) == (readme,)
     publish(paths)
     write_csv(paths.records, sweep())
-    assert stale(paths) == (paths.table, readme)
+    assert stale(paths) == (paths.table, paths.picture, readme)
 
 
 def test_nothing_is_written_into_a_readme_without_markers(paths: Published, readme: Path) -> None:
@@ -87,9 +89,43 @@ def test_nothing_is_written_into_a_readme_without_markers(paths: Published, read
 
 def test_a_leaderboard_of_its_own_touches_no_readme(paths: Published, readme: Path) -> None:
     alone = replace(paths, readme=None)
-    assert alone.pages == (paths.table,)
+    assert alone.pages == (paths.table, paths.picture)
     publish(alone)
     assert stale(alone) == ()
     assert readme.read_text() == TEXT
     alone.table.unlink()
     assert stale(alone) == (alone.table,)
+
+
+def test_a_picture_may_differ_by_half_a_pixel_and_no_more(paths: Published) -> None:
+    publish(paths)
+    text = paths.picture.read_text()
+    match = re.search(r'<path d="M (\d+\.\d+)', text)
+    assert match is not None
+
+    def moved(by: float) -> str:
+        return f"{text[: match.start(1)]}{float(match[1]) + by:.6f}{text[match.end(1) :]}"
+
+    paths.picture.write_text(moved(0.4))
+    assert stale(paths) == ()
+    paths.picture.write_text(moved(0.6))
+    assert stale(paths) == (paths.picture,)
+    paths.picture.write_text(text.replace(">emb<", ">amb<"))
+    assert stale(paths) == (paths.picture,)
+
+
+def test_what_is_written_in_a_picture_is_exact(paths: Published) -> None:
+    publish(paths)
+    text = paths.picture.read_text()
+    label = re.search(r"<text [^>]*>(\d\.\d+)</text>", text)  # of an axis
+    place = re.search(r'<text [^>]*\bx="(\d+\.\d+)"', text)
+    assert label is not None
+    assert place is not None
+
+    def moved(match: re.Match[str]) -> str:
+        return f"{text[: match.start(1)]}{float(match[1]) + 0.1:.6f}{text[match.end(1) :]}"
+
+    paths.picture.write_text(moved(place))
+    assert stale(paths) == ()
+    paths.picture.write_text(moved(label))
+    assert stale(paths) == (paths.picture,)

@@ -139,6 +139,68 @@ def test_seconds_are_never_compared() -> None:
     assert compare_runs([slow], [quick]).ok
 
 
+def with_probe(after: float | None, before: float | None = 0.5, *, n: int = 20, **changes: Any) -> Record:
+    said = replace(plain("linear-probe", "target", after, before=before, dataset=SHAPES, n=n), **changes)
+    return replace(record(), measurements=(*record().measurements, said))
+
+
+@pytest.mark.parametrize(
+    ("measured", "drifted"),
+    [
+        (with_probe(0.4), []),
+        (with_probe(0.5), []),  # .1 more
+        (with_probe(0.3), []),
+        (with_probe(0.51), [" target after"]),
+        (with_probe(0.29), [" target after"]),
+        (with_probe(0.4, 0.61), [" target before"]),
+        (with_probe(None, 0.39), [" target before", " target after"]),
+        (with_probe(0.4, n=21), [" target n"]),
+        (with_probe(0.4, group="other"), [" target", " other"]),  # absent; and new
+        (record(), [" target"]),
+    ],
+)
+def test_other_metrics_are_compared_too(measured: Record, drifted: list[str]) -> None:
+    place = f"linear-probe {SHAPES}"
+    found = compare_runs([measured], [with_probe(0.4)]).drifts
+    assert [drift.what for drift in found] == [place + what for what in drifted]
+    assert compare_runs([with_probe(0.4)], [measured]).ok is not bool(drifted)
+
+
+def test_the_tolerance_of_other_metrics_can_be_set() -> None:
+    many = {"n": 1000}
+    assert drifts([with_probe(0.45, **many)], [with_probe(0.4, **many)], audits=0.01) == [
+        (f"linear-probe {SHAPES} target after", f"{SHAPES}: red cube, seed 0")
+    ]
+    assert drifts([with_probe(0.8, 0.1)], [with_probe(0.4)], audits=0.5) == []
+
+
+def test_over_few_queries_two_may_differ() -> None:
+    few = {"n": 4}
+    assert drifts([with_probe(0.9, **few)], [with_probe(0.4, **few)]) == []
+    assert len(drifts([with_probe(0.95, **few)], [with_probe(0.4, **few)])) == 1
+
+
+@pytest.mark.parametrize(
+    ("metric", "group"),
+    [
+        ("peak-memory", "all"), ("share-changed", "all"), ("relative-change", "all"), ("predictions", "share/cat"),
+        ("relearning", "steps-to-return"),
+    ],
+)  # fmt: skip
+def test_costs_and_counts_are_not_compared(metric: str, group: str) -> None:
+    def with_cost(value: float) -> Record:
+        return replace(record(), measurements=(*record().measurements, plain(metric, group, value, before=0.0)))
+
+    assert compare_runs([with_cost(1.0)], [with_cost(0.0)]).ok
+    assert compare_runs([with_cost(1.0)], [record()]).ok
+
+
+def test_what_is_no_rate_is_not_compared_by_the_tolerance_of_rates() -> None:
+    assert compare_runs([with_probe(3.0)], [with_probe(7.0)]).ok
+    assert len(drifts([with_probe(7.0)], [with_probe(1.0)])) == 1
+    assert len(drifts([with_probe(0.2)], [with_probe(-0.1)])) == 1  # a gap, a cosine
+
+
 def test_a_part_of_a_suite_can_be_checked() -> None:
     found = compare_runs(sweep()[:1] + sweep("mine"), sweep() + sweep("emb"))
     assert found.ok

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.leaderboards.examples import identity, plain, sweep
+from tests.leaderboards.examples import ended, identity, plain, sweep
 from unlearn_bench.leaderboards import remains
 from unlearn_bench.leaderboards.aggregate import boards
 from unlearn_bench.leaderboards.records import Record
@@ -42,6 +42,27 @@ def test_a_gap_gives_no_number_and_an_audit_without_any_no_column() -> None:
     found = table(records + [audited(item, 0.9) for item in identity()])
     assert found[""] == ("zero-shot", "linear probe")
     assert found["lip"][1] == ""
+
+
+def test_a_row_without_any_number_is_left_out() -> None:
+    absent = [ended(item, "skipped", "no retrained model") for item in sweep("retrain", kind="reference")]
+    found = table([audited(item, 0.5) for item in sweep()] + absent)
+    assert set(found) == {"", "lip"}
+    assert "retrain" in render([audited(item, 0.5) for item in sweep()] + absent, fmt="md")  # among cells without
+
+
+def test_a_relearned_target_stands_beside_the_kept_classes() -> None:
+    said = {"relearning": {"shots@16/target": 1.0, "shots@16/other": 0.0}, "separability": {"target-gap": 0.25}}
+    new = tuple(plain(metric, group, value) for metric, found in said.items() for group, value in found.items())
+    found = table([replace(item, measurements=(*item.measurements, *new)) for item in sweep()])
+    assert found[""] == ("zero-shot", "relearned, 16 images", "relearned, 16 images: kept classes", "separability")
+    assert found["lip"][1:] == ("1.000", "0.000", "0.250")
+
+
+def test_any_of_the_audits_brings_the_words_about_them() -> None:
+    weights = plain("quantisation", "target", 0.4)
+    page = render([replace(item, measurements=(*item.measurements, weights)) for item in sweep()], fmt="md")
+    assert remains.READING in page
 
 
 def test_nothing_without_audits() -> None:

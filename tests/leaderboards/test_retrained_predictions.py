@@ -60,7 +60,7 @@ def test_found_for_the_same_model_and_classes_in_any_order(tmp_path: Path) -> No
     assert find_retrained("mini-vit", fingerprint="0123", dataset="mini-digits", forget=(), folder=tmp_path) is None
 
 
-def test_two_names_of_one_slug_are_not_taken_for_each_other(tmp_path: Path) -> None:
+def test_two_names_of_one_file_stem_are_not_taken_for_each_other(tmp_path: Path) -> None:
     write_retrained(replace(MODEL, forget=("digit-two", "digit seven")), folder=tmp_path)
     assert (
         find_retrained("mini-rn", fingerprint="0123", dataset="mini-digits", forget=MODEL.forget, folder=tmp_path)
@@ -79,10 +79,10 @@ def test_a_broken_file_is_named(text: str, tmp_path: Path) -> None:
 
 def test_predictions_fit_the_same_images_and_texts_alone() -> None:
     item = EvaluationSet(name="mini-digits", version="1", split="test", template="a photo of a {}.")
-    assert SEEN.fits(item, 3)
-    assert not SEEN.fits(item, 4)
+    assert SEEN.fits(item, SEEN.content)
+    assert not SEEN.fits(item, "other")
     for other in (replace(item, version="2"), replace(item, split="val"), replace(item, template="{}")):
-        assert not SEEN.fits(other, 3)
+        assert not SEEN.fits(other, SEEN.content)
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.json")), ids=lambda path: path.stem)

@@ -23,6 +23,7 @@ from unlearn_bench.leaderboards.tables import (
     retrieval,
     sections,
 )
+from unlearn_bench.registry import catalogue
 
 
 def only(records: Sequence[Record]) -> Board:
@@ -126,6 +127,25 @@ def test_a_new_metric_has_a_table_without_being_known() -> None:
     assert table.title.startswith("My metric:")
     assert table.headers == ("method", "some BF", "some AF", "all BF", "all AF")
     assert table.rows == (("lip", "0.250", "0.500", "", "1.000"),)
+
+
+def test_a_table_says_what_its_metric_is() -> None:
+    (table,) = further(only([with_extra(item, ("linear-probe", "target", 0.5, 0.4)) for item in sweep()]))
+    assert table.paragraphs[0] == catalogue("metrics")["linear-probe"].summary
+    assert "linear probe" in table.paragraphs[0]
+    assert table.paragraphs[1] == captions.of_means(only(sweep()))
+    (unknown,) = further(only([with_extra(item, ("my-metric", "target", 0.5, 0.4)) for item in sweep()]))
+    assert unknown.paragraphs == table.paragraphs[1:]
+
+
+def test_a_group_on_several_datasets_is_said_to_be_a_mean() -> None:
+    for metric, group, table_of in (("my-metric", "all", further), ("pair-retrieval", "ift@1/all", retrieval)):
+        pair = [plain(metric, group, after, dataset=name) for name, after in ((SHAPES, 0.2), (DIGITS, 0.4))]
+        (one,) = table_of(only([replace(item, measurements=(*item.measurements, pair[0])) for item in sweep()]))
+        assert captions.SEVERAL not in one.paragraphs[0]
+        (both,) = table_of(only([replace(item, measurements=(*item.measurements, *pair)) for item in sweep()]))
+        assert captions.SEVERAL in both.paragraphs[0]
+        assert both.rows[0] == ("lip", "", "0.300")
 
 
 def test_a_group_that_a_forget_set_leaves_out_is_averaged_over_the_others() -> None:
@@ -256,16 +276,24 @@ def test_an_overall_row_by_hand() -> None:
 
 
 def test_irreversibility_is_what_the_best_audit_does_not_bring_back() -> None:
-    audits = [("linear-probe", "target", 0.8, 0.4), ("relearning", "shots@1/target", 0.9, 0.6)]
+    probe = [("linear-probe", "target", 0.8, 0.4), ("linear-probe", "other", 0.8, 0.7)]
+    audits = [*probe, ("relearning", "shots@1/target", 0.9, 0.6), ("relearning", "shots@1/other", 0.9, 0.5)]
     board = only([with_extra(item, *audits) for item in sweep()])
     assert cell(overall(board)[0], "lip", "irreversibility") == f"{1 - 0.6 / 0.9:.3f}"
-    one = only([with_extra(item, audits[0]) for item in sweep()])
+    both = "Audits of irreversibility: linear probe; relearning from one image of each class."
+    assert both in captions.about(board)
+    one = only([with_extra(item, *probe) for item in sweep()])
+    assert "Audits of irreversibility: linear probe." in captions.about(one)
+    assert "Audits" not in " ".join(captions.about(only(sweep())))
     assert cell(overall(one)[0], "lip", "irreversibility") == "0.500"
     other = only([with_extra(item, ("relearning", "shots@16/target", 0.9, 0.6)) for item in sweep()])
     assert cell(overall(other)[0], "lip", "irreversibility") == "-"
     gap = [with_extra(item, *audits) for item in sweep()]
-    gap[0] = with_extra(sweep()[0], audits[0])
+    gap[0] = with_extra(sweep()[0], *probe)
     assert cell(overall(only(gap))[0], "lip", "irreversibility") == ""  # one run lacks an audit of the others
+    collapsed = [*probe, ("relearning", "shots@1/target", 0.9, 1.0), ("relearning", "shots@1/other", 0.9, 0.0)]
+    found = only([with_extra(item, *collapsed) for item in sweep()])
+    assert cell(overall(found)[0], "lip", "irreversibility") == "0.500"  # the probe's share
 
 
 def test_conditions_are_those_of_most_quiet_runs() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from unlearn_bench.leaderboards.tradeoff import (
+    OTHERS,
     Point,
     forgetting,
     front,
@@ -15,7 +16,11 @@ from unlearn_bench.leaderboards.tradeoff import (
     irreversibility,
     retention,
 )
+from unlearn_bench.metrics import relearning
 from unlearn_bench.metrics.score import average_score
+
+WHOLE = np.array([0.8, 0.8])
+"""Two accuracies of which nothing is lost."""
 
 
 @pytest.mark.parametrize(
@@ -38,19 +43,21 @@ def test_what_nobody_recognised_before_leaves_no_share(value: float) -> None:
     before = np.array([0.5, value])
     assert np.isnan(forgetting(before, np.array([0.1, 0.1]))).tolist() == [False, True]
     assert np.isnan(retention(before, np.array([0.1, 0.1])))
-    assert math.isnan(irreversibility(before, np.array([0.1, 0.1])))
+    assert math.isnan(irreversibility(np.stack([before, WHOLE]), np.array([[0.1, 0.1], [0.8, 0.8]])))
 
 
 def test_an_accuracy_that_is_missing_after_leaves_no_share() -> None:
     before, after = np.array([0.5, 0.5]), np.array([0.1, math.nan])
     assert np.isnan(forgetting(before, after)).tolist() == [False, True]
     assert np.isnan(retention(before, after))
-    assert math.isnan(irreversibility(before, after))
+    assert math.isnan(irreversibility(np.stack([before, WHOLE]), np.stack([after, WHOLE])))
+    assert math.isnan(irreversibility(np.stack([WHOLE, before]), np.stack([WHOLE, after])))  # of the other classes
+    assert math.isnan(irreversibility(np.stack([WHOLE, after]), np.stack([WHOLE, before])))
 
 
 def test_nothing_to_keep_and_no_audits() -> None:
     assert np.isnan(retention(np.zeros((0, 3)), np.zeros((0, 3)))).tolist() == [True] * 3
-    assert math.isnan(irreversibility(np.zeros(0), np.zeros(0)))
+    assert math.isnan(irreversibility(np.zeros((2, 0)), np.zeros((2, 0))))
 
 
 def test_the_score_is_made_of_both() -> None:
@@ -87,7 +94,37 @@ def test_the_harmonic_mean_can_not_be_had_with_one_side() -> None:
     ],
 )
 def test_irreversibility_by_hand(before: tuple[float, ...], after: tuple[float, ...], expected: float) -> None:
-    assert irreversibility(np.array(before), np.array(after)) == pytest.approx(expected)
+    others = (0.9,) * len(before)
+    found = irreversibility(np.array([before, others]), np.array([after, others]))
+    assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        ((0.8, 0.9), 0.0),  # all is there
+        ((0.8, 0.45), 0.0),  # exactly half
+        ((0.8, 0.44), 0.75),  # the second calls everything by the target's name: the first one counts
+        ((0.8, 0.0), 0.75),
+        ((0.39, 0.44), 1.0),  # both
+        ((0.39, 0.9), 0.0),
+    ],
+)
+def test_an_audit_that_loses_the_other_classes_has_not_brought_the_target_back(
+    others: tuple[float, float], expected: float
+) -> None:
+    before = np.array([[0.8, 0.9], [0.8, 0.9]])
+    after = np.array([[0.2, 0.9], others])
+    assert irreversibility(before, after) == pytest.approx(expected)
+
+
+def test_half_of_a_rounded_accuracy_is_half() -> None:
+    before, after = np.array([[0.9], [0.666667]]), np.array([[0.9], [0.333333]])  # 2/3 and 1/3 in a CSV
+    assert irreversibility(before, after) == 0
+
+
+def test_the_rule_is_that_of_relearning() -> None:
+    assert OTHERS == relearning.OTHERS
 
 
 def test_the_front_by_trying_all_pairs() -> None:

@@ -1,6 +1,6 @@
 """Requests for tests, and a dual encoder that learned five colours in a second."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -25,6 +25,10 @@ COLOURS = {
     "yellow": (0.9, 0.9, 0.1),
     "white": (0.9, 0.9, 0.9),
 }
+
+
+DOMAINS = {"red": "photo", "green": "sketch", "blue": "photo", "yellow": "sketch", "white": "photo"}
+"""For `parted`: a domain of each colour."""
 
 
 @dataclass
@@ -128,6 +132,24 @@ def colour_request(
         history=history,
         seed=seed,
     )
+
+
+def parted(given: Request, domains: Mapping[str, str] = DOMAINS) -> Request:
+    """The same request, where each concept is of the domain that its name has in `domains`."""
+    forget, retain = (
+        tuple(replace(concept, domain=domains[concept.name]) for concept in part)
+        for part in (given.forget, given.retain)
+    )
+    return replace(given, forget=forget, retain=retain)
+
+
+def log_chances(logits: Tensor, labels: Tensor, given: Request) -> Tensor:
+    """log p(label) for each row of logits (B, C), among the classes of the label's own domain, row by row."""
+    domains, found = [concept.domain for concept in given.concepts], []
+    for row, label in zip(logits.double(), labels.tolist(), strict=True):
+        rivals = [place for place, domain in enumerate(domains) if domain == domains[label]]
+        found.append(row[label] - row[rivals].exp().sum().log())
+    return torch.stack(found)
 
 
 def borderline(forget: Sequence[str], count: int = 16) -> Synthetic:

@@ -21,6 +21,7 @@ from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure, InputError
 from unlearn_bench.methods.base import Examples, Request
 from unlearn_bench.methods.clip_erase import CLIPErase
+from unlearn_bench.training import trainable_names
 
 MODULES = ("retain", "forget", "consistency")
 
@@ -94,6 +95,37 @@ def test_the_first_step_by_hand(captions: bool) -> None:
     losses = by_hand(twin, colours(), given, rows, others[:16])
     (losses["retain"] + 3 * losses["forget"]).backward()  # type: ignore[no-untyped-call]
     check_first_adam_step(twin, clip, learning_rate=1e-3)
+
+
+@pytest.mark.parametrize("captions", [False, True])
+def test_two_steps_by_hand_with_all_modules(captions: bool) -> None:
+    """In the second step the model has left the original, so that consistency pulls as well."""
+    given = caption_request() if captions else colour_request()
+    clip, twin, loose = colours(), colours(), colours()
+    settings: dict[str, Any] = {"learning_rate": 3e-3, "epochs": 2}
+    CLIPErase(**settings, consistency_weight=5).unlearn(clip, given)
+    CLIPErase(**settings, consistency_weight=0).unlearn(loose, given)
+    order, others = given.generator("order"), torch.randperm(48, generator=given.generator("retain order"))
+    names = trainable_names(twin)
+    adam = torch.optim.Adam(twin.train_only(names), lr=3e-3)
+    least = {name: torch.full_like(twin.state()[name], torch.inf) for name in names}
+    for step in range(2):
+        rows = torch.randperm(12, generator=order)
+        losses = by_hand(twin, colours(), given, rows, others[16 * step : 16 * step + 16])
+        adam.zero_grad()
+        (losses["retain"] + 3 * losses["forget"] + 5 * losses["consistency"]).backward()  # type: ignore[no-untyped-call]
+        for name, value in twin.module.named_parameters():
+            if value.grad is not None:
+                least[name] = torch.minimum(least[name], value.grad.abs())
+        adam.step()
+    compared, pulled = 0, 0
+    for name in names:
+        sure = least[name] > 1e-3  # where rounding can't turn a sign
+        torch.testing.assert_close(clip.state()[name][sure], twin.state()[name].detach()[sure], rtol=0, atol=1e-4)
+        compared += int(sure.sum())
+        pulled += int(((loose.state()[name] - twin.state()[name]).abs()[sure] > 1e-3).sum())
+    assert compared > 500
+    assert pulled > 0.1 * compared
 
 
 @pytest.mark.parametrize("captions", [False, True])

@@ -4,7 +4,18 @@ import pytest
 import torch
 from torch import nn
 
-from tests.methods.support import History, accuracy, colour_request, colours, copied, moved_names, request
+from tests.methods.support import (
+    COLOURS,
+    History,
+    accuracy,
+    colour_request,
+    colours,
+    copied,
+    moved_names,
+    parted,
+    request,
+)
+from unlearn_bench.candidates import Candidates
 from unlearn_bench.methods.emmn import EMMN
 from unlearn_bench.seeding import generator
 
@@ -16,7 +27,9 @@ def test_noise_is_adam_on_its_loss(maximise: bool) -> None:
     with torch.no_grad():
         texts = clip.embed_texts(["red it is", "green it is", "blue it is", "yellow it is"])
     emmn = EMMN(maximise_steps=3, minimise_steps=4, noise_learning_rate=0.2, penalty=0.05)
-    found = emmn.make_noise(clip, labels, texts, maximise=maximise, generator=generator("noise"))
+    found = emmn.make_noise(
+        clip, labels, texts, Candidates([""] * len(texts)), maximise=maximise, generator=generator("noise")
+    )
     x = torch.randn(3, 3, 8, 8, generator=generator("noise"))
     first, second = torch.zeros_like(x), torch.zeros_like(x)
     for step in range(1, (3 if maximise else 4) + 1):
@@ -32,6 +45,23 @@ def test_noise_is_adam_on_its_loss(maximise: bool) -> None:
     torch.testing.assert_close(found, x, rtol=1e-3, atol=1e-3)
 
 
+def test_in_domains_noise_and_training_are_among_the_texts_of_the_own() -> None:
+    """What is made of red, alone in its domain, has no slope but the penalty's, and trains nothing."""
+    clip, domains = colours(), ["photo", "sketch", "sketch", "sketch"]
+    with torch.no_grad():
+        texts = clip.embed_texts(["red it is", "green it is", "blue it is", "yellow it is"])
+    labels = torch.tensor([0, 1])
+    found = EMMN(minimise_steps=4).make_noise(
+        clip, labels, texts, Candidates(domains), maximise=False, generator=generator("noise")
+    )
+    start = torch.randn(2, 3, 8, 8, generator=generator("noise"))
+    assert torch.equal(found[0], start[0])
+    assert not torch.equal(found[1], start[1])
+    history, alone = History(), {name: name for name in COLOURS}  # each colour in a domain of its own
+    EMMN(epochs=1).unlearn(colours(), parted(colour_request(history=history), alone))
+    assert history.column("loss") == [0.0]
+
+
 def test_one_kind_is_wrong_and_the_other_right() -> None:
     clip = colours()
     names = ["red it is", "green it is", "blue it is", "yellow it is", "white it is"]
@@ -40,7 +70,9 @@ def test_one_kind_is_wrong_and_the_other_right() -> None:
         texts = clip.embed_texts(names)
     errors = []
     for maximise in (True, False):
-        noise = EMMN().make_noise(clip, labels, texts, maximise=maximise, generator=generator("noise"))
+        noise = EMMN().make_noise(
+            clip, labels, texts, Candidates([""] * len(texts)), maximise=maximise, generator=generator("noise")
+        )
         errors.append(float(nn.functional.cross_entropy(clip.logits(clip.encode_images(noise), texts), labels)))
     assert errors[0] > 3
     assert errors[1] < 0.1
@@ -50,7 +82,9 @@ def test_making_noise_in_parts_changes_nothing_but_its_order_of_drawing() -> Non
     clip, labels = colours(), torch.arange(4)
     with torch.no_grad():
         texts = clip.embed_texts(["red it is", "green it is", "blue it is", "yellow it is"])
-    parts = EMMN(noise_batch_size=3).make_noise(clip, labels, texts, maximise=False, generator=generator("noise"))
+    parts = EMMN(noise_batch_size=3).make_noise(
+        clip, labels, texts, Candidates([""] * len(texts)), maximise=False, generator=generator("noise")
+    )
     assert parts.shape == (4, 3, 8, 8)
     assert bool(torch.isfinite(parts).all())
 

@@ -14,23 +14,28 @@ from tests.methods.support import (
     colour_request,
     colours,
     copied,
+    log_chances,
     moved_names,
+    parted,
     request,
     retained,
 )
 from unlearn_bench.errors import CellFailure
+from unlearn_bench.methods.base import Request
 from unlearn_bench.methods.gradient_ascent import GradientAscent
 
 
-def test_one_step_by_hand() -> None:
-    clip, twin, given = colours(), colours(), colour_request()
-    GradientAscent(learning_rate=1e-3, epochs=1).unlearn(clip, given)
+@pytest.mark.parametrize("given", [colour_request(("red", "green")), parted(colour_request(("red", "green")))])
+def test_one_step_by_hand(given: Request) -> None:
+    """Without domains, and with two, in each of which a class goes."""
+    clip, twin = colours(), colours()
+    GradientAscent(learning_rate=1e-3, epochs=1, batch_size=24).unlearn(clip, given)
     forget = given.forget_examples
     assert forget is not None
     twin.module.requires_grad_(True)
     texts = twin.embed_texts([concept.text for concept in given.concepts])
-    chances = twin.logits(twin.encode_images(twin.to_input(forget.pixels)), texts).softmax(1)
-    (chances[torch.arange(12), forget.labels].log().sum() / 12).backward()  # type: ignore[no-untyped-call]
+    logits = twin.logits(twin.encode_images(twin.to_input(forget.pixels)), texts)
+    (log_chances(logits, forget.labels, given).sum() / 24).backward()  # type: ignore[no-untyped-call]
     check_first_adam_step(twin, clip, learning_rate=1e-3)
 
 

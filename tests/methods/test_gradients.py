@@ -5,11 +5,13 @@ import torch
 from torch import Tensor, nn
 
 from tests.methods.support import COLOURS, colours, concepts, paint
+from unlearn_bench.candidates import Candidates
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure
 from unlearn_bench.gradients import batch_gradients, mean_gradient, mean_square_gradient
-from unlearn_bench.training import Pairs, classification_loss, from_inputs, trainable_names
+from unlearn_bench.training import Pairs, from_inputs, trainable_names
 
+classification_loss = Candidates([""] * len(COLOURS)).classification_loss
 ROWS = (torch.tensor([3, 0, 4]), torch.tensor([1, 2]))
 
 

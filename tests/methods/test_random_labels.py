@@ -13,24 +13,27 @@ from tests.methods.support import (
     colour_request,
     colours,
     copied,
+    log_chances,
     moved_names,
+    parted,
     request,
 )
+from unlearn_bench.candidates import Candidates
 from unlearn_bench.clip import Clip
-from unlearn_bench.methods import random_labels
 from unlearn_bench.methods.random_labels import RandomLabels
-from unlearn_bench.training import classification_loss
 
 
 def test_every_image_gets_another_draw_in_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[Tensor, Tensor]] = []
 
-    def spy(clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor) -> Tensor:
+    plain = Candidates.classification_loss
+
+    def spy(self: Candidates, clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor) -> Tensor:
         seen.append((inputs.detach().clone(), labels.clone()))
         assert len(tokens) == 5
-        return classification_loss(clip, inputs, labels, tokens)
+        return plain(self, clip, inputs, labels, tokens)
 
-    monkeypatch.setattr(random_labels, "classification_loss", spy)
+    monkeypatch.setattr(Candidates, "classification_loss", spy)
     given, clip = colour_request(("red", "blue")), colours()
     RandomLabels(epochs=3, batch_size=10).unlearn(clip, given)
     forget = given.forget_examples
@@ -59,6 +62,23 @@ def test_one_step_by_hand() -> None:
     texts = twin.embed_texts([concept.text for concept in given.concepts])
     logits = twin.logits(twin.encode_images(twin.to_input(forget.pixels[rows])), texts)
     (-logits.log_softmax(1)[torch.arange(12), wrong].sum() / 12).backward()  # type: ignore[no-untyped-call]
+    check_first_adam_step(twin, clip, learning_rate=1e-3)
+
+
+def test_in_domains_labels_and_loss_are_of_the_image_s_own() -> None:
+    clip, twin, given = colours(), colours(), parted(colour_request(("red", "green")))
+    RandomLabels(learning_rate=1e-3, epochs=1, batch_size=24).unlearn(clip, given)
+    forget = given.forget_examples
+    assert forget is not None
+    rows = torch.randperm(24, generator=given.generator("order"))
+    labels = forget.labels[rows]
+    wrong = given.candidates.draw_others(labels, forget=2, generator=given.generator("relabel"))
+    assert set(wrong[labels == 0].tolist()) == {2, 4}  # blue and white are photos as red is
+    assert set(wrong[labels == 1].tolist()) == {3}
+    twin.module.requires_grad_(True)
+    texts = twin.embed_texts([concept.text for concept in given.concepts])
+    logits = twin.logits(twin.encode_images(twin.to_input(forget.pixels[rows])), texts)
+    (-log_chances(logits, wrong, given).mean()).backward()  # type: ignore[no-untyped-call]
     check_first_adam_step(twin, clip, learning_rate=1e-3)
 
 

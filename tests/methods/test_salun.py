@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.methods.support import accuracy, colour_request, colours, copied, retained
+from tests.methods.support import accuracy, colour_request, colours, copied, log_chances, parted, retained
 from unlearn_bench.clip import Clip, State
 from unlearn_bench.methods.base import Request
 from unlearn_bench.methods.salun import SalUn
@@ -20,7 +20,7 @@ def saliency(clip: Clip, given: Request) -> State:
     clip.module.requires_grad_(True)
     texts = clip.embed_texts([concept.text for concept in given.concepts])
     logits = clip.logits(clip.encode_images(clip.to_input(forget.pixels)), texts)
-    (-logits.log_softmax(1)[torch.arange(len(forget)), forget.labels].mean()).backward()  # type: ignore[no-untyped-call]
+    (-log_chances(logits, forget.labels, given).mean()).backward()  # type: ignore[no-untyped-call]
     parameters = dict(clip.module.named_parameters())
     slopes = {name: parameters[name].grad for name in trainable_names(clip)}
     return {name: slope.abs() for name, slope in slopes.items() if slope is not None}
@@ -47,18 +47,24 @@ def test_only_the_salient_weights_move_with_momentum_and_decay_on(share: float) 
         assert torch.equal(clip.state()[name], before[name])
 
 
-def test_one_step_by_hand() -> None:
-    clip, twin, given = colours(), colours(), colour_request()
+@pytest.mark.parametrize("domains", [False, True])
+def test_one_step_by_hand(domains: bool) -> None:
+    clip, twin, given = colours(), colours(), colour_request(("red", "green"))
+    given = parted(given) if domains else given
     SalUn(saliency=1.0, learning_rate=0.02, epochs=1, batch_size=128).unlearn(clip, given)
     forget, retain = given.forget_examples, given.retain_examples
     assert forget is not None
     assert retain is not None
     sizes = saliency(colours(), given)
-    labels = torch.cat([torch.randint(1, 5, (12,), generator=given.generator("relabel")), retain.labels])
+    stream = given.generator("relabel")
+    wrong = given.candidates.draw_others(forget.labels, forget=2, generator=stream)
+    kept = ({2, 4}, {3}) if domains else ({2, 3, 4}, {2, 3, 4})  # of photos, of sketches
+    assert tuple(set(wrong[forget.labels == label].tolist()) for label in (0, 1)) == kept
+    labels = torch.cat([wrong, retain.labels])
     inputs = twin.to_input(torch.cat([forget.pixels, retain.pixels]))
     twin.module.requires_grad_(True)
     texts = twin.embed_texts([concept.text for concept in given.concepts])
-    loss = -twin.logits(twin.encode_images(inputs), texts).log_softmax(1)[torch.arange(60), labels].mean()
+    loss = -log_chances(twin.logits(twin.encode_images(inputs), texts), labels, given).mean()
     loss.backward()  # type: ignore[no-untyped-call]
     for name, value in twin.module.named_parameters():
         if name in sizes and value.grad is not None:

@@ -1,6 +1,6 @@
 """The front, the choice of tensors, the accuracy with one tensor moved, and the search of a step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
@@ -8,7 +8,9 @@ from torch import Tensor
 
 from tests.core import tiny
 from tests.methods.support import colours
+from unlearn_bench.candidates import Candidates
 from unlearn_bench.clip import Clip, Weight
+from unlearn_bench.errors import CellFailure
 from unlearn_bench.seeding import generator
 from unlearn_bench.single_layer import Step, TensorTrial, pareto_front, search_step, stand_out
 from unlearn_bench.training import Pairs, from_inputs
@@ -25,26 +27,32 @@ def weight_called(clip: Clip, name: str) -> Weight:
     return next(weight for weight in clip.weights() if weight.name == name)
 
 
+# Of each tensor ||g_f|| / ||w|| and cos(g_f, g_r), whose sign must not count: image.1.weight would beat all. In each
+# tower one is beaten: image.1.bias by image.1.weight, and text.2.weight by text.4.weight. image.3.weight beats both
+# tensors of the text tower, but is no rival of theirs.
+PLANNED = {
+    "text.2.weight": (2.0, 0.5),
+    "image.1.weight": (5.0, -0.8),
+    "image.1.bias": (4.0, 0.9),
+    "text.4.weight": (2.5, 0.2),
+    "image.3.weight": (3.0, 0.1),
+}
+
+
 def test_tensors_that_matter_or_do_not_disturb_stand_out_in_each_tower() -> None:
     clip = colours()
-    names = ["image.1.weight", "image.1.bias", "image.3.weight", "text.2.weight", "text.4.weight"]
-    weights = [weight_called(clip, name) for name in names]
-    shapes = [weight.value.shape for weight in weights]
-    stream = generator("slopes")
-    forget = [torch.randn(shape, generator=stream) for shape in shapes]
-    retain = [torch.randn(shape, generator=stream) for shape in shapes]
-    for place, (weight, gain) in enumerate(zip(weights, (5.0, 4.0, 3.0, 2.0, 1.0), strict=True)):
-        forget[place] *= gain * weight.value.norm() / forget[place].norm()
-    retain[0] = -forget[0]  # |cosine| 1: the sign does not count
-    retain[1] = forget[1].clone()
-    retain[2] = torch.zeros_like(forget[2])
+    weights = [weight_called(clip, name) for name in PLANNED]
+    forget, retain = [], []
+    for weight, (gain, cosine) in zip(weights, PLANNED.values(), strict=True):
+        own, other = torch.zeros(weight.value.numel()), torch.zeros(weight.value.numel())
+        own[0] = gain * weight.value.detach().norm()
+        other[:2] = 7 * torch.tensor([cosine, (1 - cosine**2) ** 0.5])  # its length does not count
+        forget.append(own.view_as(weight.value))
+        retain.append(other.view_as(weight.value))
     found = stand_out(weights, forget, retain)
-    # image.1.bias matters less than image.1.weight and disturbs no less, but not more either.
-    kept = [weight.name for weight, _ in found]
-    assert kept[0] == "image.1.weight"
-    assert "image.3.weight" in kept
-    assert "text.2.weight" in kept
-    assert all(any(slope is own for own in forget) for _, slope in found)
+    assert [weight.name for weight, _ in found] == ["image.1.weight", "image.3.weight", "text.4.weight"]
+    own_slopes = {weight.name: slope for weight, slope in zip(weights, forget, strict=True)}
+    assert all(slope is own_slopes[weight.name] for weight, slope in found)
 
 
 def test_what_is_zero_takes_no_part() -> None:
@@ -64,6 +72,41 @@ def plain_accuracy(clip: Clip, pairs: Pairs, tokens: Tensor) -> float:
     return float((found == labels).float().mean())
 
 
+def trial_of(
+    clip: Clip, weight: Weight, pairs: Pairs, tokens: Tensor, domains: Sequence[str] = ("",) * 6
+) -> TensorTrial:
+    return TensorTrial(clip, weight, pairs, tokens=tokens, candidates=Candidates(domains), batch_size=4)
+
+
+@pytest.mark.parametrize("name", ["image.1.weight", "text.2.weight"])
+def test_accuracy_is_among_the_texts_of_the_images_own_domain(name: str) -> None:
+    clip = tiny.two_towers()
+    inputs = torch.randn(30, 3, 8, 8, generator=generator("images"))
+    tokens, domains = clip.tokenize(tiny.TEXTS), ("photo", "sketch", "photo", "sketch", "photo", "sketch")
+    with torch.no_grad():
+        scores = clip.logits(clip.encode_images(inputs), clip.encode_texts(tokens))
+    labels, right, whole = torch.arange(30) % 6, 0, 0
+    for row, label in zip(scores.tolist(), labels.tolist(), strict=True):
+        rivals = [place for place, domain in enumerate(domains) if domain == domains[label]]
+        right += max(rivals, key=lambda place: row[place]) == label
+        whole += max(range(6), key=lambda place: row[place]) == label
+    pairs, weight = from_inputs(inputs, labels), weight_called(clip, name)
+    assert right > whole
+    assert trial_of(clip, weight, pairs, tokens, domains).accuracy() == pytest.approx(right / 30)
+    assert trial_of(clip, weight, pairs, tokens).accuracy() == pytest.approx(whole / 30)
+
+
+def test_accuracy_refuses_what_is_not_finite() -> None:
+    clip = colours()
+    pairs = from_inputs(torch.zeros(3, 3, 8, 8), torch.zeros(3, dtype=torch.int64))
+    weight = weight_called(clip, "image.3.weight")
+    trial = trial_of(clip, weight, pairs, clip.tokenize(tiny.TEXTS))
+    with torch.no_grad():
+        weight.value.fill_(torch.inf)
+    with pytest.raises(CellFailure, match="not finite"):
+        trial.accuracy()
+
+
 @pytest.mark.parametrize("build", [tiny.resnet, tiny.transformer, colours])
 def test_accuracy_is_that_of_the_whole_model_wherever_the_tensor_is(build: Callable[[], Clip]) -> None:
     clip, stream = build(), generator("images")
@@ -77,7 +120,7 @@ def test_accuracy_is_that_of_the_whole_model_wherever_the_tensor_is(build: Calla
     pairs = from_inputs(inputs, labels)
     seen = set()
     for weight in [weight for weight in clip.weights() if weight.place.role != "token_embedding"][::5]:
-        trial = TensorTrial(clip, weight, pairs, tokens, 4)
+        trial = trial_of(clip, weight, pairs, tokens)
         assert trial.accuracy() == pytest.approx(0.5)
         start = weight.value.detach().clone()
         with torch.no_grad():

@@ -17,10 +17,12 @@ from tests.methods.support import (
     copied,
     examples,
     moved_names,
+    parted,
     request,
     retained,
 )
 from unlearn_bench.clip import Clip
+from unlearn_bench.methods.base import Request
 from unlearn_bench.methods.slug import Slug, parting_loss
 from unlearn_bench.seeding import generator
 
@@ -76,16 +78,80 @@ def test_the_first_size_is_a_share_of_the_norms_ratio() -> None:
         assert line["size"] == pytest.approx(0.2 * float(state[name].norm() / slopes[name].norm()), rel=1e-3)
 
 
-def test_candidates_are_no_biases_and_no_embeddings() -> None:
-    clip, history, names = tiny.transformer(), History(), list(COLOURS)
+def image_request(history: History | None = None) -> Request:
+    """Noise as images of the five colours, of the size that the tiny transformer takes."""
+    names = list(COLOURS)
     unit = torch.rand(10, 3, 32, 32, generator=generator("unit"))
-    given = request(
+    return request(
         names[:1],
         names[1:],
         forget_examples=examples(unit[:4], torch.zeros(4, dtype=torch.int64)),
         retain_examples=examples(unit[4:], torch.tensor([1, 2, 3, 4, 1, 2])),
         history=history,
     )
+
+
+def both_gradients(clip: Clip, given: Request) -> list[dict[str, torch.Tensor]]:
+    """Of L_f on all forget images and of CLIP's loss on all retain images, for each tensor that they reach."""
+    found, texts = [], clip.tokenize([concept.text for concept in given.concepts])
+    parameters = dict(clip.module.requires_grad_(True).named_parameters())
+    for part in (given.forget_examples, given.retain_examples):
+        assert part is not None
+        images = nn.functional.normalize(clip.encode_images(clip.to_input(part.pixels)), dim=1)
+        words = nn.functional.normalize(clip.encode_texts(texts), dim=1)
+        cosines = images @ words.T
+        loss = (1 - cosines[:, 0]).mean()
+        if part is given.retain_examples:
+            scores, rows = clip.logit_scale * cosines[:, 1:], torch.arange(len(part))
+            own = nn.functional.one_hot(part.labels - 1, 4).bool()
+            to_image = [scores[:, k].log_softmax(0)[own[:, k]].mean() for k in range(4)]
+            loss = -(scores.log_softmax(1)[rows, part.labels - 1].mean() + torch.stack(to_image).mean()) / 2
+        slopes = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+        found.append({name: slope for name, slope in zip(parameters, slopes, strict=True) if slope is not None})
+    clip.module.requires_grad_(False)
+    return found
+
+
+def test_the_front_of_each_tower_is_tried_and_nothing_else() -> None:
+    """From gradients of one's own: all pairs compared, and each size from the tensor's own gradient."""
+    clip, history = tiny.transformer(), History()
+    forget, retain = both_gradients(clip, image_request())
+    points = {}
+    for name, slope in forget.items():
+        place, value = clip.locate(name), clip.state()[name]
+        if place.role in {"token_embedding", "scale"} or name.endswith("bias") or "_embedding" in name:
+            continue
+        other = retain[name]
+        price = abs(float((slope * other).sum()) / float(slope.norm() * other.norm()))
+        points[name] = (place.tower, float(slope.norm() / value.norm()), price)
+    front = [
+        name
+        for name, (tower, gain, price) in points.items()
+        if not any(t == tower and g > gain and p < price for t, g, p in points.values())
+    ]
+    Slug(first_step=0.2, search_steps=1).unlearn(clip, image_request(history))
+    lines = [line for line in history.lines if "tensor" in line]
+    assert [line["tensor"] for line in lines] == front
+    assert {clip.locate(name).tower for name in front} == {"image", "text"}
+    assert len(front) < len(points) / 2
+    for line in lines:
+        assert line["size"] == pytest.approx(0.2 / points[line["tensor"]][1], rel=1e-2)
+
+
+def test_the_search_judges_among_the_texts_of_the_images_own_domain() -> None:
+    """Alone in its domain, a class is never taken for another: no step is large enough."""
+    history = History()
+    alone = {name: "photo" if name == "red" else "sketch" for name in COLOURS}
+    Slug(search_steps=3).unlearn(colours(), parted(colour_request(history=history), alone))
+    assert set(history.column("forget_accuracy")) == {1.0}
+    whole = History()
+    Slug(search_steps=3).unlearn(colours(), colour_request(history=whole))
+    assert min(whole.column("forget_accuracy")) < 1.0
+
+
+def test_candidates_are_no_biases_and_no_embeddings() -> None:
+    clip, history = tiny.transformer(), History()
+    given = image_request(history)
     before = copied(clip)
     Slug(search_steps=2).unlearn(clip, given)
     tried = history.column("tensor")

@@ -5,6 +5,7 @@ import torch
 
 from tests.core import tiny
 from tests.methods.support import COLOURS, History, colours, concepts, copied, paint
+from unlearn_bench.candidates import Candidates
 from unlearn_bench.clip import Clip
 from unlearn_bench.seeding import generator
 from unlearn_bench.task_vectors import FineTuning, TaskVector, consensus, subtract, task_vector, tuned_names
@@ -24,6 +25,7 @@ def made(clip: Clip, *, order: str = "order", history: History | None = None) ->
         clip,
         pairs(clip),
         texts=TEXTS,
+        candidates=Candidates([""] * len(TEXTS)),
         settings=SETTINGS,
         generator=generator(order),
         report=history or History(),

@@ -17,11 +17,13 @@ from tests.methods.support import (
     colours,
     copied,
     moved_names,
+    parted,
     request,
     retained,
 )
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure, InputError
+from unlearn_bench.methods.base import Concept
 from unlearn_bench.methods.text_space_adaptation import TextSpaceAdaptation, nearest
 from unlearn_bench.projection import find_projection, hidden_texts
 from unlearn_bench.seeding import generator
@@ -37,6 +39,10 @@ def hidden_of(clip: Clip, names: list[str]) -> Tensor:
     projection = find_projection(clip, "text")
     assert projection is not None
     return hidden_texts(clip, projection, names)
+
+
+def plain(name: str) -> Concept:
+    return Concept(name=name, text="")
 
 
 def test_two_steps_of_adam_on_the_loss_by_hand() -> None:
@@ -82,6 +88,19 @@ def test_the_class_is_forgotten_through_its_sentence_too() -> None:
     TextSpaceAdaptation(steps=400, forget_weight=3.0, size_weight=0.1).unlearn(clip, request(["red"], retained()))
     assert accuracy(clip, ["red"]) <= 0.2
     assert accuracy(clip, retained()) >= 0.95
+
+
+def test_a_class_in_one_domain_is_its_own_text_whatever_the_template() -> None:
+    """In a sentence of the method's own, its name would not be said as the evaluation says it."""
+    given = request(["red"], retained())
+    forget, retain = (tuple(plain(concept.text) for concept in part) for part in (given.forget, given.retain))
+    named = dataclasses.replace(given, forget=forget, retain=retain)
+    clips = [colours(Projected) for _ in range(3)]
+    TextSpaceAdaptation(steps=3, template="no {}").unlearn(clips[0], parted(given))
+    TextSpaceAdaptation(steps=3).unlearn(clips[1], named)
+    TextSpaceAdaptation(steps=3, template="no {}").unlearn(clips[2], given)
+    assert torch.equal(matrix_of(clips[0]), matrix_of(clips[1]))
+    assert not torch.equal(matrix_of(clips[0]), matrix_of(clips[2]))
 
 
 @pytest.mark.parametrize("make", [tiny.resnet, tiny.transformer])

@@ -107,8 +107,14 @@ def test_the_models_stay_and_the_counts_are_those_of_the_sample() -> None:
         assert all(torch.equal(value, clip.state()[name]) for name, value in kept_state.items())
 
 
-def test_a_sample_is_all_of_the_target_and_the_first_of_the_others() -> None:
-    labels = torch.tensor([1] * (KEPT + 2) + [0] * (KEPT + 3) + [1] + [2])
-    rows = sample(labels, [0])
-    assert rows.tolist() == [*range(KEPT), *range(KEPT + 2, 2 * KEPT + 5), 2 * KEPT + 6]
+def test_a_sample_is_all_of_the_target_and_some_of_the_others_evenly_spread() -> None:
+    labels = torch.tensor([1] * (2 * KEPT) + [0] * (KEPT + 3) + [1] * (2 * KEPT) + [2])
+    rows = sample(labels, [0]).tolist()
+    kept = [row for row in rows if labels[row] == 1]
+    assert [row for row in rows if labels[row] == 0] == list(range(2 * KEPT, 3 * KEPT + 3))
+    assert len(kept) == KEPT
+    assert (kept[0], kept[-1]) == (0, len(labels) - 2)
+    assert sum(row < 2 * KEPT for row in kept) == KEPT // 2  # as many of the first folder as of the second
+    assert rows[-1] == len(labels) - 1
+    assert rows == sorted(rows)
     assert sample(labels[:0], [0]).tolist() == []

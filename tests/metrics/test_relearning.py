@@ -38,6 +38,15 @@ def test_a_plan_shows_k_images_of_each_class_pass_by_pass() -> None:
     assert len(_plan(LABELS[:3], 16, "own", 0)[0]) == 3  # all that there is
 
 
+@pytest.mark.parametrize("classes", [17, 40])
+def test_with_many_classes_every_image_is_shown(classes: int) -> None:
+    labels = torch.arange(classes).repeat(20)
+    for shots in SHOTS:
+        plan = _plan(labels, shots, "own", 0)
+        assert [len(batch) for batch in plan] == [classes] * STEPS
+        assert len(set(torch.cat(plan).tolist())) == classes * shots
+
+
 def curve(*targets: float | None, other: float | None = 0.9) -> list[dict[str, float | None]]:
     return [{"target": target, "other": other} for target in targets]
 

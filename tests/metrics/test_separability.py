@@ -37,6 +37,8 @@ def test_it_is_the_share_of_pairs(seed: int) -> None:
                 counted(confidence(train, side, label, 5.0), confidence(own, side, label, 5.0)) for label in classes
             ]
             assert getattr(found["own", group], side) == pytest.approx(sum(each) / len(each))
+            gaps = [abs(auc - 0.5) for auc in each]
+            assert getattr(found["own", f"{group}-gap"], side) == pytest.approx(sum(gaps) / len(gaps))
 
 
 def two_classes(on_own_text: Tensor) -> DatasetEvidence:
@@ -55,7 +57,9 @@ def test_by_hand() -> None:
         train = two_classes(torch.tensor(given))
         found = by_group(Separability(), replace(make_evidence(own, logit_scale=1.0), train=train))
         assert found["own", "target"].after == pytest.approx(auc)
+        assert found["own", "target-gap"].after == pytest.approx(abs(auc - 0.5))
         assert found["own", "other"].after == 0.5  # one image on each side, equally sure
+        assert found["own", "other-gap"].after == 0.0
         assert found["own", "target"].n == 2
 
 
@@ -63,5 +67,6 @@ def test_a_class_without_training_images_is_a_gap() -> None:
     evidence = random_evidence(0)
     train = random_dataset("own", [0, 2, 4, 1], 5)
     found = by_group(Separability(), replace(evidence, train=train))
-    assert (found["own", "target"].before, found["own", "target"].after) == (None, None)
+    for group in ("target", "target-gap"):
+        assert (found["own", group].before, found["own", group].after) == (None, None)
     assert found["own", "other"].after is not None

@@ -12,6 +12,7 @@ from unlearn_bench.benchmarks.cli import app
 from unlearn_bench.benchmarks.published import PAPER_PAGE, PUBLISHED, paper_records
 from unlearn_bench.leaderboards.paper import is_stale
 from unlearn_bench.leaderboards.publish import Published, stale
+from unlearn_bench.leaderboards.retrained_predictions import FOLDER, read_retrained
 from unlearn_bench.leaderboards.storage import read_csv
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -53,6 +54,16 @@ def test_the_published_tables_are_those_of_the_records(item: Published) -> None:
         pytest.fail(f"no published records: leaderboards/results/{item.suite}.csv is missing")
     assert stale(item) == (), "run `python -m unlearn_bench.benchmarks.publish`"
     assert {record.run.suite for record in read_csv(item.records)} == {item.suite}
+
+
+def test_what_retrained_models_recognise_is_what_their_files_say() -> None:
+    text = " ".join(README.split())
+    files = sorted(FOLDER.rglob("*.json"))
+    assert files
+    for path in files:
+        for name, share in read_retrained(path).accuracy_of_forgotten.items():
+            shown = f"{share:.2f}".removeprefix("0") + f" ({name})" if share > 0.03 else name
+            assert shown in text, f"{name}: {share}"
 
 
 def test_the_paper_s_page_is_that_of_the_reported_tables_and_the_records() -> None:
