@@ -16,7 +16,12 @@ def _published(suite: str, *, readme: Path | None = None) -> Published:
     return Published(suite=suite, records=_RESULTS / f"{suite}.csv", table=table, picture=picture, readme=readme)
 
 
-PUBLISHED: tuple[Published, ...] = (_published("mini-full", readme=_ROOT / "README.md"),)
+PUBLISHED: tuple[Published, ...] = (
+    _published("mini-full", readme=_ROOT / "README.md"),
+    _published("mini-domains"),
+    _published("mini-pairs"),
+    _published("mini-ablations"),
+)
 """Where the embedded suites' published numbers are; in an installed package, the CSVs and the tables alone."""
 
 PAPER = "paper"
