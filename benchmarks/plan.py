@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from unlearn_bench.cache import data_root
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.leaderboards.records import EvaluationSet, Run
 from unlearn_bench.methods.base import Method
-from unlearn_bench.metrics.base import NEEDS, Metric
+from unlearn_bench.metrics.base import FEATURES, NEEDS, Feature, Metric
 from unlearn_bench.registry import Entry, catalogue, file_hash, find, is_path_target, load
 from unlearn_bench.synthesis import SynthesisSettings
 
@@ -97,8 +97,10 @@ def load_method(name: str) -> LoadedMethod:
     return LoadedMethod(target=target, kind=kind, file=file_hash(target))
 
 
-def load_metrics(names: Sequence[str]) -> dict[str, tuple[str, Metric]]:
-    """Metrics by name, each with its target; `all` stands for every registered one whose `default` is true."""
+def load_metrics(names: Sequence[str], features: Collection[Feature] = ()) -> dict[str, tuple[str, Metric]]:
+    """Metrics by name, each with its target; `all` stands for every registered one whose `default` is true, or one
+    of the features of the dataset from which something is forgotten.
+    """
     known = catalogue("metrics")
     chosen = dict.fromkeys(item for name in names for item in (sorted(known) if name == ALL else [name]))
     found = {}
@@ -110,7 +112,9 @@ def load_metrics(names: Sequence[str]) -> dict[str, tuple[str, Metric]]:
         for need in kind.needs:
             if need not in NEEDS:
                 raise unknown(f"evidence that metric {name!r} needs", need, NEEDS)
-        if kind.default or name in names:
+        if not isinstance(kind.default, bool) and kind.default not in FEATURES:
+            raise unknown(f"default of metric {name!r}", kind.default, FEATURES)
+        if name in names or kind.default is True or kind.default in features:
             found[kind.name] = (target, kind())
     return found
 
@@ -151,9 +155,9 @@ def _in_all(method: Entry) -> bool:
     return method.facts.get("kind") != "ablation" and bool(method.facts.get("default", True))
 
 
-def chosen_metrics(suite: Suite, choice: Choice) -> dict[str, tuple[str, Metric]]:
+def chosen_metrics(suite: Suite, choice: Choice, features: Collection[Feature] = ()) -> dict[str, tuple[str, Metric]]:
     """What is measured; see `load_metrics`."""
-    return load_metrics(choice.metrics if choice.metrics is not None else suite.metrics)
+    return load_metrics(choice.metrics if choice.metrics is not None else suite.metrics, features)
 
 
 def cells_for(suite: Suite, choice: Choice, bench: Workbench) -> list[Cell]:
@@ -167,13 +171,14 @@ def cells_for(suite: Suite, choice: Choice, bench: Workbench) -> list[Cell]:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"two of the methods are called {twice!r}, and tables could not part them; rename one")
-    metrics = chosen_metrics(suite, choice)
     tasks = tasks_for(suite, choice, {n: e.dataset for n, e in bench.evaluated.items() if not e.control})
+    owners = dict.fromkeys(dataset for dataset, _ in tasks)
+    metrics = {name: chosen_metrics(suite, choice, bench.evaluated[name].features) for name in owners}
     cells: dict[str, Cell] = {}  # by key: what is named twice runs once
     for seed in choice.seeds if choice.seeds is not None else suite.seeds:
         for dataset, forget in tasks:
             for player in players:
-                cell = _cell(suite, bench, player, metrics, dataset=dataset, forget=forget, seed=seed)
+                cell = _cell(suite, bench, player, metrics[dataset], dataset=dataset, forget=forget, seed=seed)
                 cells[cell.run.key] = cell
     return list(cells.values())
 

@@ -13,7 +13,7 @@ from unlearn_bench.benchmarks.image_cache import PreparedImages, prepared_images
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.methods.base import Concept
-from unlearn_bench.metrics.base import Captions, Embedded
+from unlearn_bench.metrics.base import Captions, Embedded, Feature
 from unlearn_bench.model_sources import open_model
 
 
@@ -55,6 +55,13 @@ class Evaluated:
             return tuple(plain)
         parts = zip(plain, parting.classes, parting.domains, strict=True)
         return tuple(replace(concept, class_name=name, domain=domain) for concept, name, domain in parts)
+
+    @cached_property
+    def features(self) -> frozenset[Feature]:
+        """What it has that some metrics are about."""
+        captions = self.dataset.index(as_split(self._bench.setting.test_split)).captions
+        had: dict[Feature, bool] = {"captions": bool(captions), "domains": self.dataset.parting is not None}
+        return frozenset(name for name, there in had.items() if there)
 
     @cached_property
     def images(self) -> PreparedImages:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from unlearn_bench.leaderboards import captions, costs, remains
 from unlearn_bench.leaderboards.aggregate import difference
@@ -10,7 +10,7 @@ from unlearn_bench.leaderboards.intervals import OTHER, ClassKey
 from unlearn_bench.leaderboards.rows import Board, Pair, Row, Summary
 from unlearn_bench.leaderboards.section import Section, label, number, span
 from unlearn_bench.leaderboards.standing import STANDINGS
-from unlearn_bench.metrics.base import Measurement
+from unlearn_bench.metrics.base import FEATURES, Measurement
 from unlearn_bench.registry import catalogue
 
 OWN = "-"
@@ -47,14 +47,23 @@ _SHOWN_ELSEWHERE = {"accuracy", "average-score", "predictions", *_RETRIEVALS, *c
 def sections(
     board: Board, baseline: Row | None, *, short: bool = False, drawings: Sequence[Section] = ()
 ) -> tuple[Section, ...]:
-    """Everything that is said about one suite and model; only the overall tables, and narrow ones, if `short`.
+    """Everything that is said about one suite and model.
+
+    If `short`: the overall tables, narrow ones, what metrics say that are about this kind of dataset, what remains.
 
     Args:
         drawings: what stands between the overall tables, with their costs, and those of differences.
     """
     if short:
         about = Section(title="", level=4, paragraphs=captions.about(board))
-        return (*overall(board, short=True), *remains.sections(board), about)
+        special = _special()
+        return (
+            *overall(board, short=True),
+            *retrieval(board, special),
+            *further(board, special),
+            *remains.sections(board),
+            about,
+        )
     name = captions.title(board)
     return (
         Section(title=name, level=2, paragraphs=captions.about(board)),
@@ -211,10 +220,15 @@ def differences(board: Board, baseline: Row) -> tuple[Section, ...]:
     return (section,)
 
 
-def retrieval(board: Board) -> tuple[Section, ...]:
-    """One table for each kind of query: precision or recall @k before and after, with ceiling and chance."""
+def _special() -> set[str]:
+    """Metrics that are about a feature which few datasets have: where they were measured, they are the point."""
+    return {name for name, entry in catalogue("metrics").items() if entry.facts.get("default") in FEATURES}
+
+
+def retrieval(board: Board, metrics: Collection[str] = tuple(_RETRIEVALS)) -> tuple[Section, ...]:
+    """One table for each kind of query of these: precision or recall @k before and after, with ceiling and chance."""
     found: dict[tuple[str, str], dict[tuple[str, int], None]] = {}
-    for metric in _RETRIEVALS:
+    for metric in [name for name in _RETRIEVALS if name in metrics]:
         for group in _groups(board, metric):
             match = _RETRIEVAL.fullmatch(group)
             if match:
@@ -245,12 +259,12 @@ def _retrieval(board: Board, metric: str, kind: str, places: Sequence[tuple[str,
     )
 
 
-def further(board: Board) -> tuple[Section, ...]:
-    """A table for every other metric that was measured, each group before and after; above it, what the metric is."""
+def further(board: Board, metrics: Collection[str] | None = None) -> tuple[Section, ...]:
+    """A table for every other metric (of these), each group before and after; above it, what the metric is."""
     known = catalogue("metrics")
-    metrics = sorted({item.metric for item in _measured(board)} - _SHOWN_ELSEWHERE)
     found = []
-    for metric in metrics:
+    measured = {item.metric for item in _measured(board)} - _SHOWN_ELSEWHERE
+    for metric in sorted(measured if metrics is None else measured & set(metrics)):
         groups = _groups(board, metric)
         said = (known[metric].summary,) if metric in known else ()
         left_out = f" {captions.PARTIAL}" if any(_partial(row, metric, groups) for row in board.rows) else ""

@@ -21,6 +21,11 @@ Need = Literal["train", "models", "reference"]
 
 NEEDS: tuple[Need, ...] = get_args(Need)
 
+Feature = Literal["captions", "domains"]
+"""What some datasets have and others lack: captions of their pictures, classes that are parted by domain."""
+
+FEATURES: tuple[Feature, ...] = get_args(Feature)
+
 Direction = Literal["lower", "higher", "neither"]
 """Which way is better for the one who wants to forget the target and keep the rest; `neither`: for reading only."""
 
@@ -186,7 +191,8 @@ class Metric(ABC):
 
     name: what suites name it by. version: raised by hand when the definition changes. unit: of the numbers.
     direction: which way is better. bounds: the least and the greatest possible value (None: no bound).
-    default: whether `all` stands for it too; a suite names the others one by one.
+    default: whether `all` stands for it too: always, never (a suite names it), or for what is forgotten in a dataset
+    that has such a feature.
     needs: the further evidence that it reads, out of `NEEDS`; nobody pays for what no metric of the run needs.
     needs_classes: whether it asks which class text is nearest. Such a metric never sees datasets whose class texts do
     not part the images, and says nothing of a task from one.
@@ -197,7 +203,7 @@ class Metric(ABC):
     unit: ClassVar[str]
     direction: ClassVar[Direction]
     bounds: ClassVar[tuple[float | None, float | None]]
-    default: ClassVar[bool] = True
+    default: ClassVar[bool | Feature] = True
     needs: ClassVar[tuple[Need, ...]] = ()
     needs_classes: ClassVar[bool] = True
 

@@ -44,7 +44,7 @@ class DomainAccuracy(Metric):
     unit = "fraction"
     direction = "higher"
     bounds = (0.0, 1.0)
-    default = False
+    default = "domains"
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """The groups that the forget set leaves, under the own dataset's name."""

@@ -45,7 +45,7 @@ class PairRetrieval(Metric):
     unit = "fraction"
     direction = "neither"
     bounds = (0.0, 1.0)
-    default = False
+    default = "captions"
     needs_classes = False
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:

@@ -20,6 +20,7 @@ from unlearn_bench.benchmarks.plan import (
 from unlearn_bench.benchmarks.suite import Suite, load_suite
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records import EvaluationSet, Run
+from unlearn_bench.metrics.base import Feature
 
 RUN = Run(
     suite="mini",
@@ -278,10 +279,30 @@ def test_metrics(suite_file: Path, mine: str, tmp_path: Path) -> None:
     misspelt.write_text(METRIC)
     with pytest.raises(InputError, match=r"unknown evidence that metric .* needs 'trian'; known: .* mean 'train'\?"):
         load_metrics([f"{misspelt}:Mine"])
+    nowhere = tmp_path / "nowhere.py"
+    nowhere.write_text(METRIC.replace('needs = ("trian",)', 'default = "domain"'))
+    with pytest.raises(InputError, match=r"unknown default of metric .* 'domain'; known: .* mean 'domains'\?"):
+        load_metrics([f"{nowhere}:Mine"])
     (cell,) = plan(suite_file, [mine], classes=["red"])
     assert cell.run.metrics == {"accuracy": 1, "seconds": load_metrics(["seconds"])["seconds"][1].version}
     more = plan(write_suite(tmp_path, metrics=("accuracy",)), [mine], classes=["red"])
     assert more[0].run.key != cell.run.key
+
+
+@pytest.mark.parametrize(("feature", "metric"), [("captions", "pair-retrieval"), ("domains", "domain-accuracy")])
+def test_all_stands_for_what_is_about_the_dataset_s_own_features(feature: Feature, metric: str) -> None:
+    assert set(load_metrics(["all"], {feature})) == {*load_metrics(["all"]), metric}
+    assert metric in load_metrics([metric])
+    assert metric not in load_metrics(["accuracy"], {feature})
+
+
+def test_each_task_is_measured_by_what_its_own_dataset_has(mine: str) -> None:
+    suite = Suite(name="both", models=("mini-rn",), datasets=("mini-domains", "mini-pairs", "mini-digits"))
+    classes = ["mini-domains/cross", "mini-pairs/letter m", "digit two"]
+    cells = cells_for(suite, Choice(methods=[mine], classes=classes), bench_of(suite))
+    special = {"domain-accuracy", "pair-retrieval"}
+    assert [special & set(cell.run.metrics) for cell in cells] == [{"domain-accuracy"}, {"pair-retrieval"}, set()]
+    assert all(len(cell.metric_targets) == len(cell.run.metrics) for cell in cells)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 40])
