@@ -16,7 +16,7 @@ from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure
 from unlearn_bench.synthesis import SynthesisSettings, Synthetic, synthesize
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -204,6 +204,28 @@ def test_an_impossible_class_fails_with_reason() -> None:
     assert 1 / len(tiny.TEXTS) / 2 < best < 0.45
 
 
+def test_an_image_that_never_passes_is_left_out_and_changes_no_other() -> None:
+    clip, strict = tiny.transformer(), replace(QUICK, images_per_class=6, max_steps=8, threshold_drop=0.0)
+    patient = make(clip, replace(strict, max_attempts=60), targets=(2,))
+    most = sorted(patient.attempts.tolist())[3]  # enough for four of six, or more
+    assert most < int(patient.attempts.max()), "every image passed as soon as the fourth, so the test shows nothing"
+    hasty = make(clip, replace(strict, max_attempts=most), targets=(2,))
+    kept = patient.attempts <= most
+    assert 4 <= len(hasty) < 6
+    assert torch.equal(hasty.labels, torch.zeros(len(hasty), dtype=torch.int64))
+    assert hasty.attempts.tolist() == patient.attempts[kept].tolist()
+    torch.testing.assert_close(hasty.unit, patient.unit[kept], atol=1e-3, rtol=0)
+
+
+def test_half_of_the_images_is_enough_and_less_is_not() -> None:
+    clip, strict = tiny.transformer(), replace(QUICK, images_per_class=6, max_steps=8, threshold_drop=0.0)
+    attempts = sorted(make(clip, replace(strict, max_attempts=60), targets=(2,), seed=2).attempts.tolist())
+    assert 1 < attempts[2] < attempts[3], "the third image passed at once or with the fourth: the test shows nothing"
+    assert len(make(clip, replace(strict, max_attempts=attempts[2]), targets=(2,), seed=2)) == 3
+    with pytest.raises(CellFailure, match=f"in {attempts[2] - 1} attempts of 8 steps.*; [0-2] of 6 were made"):
+        make(clip, replace(strict, max_attempts=attempts[2] - 1), targets=(2,), seed=2)
+
+
 def test_attempts_are_bounded_where_the_threshold_does_not_drop() -> None:
     clip = tiny.clip_of(tiny.TRANSFORMER, scale=1.0)
     with pytest.raises(CellFailure, match=r"in 3 attempts of 2 steps, last threshold 0\.700"):
