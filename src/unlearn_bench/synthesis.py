@@ -156,8 +156,9 @@ def synthesize(
 
     Departures: images are made in batches, not one at a time. At another side than 224 px, step and jitter are
     scaled by side / 224 (ours). The threshold drops for the image that failed, not for its class; at the floor it
-    is tried again, and an image that fails `max_attempts` times is left out. One threshold serves all classes, where the authors chose some by hand. Shifts go down and right; blur falls on steps 10, 20, .. with
-    mirrored borders (ours).
+    is tried again, and an image that fails `max_attempts` times is left out. One threshold serves all classes, where
+    the authors chose some by hand. Shifts go down and right; blur falls on steps 10, 20, .. with mirrored borders
+    (ours).
     """
     _check_targets(texts, targets)
     extra = list(dict.fromkeys(item for part in (descriptions or {}).values() for item in part))
