@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from unlearn_bench import __version__
+from unlearn_bench.benchmarks.measuring import counted_memory
 
 _PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "scikit-learn", "matplotlib")
 
@@ -32,7 +33,8 @@ class Conditions:
 
 
 def describe(conditions: Conditions) -> dict[str, Any]:
-    """The record's provenance; seconds of contended runs are marked, since a neighbour slows them."""
+    """The record's provenance; seconds of contended runs are marked, since a neighbour slows them, and so is memory
+    that was counted in another way."""
     return {
         "version": __version__,
         "commit": conditions.commit,
@@ -41,6 +43,7 @@ def describe(conditions: Conditions) -> dict[str, Any]:
         "jobs": conditions.jobs,
         "threads": conditions.threads,
         "contended": conditions.jobs > 1,
+        "memory": counted_memory(conditions.device),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

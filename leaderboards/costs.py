@@ -2,7 +2,7 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +11,7 @@ from unlearn_bench.leaderboards.rows import Board, Row
 
 METRICS = ("seconds", "peak-memory", "share-changed", "relative-change")
 MARK = "*"
-"""Behind seconds that don't compare with the others of the table."""
+"""Behind a cost that doesn't compare with the others of the table."""
 
 UNKNOWN = "-"
 """For what the records don't say."""
@@ -26,6 +26,7 @@ _COLUMNS = (
     ("relative change", "relative-change", "all"),
 )
 
+_DIGITS = {"seconds": 2, "peak-memory": 1, "share-changed": 3, "relative-change": 3}
 
 MEASURED = tuple((metric, group) for _, metric, group in _COLUMNS)
 """Metric and group of each."""
@@ -34,45 +35,68 @@ TUNING = ("tuned parameters", "tuning trials")
 
 
 @dataclass(frozen=True)
-class Timing:
-    """Which seconds of a board compare: those taken alone on the machine, under its most common conditions."""
+class Costs:
+    """Which costs of a board compare.
+
+    Seconds: those taken alone on the machine, under its most common conditions. Memory: what was counted in the most
+    common of the ways that records name (see `measuring`); those that name none counted too little.
+    """
 
     board: Board
 
     @cached_property
     def conditions(self) -> tuple[str, ...] | None:
         """Device, jobs and threads of most of the runs that had the machine for themselves; None without any."""
-        records = [record for row in self.board.rows for record in row.records if record.status == "ok"]
-        counted = Counter(_conditions(record) for record in records if not record.provenance.get("contended"))
-        if not counted:
-            return None
-        return min(counted, key=lambda conditions: (-counted[conditions], conditions))
+        return _most_common(_conditions(record) for record in self._done if not record.provenance.get("contended"))
 
-    def seconds(self, row: Row, part: str) -> str:
+    @cached_property
+    def counting(self) -> tuple[str, ...] | None:
+        """The device and what was counted there as memory in most of the runs that say so; None without any."""
+        return _most_common(_counting(record) for record in self._done if record.provenance.get("memory"))
+
+    def shown(self, row: Row, metric: str, group: str) -> str:
         """The median over the row's comparable runs, marked if there are none; nothing for an incomplete row."""
-        alike = self.comparable(row, part)
+        alike, digits = self.comparable(row, metric, group), _DIGITS[metric]
         if alike is not None:
-            return f"{alike:.2f}"
-        loose = median(row, "seconds", part)
-        return "" if loose is None else f"{loose:.2f}{MARK}"
+            return f"{alike:.{digits}f}"
+        loose = median(row, metric, group)
+        return "" if loose is None else f"{loose:.{digits}f}{MARK}"
 
-    def comparable(self, row: Row, part: str) -> float | None:
+    def comparable(self, row: Row, metric: str, group: str) -> float | None:
         """The median over the row's comparable runs; None without any."""
-        return median(row, "seconds", part, only=self._compares)
-
-    def _compares(self, record: Record) -> bool:
-        return not record.provenance.get("contended") and _conditions(record) == self.conditions
+        return median(row, metric, group, only=lambda record: self._compares(record, metric))
 
     @property
     def caption(self) -> str:
-        """What the seconds are."""
+        """What the numbers are, and of how many runs."""
         said = "Medians over the cells; access: what the method may see. "
         if self.conditions:
             device, jobs, threads = self.conditions
-            said += f"Seconds: {device}, jobs {jobs}, threads {threads}, nothing else running. "
+            under = f"{device}, jobs {jobs}, threads {threads}, nothing else running"
+            said += f"Seconds: {under} ({self._share('seconds')}). "
+        if self.counting:
+            way = ", ".join(self.counting)
+            said += f"Peak memory: {way}; above what was held before ({self._share('peak-memory')}). "
         said += f"{MARK}: measured under other conditions or with neighbours, not comparable. "
         said += "Changed: share of the model's scalars and tensors. "
         return f"{said}Tuned parameters: of all that the method has; {UNKNOWN}: not recorded."
+
+    @cached_property
+    def _done(self) -> tuple[Record, ...]:
+        return tuple(record for row in self.board.rows for record in row.records if record.status == "ok")
+
+    def _compares(self, record: Record, metric: str) -> bool:
+        if metric == "seconds":
+            return not record.provenance.get("contended") and _conditions(record) == self.conditions
+        return metric != "peak-memory" or (bool(self.counting) and _counting(record) == self.counting)
+
+    def _share(self, metric: str) -> str:
+        return f"{sum(self._compares(record, metric) for record in self._done)} of {len(self._done)} runs"
+
+
+def _most_common(found: Iterable[tuple[str, ...]]) -> tuple[str, ...] | None:
+    counted = Counter(found)
+    return min(counted, key=lambda item: (-counted[item], item)) if counted else None
 
 
 def median(row: Row, metric: str, group: str, *, only: Callable[[Record], bool] = lambda _: True) -> float | None:
@@ -99,10 +123,8 @@ def tuning(row: Row) -> tuple[int | None, int | None]:
 
 def table(board: Board) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Headers and rows: access, the costs that were measured, and tuning."""
-    timing = Timing(board)
-    columns = [
-        (title, [_cell(row, metric, group, timing) for row in board.rows]) for title, metric, group in _COLUMNS
-    ]
+    spent = Costs(board)
+    columns = [(title, [spent.shown(row, metric, group) for row in board.rows]) for title, metric, group in _COLUMNS]
     shown = [(title, cells) for title, cells in columns if any(cells)]
     rows = tuple(
         (row.label, row.run.access, *(cells[place] for _, cells in shown), *_tuning_cells(row))
@@ -126,14 +148,9 @@ def _tuning(record: Record) -> tuple[int | None, int | None]:
     return tuned if isinstance(tuned, int) else None, trials if isinstance(trials, int) else None
 
 
-def _cell(row: Row, metric: str, group: str, timing: Timing) -> str:
-    if metric == "seconds":
-        return timing.seconds(row, group)
-    value = median(row, metric, group)
-    if value is None:
-        return ""
-    return f"{value:.0f}" if metric == "peak-memory" else f"{value:.3f}"
-
-
 def _conditions(record: Record) -> tuple[str, ...]:
     return tuple(str(record.provenance.get(name, "unknown")) for name in ("device", "jobs", "threads"))
+
+
+def _counting(record: Record) -> tuple[str, ...]:
+    return tuple(str(record.provenance.get(name, "unknown")) for name in ("device", "memory"))

@@ -115,7 +115,7 @@ class Record:
         run: what was run. status: `ok`, `skipped` or `failed`. reason: why not `ok`; empty otherwise.
         measurements: empty unless `ok`.
         preset: where the hyperparameters come from (`source`, and for tuned ones budget, classes, scores).
-        provenance: version, commit, dirty, packages, device, threads, jobs, time, contended, notes.
+        provenance: version, commit, dirty, packages, device, threads, jobs, time, contended, memory, notes.
     """
 
     run: Run

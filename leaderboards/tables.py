@@ -87,12 +87,12 @@ def overall(board: Board, *, short: bool = False) -> tuple[Section, ...]:
     The short one says seconds, as no table of costs follows it, and leaves out intervals but the score's.
     """
     headers = _SHORT if short else _LONG
-    timing = costs.Timing(board)
+    spent = costs.Costs(board)
     found = []
     for standing in STANDINGS:
         rows = [row for row in board.rows if row.standing == standing]
         if rows:
-            cells = [_short_row(row, timing) if short else _long_row(row) for row in rows]
+            cells = [_short_row(row, spent) if short else _long_row(row) for row in rows]
             title = f"{_STANDING_TITLES[standing]}: {captions.title(board)}"
             found.append(Section(title=title, level=3, headers=headers, rows=tuple(cells), words=3))
     return tuple(found)
@@ -115,7 +115,7 @@ def _long_row(row: Row) -> tuple[str, ...]:
     )
 
 
-def _short_row(row: Row, timing: costs.Timing) -> tuple[str, ...]:
+def _short_row(row: Row, spent: costs.Costs) -> tuple[str, ...]:
     summary = row.overall
     return (
         *_names(row),
@@ -124,7 +124,7 @@ def _short_row(row: Row, timing: costs.Timing) -> tuple[str, ...]:
         number(summary.forgetting),
         number(summary.retention),
         *_tail(row),
-        timing.seconds(row, "method"),
+        spent.shown(row, "seconds", "method"),
         _note(summary),
     )
 
@@ -148,7 +148,7 @@ def costs_of(board: Board) -> Section:
     return Section(
         title=f"Costs: {captions.title(board)}",
         level=3,
-        paragraphs=(costs.Timing(board).caption,),
+        paragraphs=(costs.Costs(board).caption,),
         headers=headers,
         rows=rows,
         words=2,

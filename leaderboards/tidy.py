@@ -13,8 +13,8 @@ Line = dict[str, str | int | float | None]
 def tidy(boards: Sequence[Board]) -> list[Line]:
     """Accuracies, scores and costs of every method: over all (`scope` overall), by dataset, by forget set.
 
-    Over all there are also irreversibility, `pareto-front` (1 if the method is on it) and the costs: seconds are
-    those that compare, or have the group `method, not comparable`.
+    Over all there are also irreversibility, `pareto-front` (1 if the method is on it) and the costs: those
+    that compare, or others with `, not comparable` behind the group.
     """
     return [line for board in boards for row in board.rows for line in _of_row(board, row)]
 
@@ -33,7 +33,7 @@ def _of_row(board: Board, row: Row) -> Iterator[Line]:
     }
     everywhere: Line = {"scope": "overall", "dataset": "", "forget": ""}
     yield from _of_summary({**same, **everywhere}, row.overall)
-    for metric, group, value in _of_all(row, costs.Timing(board)):
+    for metric, group, value in _of_all(row, costs.Costs(board)):
         said = _numbers(metric, group, Pair(before=None, after=value), None)
         yield {**same, **everywhere, **said, "done": row.overall.done, "planned": row.overall.planned}
     for name in board.datasets:
@@ -43,17 +43,16 @@ def _of_row(board: Board, row: Row) -> Iterator[Line]:
         yield from _of_summary({**same, **place}, row.classes[key])
 
 
-def _of_all(row: Row, timing: costs.Timing) -> Iterator[tuple[str, str, float | None]]:
+def _of_all(row: Row, spent: costs.Costs) -> Iterator[tuple[str, str, float | None]]:
     """What only the row as a whole has."""
     yield "irreversibility", "", row.irreversibility
     yield "pareto-front", "", float(row.on_front)
     for metric, group in costs.MEASURED:
-        if metric != "seconds":
-            yield metric, group, costs.median(row, metric, group)
-        elif (alike := timing.comparable(row, group)) is not None:
-            yield metric, group, alike
+        alike, loose = spent.comparable(row, metric, group), costs.median(row, metric, group)
+        if alike is None and loose is not None:
+            yield metric, f"{group}, not comparable", loose
         else:
-            yield metric, f"{group}, not comparable", costs.median(row, metric, group)
+            yield metric, group, alike
     yield from zip(("tuned-parameters", "tuning-trials"), ("", ""), costs.tuning(row), strict=True)
 
 

@@ -41,11 +41,14 @@ class Seconds(Metric):
 
 
 class PeakMemory(Metric):
-    """The most memory that the run held: of the device, or the growth of the process on a CPU.
+    """The most memory that the run held above what was held before it: of the device, or of the process on a CPU.
+
+    The original model and its copy are there before. Synthetic images that the run makes count. Only numbers that
+    were counted in the same way compare; the record says which (`memory` in its provenance).
 
     Unit: MiB (2^20 bytes). Direction: lower is better. Bounds: at least 0. No value before forgetting.
 
-    Source: none; what the allocator or the system says.
+    Source: none; what the allocator or, every 5 ms, the system says.
     Departures: none.
     """
 

@@ -125,7 +125,7 @@ def main(
         console.print(f"predictions: {path}\nweights: {copy}", markup=False, soft_wrap=True)
         console.print_json(data={"still recognised": dict(found.accuracy_of_forgotten)})
     except InputError as error:
-        Console(stderr=True).print(f"error: {error}", markup=False)
+        Console(stderr=True).print(f"error: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(2) from error
 
 

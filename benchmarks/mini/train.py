@@ -302,7 +302,7 @@ def main(
         write_text(folder / f"{model}.json", json.dumps(found, indent=2) + "\n")
         console.print_json(data=found)
     except InputError as error:
-        Console(stderr=True).print(f"error: {error}", markup=False)
+        Console(stderr=True).print(f"error: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(2) from error
 
 

@@ -4,9 +4,11 @@ import dataclasses
 import io
 import mmap
 import re
+import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
@@ -22,7 +24,7 @@ from unlearn_bench.benchmarks.estimate import (
     seconds_per_method,
     seconds_per_synthesis,
 )
-from unlearn_bench.benchmarks.measuring import PeakMemory, Stopwatch
+from unlearn_bench.benchmarks.measuring import PeakMemory, Stopwatch, counted_memory
 from unlearn_bench.benchmarks.plan import Cell
 from unlearn_bench.benchmarks.provenance import current_commit, describe
 from unlearn_bench.benchmarks.rates import MethodRate, Rates, Sizes, load_rates, save_rates
@@ -59,18 +61,44 @@ def test_a_stopwatch_counts_a_block_that_fails() -> None:
     assert 0.01 <= watch.seconds < 5
 
 
-def test_peak_memory_sees_what_was_given_back() -> None:
-    size = 64 * 2**20
+def _held(*sizes: int) -> float:
+    """MiB that blocks of these many MiB took at most, each given back before the next."""
     with PeakMemory(CPU) as memory:
-        block = mmap.mmap(-1, size)  # from the system, not from what an allocator kept of earlier tests
-        for place in range(0, size, mmap.PAGESIZE):
-            block[place] = 1
-        time.sleep(0.1)
-        block.close()
-    assert 48 * 2**20 < memory.bytes < 200 * 2**20
-    with PeakMemory(CPU) as nothing:
-        pass
-    assert 0 <= nothing.bytes < 16 * 2**20
+        for size in sizes:
+            block = torch.full((size, 2**20), 1, dtype=torch.uint8)
+            time.sleep(0.05)
+            del block
+    return memory.bytes / 2**20
+
+
+def test_peak_memory_sees_what_was_given_back() -> None:
+    assert 60 < _held(64) < 90
+    assert 60 < _held(16, 64, 16) < 90
+    assert 0 <= _held() < 16
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc gives memory back when asked")
+def test_peak_memory_sees_what_the_allocator_had_kept() -> None:
+    small = [torch.full((2**16,), 1, dtype=torch.uint8) for _ in range(1024)]  # 64 MiB below the size that is mapped
+    wall = torch.ones(2**10)  # behind them on the heap, so that they aren't given back by themselves
+    del small
+    with PeakMemory(CPU) as memory:
+        again = [torch.full((2**16,), 1, dtype=torch.uint8) for _ in range(1024)]
+        time.sleep(0.05)
+    assert 60 < memory.bytes / 2**20 < 90
+    del again, wall
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells pages of files apart")
+def test_peak_memory_leaves_out_pages_of_files(tmp_path: Path) -> None:
+    path = tmp_path / "images.bin"
+    path.write_bytes(b"\1" * 64 * 2**20)
+    with PeakMemory(CPU) as memory:
+        images = np.memmap(path, dtype=np.uint8, mode="c")
+        total = int(images[:: mmap.PAGESIZE].sum())
+        time.sleep(0.05)
+    assert total == 64 * 2**20 // mmap.PAGESIZE
+    assert memory.bytes < 16 * 2**20
 
 
 @pytest.fixture
@@ -219,6 +247,8 @@ def test_provenance() -> None:
     assert facts["contended"] is True
     assert describe(CONDITIONS)["contended"] is False
     assert facts["commit"] == "abc"
+    assert facts["memory"] == counted_memory("cpu") in {"pages of its own", "growth of the process"}
+    assert counted_memory("cuda:0") == "allocated by torch"
     assert facts["device"].startswith("cpu ")
     assert facts["packages"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert {"python", "numpy", "pillow", "open_clip_torch"} <= set(facts["packages"])

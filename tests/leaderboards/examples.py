@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from unlearn_bench.leaderboards.aggregate import boards
 from unlearn_bench.leaderboards.records import EvaluationSet, Record, Run, Status
+from unlearn_bench.leaderboards.rows import Board
+from unlearn_bench.leaderboards.section import Section
 from unlearn_bench.metrics.base import Measurement
 from unlearn_bench.metrics.outcomes import pack
 
@@ -113,6 +116,7 @@ def record(of: Run | None = None, **changes: Any) -> Record:
             "jobs": 1,
             "threads": 2,
             "contended": False,
+            "memory": "pages of its own",
             "time": "2025-01-01T00:00:00+00:00",
         },
     )
@@ -151,3 +155,22 @@ def identity(**changes: Any) -> list[Record]:
 def ended(found: Record, status: Status, reason: str) -> Record:
     """The same run with another end."""
     return replace(found, status=status, reason=reason, measurements=())
+
+
+def only(records: Sequence[Record]) -> Board:
+    """The one board that they make."""
+    (board,) = boards(records)
+    return board
+
+
+def cell(section: Section, method: str, column: str) -> str:
+    """What stands in that column of the method's row."""
+    place = section.headers.index(column)
+    (found,) = (row[place] for row in section.rows if method in row)
+    return found
+
+
+def with_extra(found: Record, *said: tuple[str, str, float | None, float | None]) -> Record:
+    """The record with further measurements: metric, group, before, after."""
+    new = tuple(plain(metric, group, after, before=before) for metric, group, before, after in said)
+    return replace(found, measurements=(*found.measurements, *new))

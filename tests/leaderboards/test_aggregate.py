@@ -1,6 +1,5 @@
 """What shares a row, what is averaged over what, and who has a mean."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +14,7 @@ from tests.leaderboards.examples import (
     accuracy,
     ended,
     identity,
+    only,
     plain,
     record,
     run,
@@ -25,11 +25,6 @@ from unlearn_bench.leaderboards.aggregate import boards, describe_differences, d
 from unlearn_bench.leaderboards.records import EvaluationSet, Record, Status
 from unlearn_bench.leaderboards.rows import Board, Pair, Row
 from unlearn_bench.metrics.score import average_score
-
-
-def only(records: Sequence[Record]) -> Board:
-    (board,) = boards(records)
-    return board
 
 
 def row(board: Board, name: str) -> Row:

@@ -1,20 +1,28 @@
 """What the tables and their captions say, beyond the golden ones."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from tests.leaderboards.examples import DIGITS, PLANETS, SHAPES, ended, extras, identity, plain, run, sweep
+from tests.leaderboards.examples import (
+    DIGITS,
+    PLANETS,
+    SHAPES,
+    cell,
+    ended,
+    identity,
+    only,
+    plain,
+    run,
+    sweep,
+    with_extra,
+)
 from unlearn_bench.leaderboards import captions, costs
-from unlearn_bench.leaderboards.aggregate import boards
 from unlearn_bench.leaderboards.intervals import Interval
 from unlearn_bench.leaderboards.records import Record
-from unlearn_bench.leaderboards.rows import Board
-from unlearn_bench.leaderboards.section import Section, number, span
+from unlearn_bench.leaderboards.section import number, span
 from unlearn_bench.leaderboards.tables import (
     controls,
-    costs_of,
     differences,
     for_class,
     further,
@@ -24,22 +32,6 @@ from unlearn_bench.leaderboards.tables import (
     sections,
 )
 from unlearn_bench.registry import catalogue
-
-
-def only(records: Sequence[Record]) -> Board:
-    (board,) = boards(records)
-    return board
-
-
-def cell(section: Section, method: str, column: str) -> str:
-    place = section.headers.index(column)
-    (found,) = (row[place] for row in section.rows if method in row)
-    return found
-
-
-def with_extra(found: Record, *said: tuple[str, str, float | None, float | None]) -> Record:
-    new = tuple(plain(metric, group, after, before=before) for metric, group, before, after in said)
-    return replace(found, measurements=(*found.measurements, *new))
 
 
 @pytest.mark.parametrize(
@@ -216,45 +208,6 @@ def test_differences_leave_out_the_baseline() -> None:
     assert differences(alone, alone.rows[0]) == ()
 
 
-def test_costs_are_medians_of_what_was_measured() -> None:
-    seconds = iter([1.0, 9.0, 2.0])
-    records = [
-        replace(item, measurements=(*item.measurements, *extras(item.run.dataset, next(seconds)))) for item in sweep()
-    ]
-    headers, rows = costs.table(only(records))
-    found = dict(zip(headers, rows[0], strict=True))
-    assert found == {
-        "method": "lip", "access": "ZS", "method, s": "2.00", "synthesis, s": "0.50", "peak memory, MiB": "123",
-        "changed scalars": "0.250", "changed tensors": "0.125", "relative change": "0.010",
-        "tuned parameters": "-", "tuning trials": "40",
-    }  # fmt: skip
-    records[0] = ended(records[0], "failed", "x")
-    assert costs.table(only(records))[0] == ("method", "access", *costs.TUNING)
-
-
-@pytest.mark.parametrize(
-    ("preset", "tuned", "trials"),
-    [
-        ({"source": "tuned", "trials": 16, "tuned_parameters": 2}, "2 of 3", "16"),
-        ({"source": "tuned", "budget": 12, "tuned_parameters": 1}, "1 of 3", "12"),
-        ({"source": "default"}, "0 of 3", "0"),
-        ({"source": "paper", "trials": 16}, "-", "-"),
-        ({"source": "paper-per-class"}, "-", "-"),
-        ({"source": "given"}, "-", "-"),
-    ],
-)
-def test_what_was_tuned_and_with_how_many_trials(preset: dict[str, object], tuned: str, trials: str) -> None:
-    table = costs_of(only(sweep(preset=preset)))
-    assert (cell(table, "lip", "tuned parameters"), cell(table, "lip", "tuning trials")) == (tuned, trials)
-
-
-def test_nothing_to_tune_and_records_that_differ() -> None:
-    assert costs.tuning(only(identity()).rows[0]) == (0, 0)
-    records = sweep(preset={"source": "tuned", "trials": 16, "tuned_parameters": 2})
-    records[0] = replace(records[0], preset={"source": "default"})
-    assert costs.tuning(only(records).rows[0]) == (None, None)
-
-
 def test_costs_stand_right_below_the_overall_tables() -> None:
     titles = [section.title.split(":")[0] for section in sections(only(sweep() + identity()), None)]
     assert titles[1:4] == ["Overall", "References", "Costs"]
@@ -294,18 +247,6 @@ def test_irreversibility_is_what_the_best_audit_does_not_bring_back() -> None:
     collapsed = [*probe, ("relearning", "shots@1/target", 0.9, 1.0), ("relearning", "shots@1/other", 0.9, 0.0)]
     found = only([with_extra(item, *collapsed) for item in sweep()])
     assert cell(overall(found)[0], "lip", "irreversibility") == "0.500"  # the probe's share
-
-
-def test_conditions_are_those_of_most_quiet_runs() -> None:
-    records = sweep(seconds=1.0) + [
-        replace(item, provenance={**item.provenance, "device": "H200"}) for item in sweep("fast", seconds=0.1)[:1]
-    ]
-    assert costs.Timing(only(records)).conditions == ("cpu x86_64", "1", "2")
-    loud = [replace(item, provenance={**item.provenance, "contended": True}) for item in records]
-    timing = costs.Timing(only(loud))
-    assert timing.conditions is None
-    assert "Seconds:" not in timing.caption
-    assert timing.seconds(only(loud).rows[0], "method") == "1.00*"
 
 
 def test_groups_that_few_forget_sets_have_get_no_column() -> None:

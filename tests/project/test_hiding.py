@@ -24,20 +24,23 @@ AUDITS = ("accuracy", "retrieval", "linear-probe", "relearning", "paraphrases", 
 
 @dataclass(frozen=True, kw_only=True)
 class TurnName(Method):
-    """Take the directions of the forgotten names out of the text projection; no image is touched."""
+    """Turn the forgotten names round in the text projection; no image is touched.
+
+    With a factor of 1 the name would become what rounding leaves of it, and its direction chance.
+    """
 
     name: ClassVar[str] = "turn-name"
     access: ClassVar[Access] = "ZS"
 
     def unlearn(self, clip: Clip, request: Request) -> Clip:
-        """Project, in place."""
+        """Reflect, in place: of a length along the names, a thousandth is left, the other way round."""
         with torch.no_grad():
             texts = clip.embed_texts([concept.text for concept in request.forget])
             basis = torch.linalg.qr(texts.T).Q  # (D, classes)
             (weight,) = (
                 item.value for item in clip.weights() if (item.place.tower, item.place.role) == ("text", "projection")
             )
-            weight.sub_(weight @ basis @ basis.T)
+            weight.sub_(1.001 * weight @ basis @ basis.T)
         return clip
 
 
@@ -97,9 +100,9 @@ def test_its_images_lie_where_they_lay(metric: str, group: str, records: Mapping
     assert after(records["random-weights"], metric, group) < 0.5
 
 
-def test_it_comes_back_after_a_few_updates(records: Mapping[str, Record]) -> None:
-    assert after(records["turn-name"], "relearning", "steps-to-return") <= 10
-    assert after(records["turn-name"], "relearning", "shots@4/target") > 0.8
+def test_it_comes_back_where_an_untrained_one_does_not(records: Mapping[str, Record]) -> None:
+    assert after(records["turn-name"], "relearning", "steps-to-return") < 17
+    assert after(records["turn-name"], "relearning", "shots@4/target") > 0.5
     assert after(records["random-weights"], "relearning", "steps-to-return") == 17
     assert after(records["identity"], "relearning", "steps-to-return") == 0
 
