@@ -13,6 +13,8 @@ METRICS = ("seconds", "peak-memory", "share-changed", "relative-change")
 MARK = "*"
 """Behind a cost that doesn't compare with the others of the table."""
 
+_MARKED = f"{MARK}: measured under other conditions or with neighbours, not comparable."
+
 UNKNOWN = "-"
 """For what the records don't say."""
 
@@ -69,17 +71,25 @@ class Costs:
     @property
     def caption(self) -> str:
         """What the numbers are, and of how many runs."""
-        said = "Medians over the cells; access: what the method may see. "
-        if self.conditions:
-            device, jobs, threads = self.conditions
-            under = f"{device}, jobs {jobs}, threads {threads}, nothing else running"
-            said += f"Seconds: {under} ({self._share('seconds')}). "
+        said = f"Medians over the cells; access: what the method may see. {self._measured_seconds}"
         if self.counting:
             way = ", ".join(self.counting)
             said += f"Peak memory: {way}; above what was held before ({self._share('peak-memory')}). "
-        said += f"{MARK}: measured under other conditions or with neighbours, not comparable. "
-        said += "Changed: share of the model's scalars and tensors. "
+        said += f"{_MARKED} Changed: share of the model's scalars and tensors. "
         return f"{said}Tuned parameters: of all that the method has; {UNKNOWN}: not recorded."
+
+    @property
+    def about_seconds(self) -> str:
+        """The same where seconds are all that is shown."""
+        return f"Method, s: medians over the cells. {self._measured_seconds}{_MARKED}"
+
+    @property
+    def _measured_seconds(self) -> str:
+        if not self.conditions:
+            return ""
+        device, jobs, threads = self.conditions
+        under = f"{device}, jobs {jobs}, threads {threads}, nothing else running"
+        return f"Seconds: {under} ({self._share('seconds')}). "
 
     @cached_property
     def _done(self) -> tuple[Record, ...]:

@@ -55,7 +55,7 @@ def sections(
         drawings: what stands between the overall tables, with their costs, and those of differences.
     """
     if short:
-        about = Section(title="", level=4, paragraphs=captions.about(board))
+        about = Section(title="", level=4, paragraphs=(*captions.about(board), costs.Costs(board).about_seconds))
         special = _special()
         return (
             *overall(board, short=True),

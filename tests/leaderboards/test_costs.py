@@ -60,6 +60,9 @@ def test_conditions_are_those_of_most_quiet_runs() -> None:
     loud = [replace(item, provenance={**item.provenance, "contended": True}) for item in records]
     spent = costs.Costs(only(loud))
     assert spent.conditions is None
+    assert spent.about_seconds == (
+        "Method, s: medians over the cells. *: measured under other conditions or with neighbours, not comparable."
+    )
     assert "Seconds:" not in spent.caption
     assert spent.shown(only(loud).rows[0], "seconds", "method") == "1.00*"
 
