@@ -3,7 +3,8 @@
     python -m unlearn_bench.benchmarks.publish runs/mini-full runs/mini-domains
 
 To be run in a checkout. Without a run it makes the tables anew from the CSVs that are there. A record takes the place
-of published ones of the same model, method, forget set and seed; all others stay.
+of published ones of the same model, method, forget set and seed; all others stay. One that was not measured, as
+weights were not at hand or a machine was too small, takes no place of one that was.
 """
 
 from collections.abc import Sequence
@@ -56,9 +57,15 @@ def publish_runs(runs: list[Path], *, replace: bool = False) -> None:
     together: dict[str, Sequence[Record]] = {}
     for suite in suites:
         path, found = places[suite], [record for record in records if record.run.suite == suite]
-        together[suite] = merge(read_csv(path), found) if path.is_file() and not replace else found
+        there = read_csv(path) if path.is_file() and not replace else ()
+        new = outcomes(found, there)
+        together[suite] = merge(there, new)
         boards(together[suite])  # refuses what no table can hold, before anything is written
-        typer.echo(f"{suite}: {len(found)} records of these runs, {len(together[suite])} in all")
+        typer.echo(f"{suite}: {len(new)} records of these runs, {len(together[suite])} in all")
+        if len(new) < len(found):
+            typer.echo(
+                f"{suite}: {len(found) - len(new)} more were not measured; the published ones of these runs stay"
+            )
     for item in PUBLISHED:
         if item.suite in together or item.records.is_file():
             publish(item, together.get(item.suite))
@@ -67,6 +74,15 @@ def publish_runs(runs: list[Path], *, replace: bool = False) -> None:
         write_csv(PAPER_RECORDS, together[PAPER])
     publish_page(PAPER_PAGE, paper_records())
     typer.echo(f"wrote {PAPER_PAGE}")
+
+
+def outcomes(found: Sequence[Record], published: Sequence[Record]) -> list[Record]:
+    """Those found, without the ones that were not measured though the very same run is published as measured.
+
+    That a run was skipped or failed is then of the machine, not of the method.
+    """
+    done = {record.run.key for record in published if record.status == "ok"}
+    return [record for record in found if record.status == "ok" or record.run.key not in done]
 
 
 def merge(published: Sequence[Record], measured: Sequence[Record]) -> list[Record]:

@@ -130,6 +130,24 @@ def test_records_take_the_place_of_their_own_cells(sweep: Call, place: Published
     assert stale(place) == ()
 
 
+def test_a_run_that_could_not_be_measured_again_leaves_the_published_one(
+    sweep: Call, place: Published, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep()
+    publish.publish_runs([tmp_path / "out"])
+    before = place.records.read_text()
+    idle = tmp_path / "idle"
+    records = read_folder(tmp_path / "out").records
+    for record in records:
+        write_record(idle, replace(record, status="skipped", reason="no weights", measurements=()))
+    capsys.readouterr()
+    publish.publish_runs([idle])
+    assert f"{len(records)} more were not measured; the published ones of these runs stay" in capsys.readouterr().out
+    assert place.records.read_text() == before
+    later = read_folder(changed(idle, "later", method_version=7)).records
+    assert publish.outcomes(later, read_csv(place.records)) == list(later)  # other runs: what came of them counts
+
+
 def test_what_can_not_be_published_changes_nothing(sweep: Call, place: Published, tmp_path: Path) -> None:
     sweep()
     publish.publish_runs([tmp_path / "out"])
