@@ -61,7 +61,7 @@ def test_short_has_the_overall_tables_and_says_what_they_are_of() -> None:
     assert [section.title for section in short[:-1]] == [section.title for section in overall(board)]
     assert len(short[0].headers) < len(overall(board)[0].headers)
     assert cell(short[0], "lip", "method, s") == "1.00"  # no table of costs follows
-    assert short[-1].paragraphs == captions.about(board)
+    assert short[-1].paragraphs == (*captions.about(board), costs.Costs(board).about_seconds)
 
 
 def test_standings_have_tables_of_their_own() -> None:

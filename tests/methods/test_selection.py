@@ -117,7 +117,7 @@ def run(
 
 def after(updates: int) -> float:
     """The value after so many updates that nothing interrupted."""
-    return float(run([1 - 0.1 * (k + 1) for k in range(updates)], max_epochs=updates)[1].value)
+    return float(run([1 - 0.1 * (k + 1) for k in range(updates)], max_epochs=updates)[1].value.detach())
 
 
 def test_an_epoch_that_does_not_help_is_taken_back_with_the_optimiser_and_moves_the_schedule() -> None:
