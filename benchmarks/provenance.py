@@ -33,8 +33,10 @@ class Conditions:
 
 
 def describe(conditions: Conditions) -> dict[str, Any]:
-    """The record's provenance; seconds of contended runs are marked, since a neighbour slows them, and so is memory
-    that was counted in another way."""
+    """The record's provenance.
+
+    Tables mark seconds of contended runs, since a neighbour slows them, and memory that was counted in another way.
+    """
     return {
         "version": __version__,
         "commit": conditions.commit,
