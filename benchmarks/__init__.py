@@ -1,1 +1,1 @@
-"""What is run: suites, data, the referee, the sweep, and the command line."""
+"""What is run: data, suites, the referee, the sweep, tuning, and the command line above them."""

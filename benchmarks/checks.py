@@ -16,10 +16,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from unlearn_bench.benchmarks.plan import LoadedMethod, load_method
-from unlearn_bench.benchmarks.preset import build_method, load_preset, load_synthesis, resolved
-from unlearn_bench.benchmarks.synthetic_cache import synthetic_images
-from unlearn_bench.benchmarks.workbench import Setting, Workbench, open_workbench
+from unlearn_bench.benchmarks.images.synthetic_cache import synthetic_images
+from unlearn_bench.benchmarks.presets.preset import build_method, load_preset, load_synthesis, resolved
+from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench, open_workbench
+from unlearn_bench.benchmarks.sweep.players import LoadedMethod, load_method
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Examples, Method, Request
 from unlearn_bench.seeding import generator

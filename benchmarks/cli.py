@@ -192,7 +192,7 @@ def check(
 ) -> None:
     """Compare a run with published numbers, cell by cell; exit 1 if one drifted.
 
-    Example: unlearn-bench check runs/mini --against leaderboards/results/mini-full.csv
+    Example: unlearn-bench check runs/mini --against leaderboards/published/mini-full.csv
     """
     _execute("check", runs=runs, against=against, tolerances=tolerance or [])
 

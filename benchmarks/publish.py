@@ -14,13 +14,13 @@ from typing import Annotated
 import typer
 
 from unlearn_bench.benchmarks.commands.leaderboard import load_records
-from unlearn_bench.benchmarks.published import PAPER, PAPER_PAGE, PAPER_RECORDS, PUBLISHED, paper_records
 from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.aggregate import boards
-from unlearn_bench.leaderboards.paper import publish_page
 from unlearn_bench.leaderboards.publish import publish
-from unlearn_bench.leaderboards.records import Record
-from unlearn_bench.leaderboards.storage import read_csv, write_csv
+from unlearn_bench.leaderboards.published.places import PAPER, PAPER_PAGE, PAPER_RECORDS, PUBLISHED, paper_records
+from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.leaderboards.records.storage import read_csv, write_csv
+from unlearn_bench.leaderboards.reported.page import publish_page
+from unlearn_bench.leaderboards.statistics.aggregate import boards
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -33,7 +33,7 @@ def main(
         bool, typer.Option("--replace", help="Publish what the runs hold and nothing else of their suites.")
     ] = False,
 ) -> None:
-    """Write the CSVs in `leaderboards/results`, the tables made from them, and the README's block."""
+    """Write the CSVs in `leaderboards/published`, the tables made from them, and the README's block."""
     try:
         publish_runs(runs or [], replace=replace)
     except InputError as error:

@@ -1,1 +1,1 @@
-"""What came out: records, their aggregation, and the tables made from them."""
+"""What came out: records, statistics, tables, reported and published numbers; `publish` keeps them in step."""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from unlearn_bench.cache import atomic_path, make_folder, write_text
 from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.aggregate import boards
-from unlearn_bench.leaderboards.front_plot import draw
-from unlearn_bench.leaderboards.records import Record
-from unlearn_bench.leaderboards.wide_csv import read_csv, write_csv
+from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.leaderboards.records.wide_csv import read_csv, write_csv
+from unlearn_bench.leaderboards.statistics.aggregate import boards
+from unlearn_bench.leaderboards.tables.front_plot import draw
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _TEXT = re.compile(r"(<text\b[^>]*>)(.*?)(</text>)", re.DOTALL)
@@ -117,7 +117,7 @@ def _same(found: str, expected: str, suffix: str) -> bool:
 
 
 def _expected(item: Published) -> dict[Path, str]:
-    from unlearn_bench.leaderboards.render import render  # noqa: PLC0415  (pandas takes its time)
+    from unlearn_bench.leaderboards.tables.render import render  # noqa: PLC0415  (pandas takes its time)
 
     records: Sequence[Record] = read_csv(item.records)
     picture = draw(boards(records), fmt="svg").decode("utf-8")

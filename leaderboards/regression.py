@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from tabulate import tabulate
 
 from unlearn_bench.errors import InputError, unknown
-from unlearn_bench.leaderboards.aggregate import describe_differences
-from unlearn_bench.leaderboards.records import Place, Record, Run
+from unlearn_bench.leaderboards.records.record import Place, Record, Run
+from unlearn_bench.leaderboards.statistics.identity import describe_differences
 from unlearn_bench.metrics.base import Measurement
 
 _ROUNDING = 5e-6

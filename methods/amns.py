@@ -6,8 +6,8 @@ import torch
 
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Method, Request, tunable
-from unlearn_bench.perturbation import ForgetSet
-from unlearn_bench.training import contrastive_loss, from_inputs, train, trainable_names
+from unlearn_bench.training.loop import contrastive_loss, from_inputs, train, trainable_names
+from unlearn_bench.training.perturbation import ForgetSet
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import torch
 
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
-from unlearn_bench.training import contrastive_loss, from_pixels, train, trainable_names
+from unlearn_bench.training.loop import contrastive_loss, from_pixels, train, trainable_names
 
 
 @dataclass(frozen=True, kw_only=True)

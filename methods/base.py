@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Literal, Protocol
 import torch
 from torch import Tensor
 
-from unlearn_bench.candidates import Candidates
 from unlearn_bench.clip import Clip
-from unlearn_bench.synthesis import Synthetic
+from unlearn_bench.synthesis.images import Synthetic
+from unlearn_bench.training.candidates import Candidates
 
 Access = Literal["ZS", "semi-ZS", "not-ZS"]
 """What a method may see: class names only; real images of the forget set too; real images of the retain set too."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError
 from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
-from unlearn_bench.training import (
+from unlearn_bench.training.loop import (
     batch_logits,
     endless,
     from_pixels,

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from unlearn_bench.errors import InputError
 from unlearn_bench.methods.base import tunable
-from unlearn_bench.methods.selective import Selective
-from unlearn_bench.perturbation import ForgetSet, Perturbed, embedding_loss
+from unlearn_bench.methods.shared.selective import Selective
+from unlearn_bench.training.perturbation import ForgetSet, Perturbed, embedding_loss
 
 
 @dataclass(frozen=True, kw_only=True)

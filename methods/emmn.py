@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unlearn_bench.candidates import Candidates
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Method, Request, tunable
-from unlearn_bench.training import finite, from_inputs, train, trainable_names
+from unlearn_bench.training.candidates import Candidates
+from unlearn_bench.training.loop import finite, from_inputs, train, trainable_names
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
-from unlearn_bench.training import endless, from_pixels, train, trainable_names
+from unlearn_bench.training.loop import endless, from_pixels, train, trainable_names
 
 
 @dataclass(frozen=True, kw_only=True)

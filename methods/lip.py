@@ -6,8 +6,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from unlearn_bench.methods.base import Access
-from unlearn_bench.methods.selective import Selective
-from unlearn_bench.perturbation import ForgetSet, Perturbed, lipschitz_loss
+from unlearn_bench.methods.shared.selective import Selective
+from unlearn_bench.training.perturbation import ForgetSet, Perturbed, lipschitz_loss
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Request, tunable
 from unlearn_bench.methods.task_negation import TaskNegation
-from unlearn_bench.task_vectors import TaskVector, consensus, subtract
+from unlearn_bench.training.task_vectors import TaskVector, consensus, subtract
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError
 from unlearn_bench.methods.base import Request, tunable
 from unlearn_bench.methods.text_null_space import TextNullSpace
-from unlearn_bench.projection import Removal, directions, removal, span
+from unlearn_bench.training.projection import Removal, directions, removal, span
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import torch
 
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Method, Request
-from unlearn_bench.open_clip_model import OpenClip, build_open_clip
+from unlearn_bench.models.open_clip_model import OpenClip, build_open_clip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Method, Request
-from unlearn_bench.mini_models import NAMES
-from unlearn_bench.retraining import SHOWN_ROOT, read_retrained, weights_file, weights_name
+from unlearn_bench.models.embedded import NAMES
+from unlearn_bench.models.retrained import SHOWN_ROOT, read_retrained, weights_file, weights_name
 
 
 @dataclass(frozen=True, kw_only=True)

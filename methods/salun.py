@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 
 from unlearn_bench.clip import Clip
-from unlearn_bench.gradients import mean_gradient
-from unlearn_bench.masking import restorer, salient
 from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
-from unlearn_bench.training import from_pixels, train, trainable_names
+from unlearn_bench.training.gradients import mean_gradient
+from unlearn_bench.training.loop import from_pixels, train, trainable_names
+from unlearn_bench.training.masking import restorer, salient
 
 
 @dataclass(frozen=True, kw_only=True)

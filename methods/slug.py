@@ -6,10 +6,17 @@ import torch
 from torch import Tensor
 
 from unlearn_bench.clip import Clip, Weight
-from unlearn_bench.gradients import mean_gradient
 from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
-from unlearn_bench.single_layer import Step, TensorTrial, search_step, stand_out
-from unlearn_bench.training import Pairs, contrastive_loss, from_pixels, pair_similarity, shuffled, trainable_names
+from unlearn_bench.training.gradients import mean_gradient
+from unlearn_bench.training.loop import (
+    Pairs,
+    contrastive_loss,
+    from_pixels,
+    pair_similarity,
+    shuffled,
+    trainable_names,
+)
+from unlearn_bench.training.single_layer import Step, TensorTrial, search_step, stand_out
 
 
 @dataclass(frozen=True, kw_only=True)

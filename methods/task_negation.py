@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
-from unlearn_bench.task_vectors import FineTuning, TaskVector, subtract, task_vector, tuned_names
-from unlearn_bench.training import from_pixels
+from unlearn_bench.training.loop import from_pixels
+from unlearn_bench.training.task_vectors import FineTuning, TaskVector, subtract, task_vector, tuned_names
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from torch import Tensor
 from unlearn_bench.clip import Clip, Tower
 from unlearn_bench.errors import InputError
 from unlearn_bench.methods.base import Access, Method, Request, tunable
-from unlearn_bench.projection import Removal, directions, find_projection, lacks_projection, removal
+from unlearn_bench.training.projection import Removal, directions, find_projection, lacks_projection, removal
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ from torch.nn.functional import normalize
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure, InputError
 from unlearn_bench.methods.base import Access, Method, Request, tunable
-from unlearn_bench.projection import find_projection, hidden_texts, lacks_projection
-from unlearn_bench.training import finite
+from unlearn_bench.training.loop import finite
+from unlearn_bench.training.projection import find_projection, hidden_texts, lacks_projection
 
 _DRAWS, _DRAWS_AT_A_NOISE = 1000, 100
 

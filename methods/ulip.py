@@ -6,8 +6,8 @@ import torch
 
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
-from unlearn_bench.perturbation import lipschitz_loss, perturb
-from unlearn_bench.training import finite, shuffled
+from unlearn_bench.training.loop import finite, shuffled
+from unlearn_bench.training.perturbation import lipschitz_loss, perturb
 
 
 @dataclass(frozen=True, kw_only=True)

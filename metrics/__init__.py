@@ -1,1 +1,1 @@
-"""How a method is judged: one file, one quantity."""
+"""How a method is judged: one file, one quantity; `base` is the contract, `shared` holds no metrics."""

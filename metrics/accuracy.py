@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from unlearn_bench.metrics.base import DatasetEvidence, Evidence, Measurement, Metric
-from unlearn_bench.metrics.classification import belongs, class_mean, mean, predictions
-from unlearn_bench.metrics.outcomes import pack
+from unlearn_bench.metrics.shared.classification import belongs, class_mean, mean, predictions
+from unlearn_bench.metrics.shared.outcomes import pack
 
 
 class Accuracy(Metric):

@@ -40,7 +40,7 @@ class Measurement:
         group: which part of it (target, other, all, ..).
         before, after: None where the quantity is undefined or has no such side; the table then shows a gap.
         n: how many images (queries, tensors ..) the number is over.
-        outcomes: for rates, what happened to each image, as `unlearn_bench.metrics.outcomes` packs it; else empty.
+        outcomes: for rates, what happened to each image, as `shared.outcomes` packs it; else empty.
     """
 
     metric: str

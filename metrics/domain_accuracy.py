@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from unlearn_bench.metrics.base import Evidence, Measurement, Metric
-from unlearn_bench.metrics.classification import belongs, class_mean, predictions
-from unlearn_bench.metrics.outcomes import pack
+from unlearn_bench.metrics.shared.classification import belongs, class_mean, predictions
+from unlearn_bench.metrics.shared.outcomes import pack
 
 
 class DomainAccuracy(Metric):

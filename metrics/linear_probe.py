@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unlearn_bench.errors import CellFailure
 from unlearn_bench.metrics.base import DatasetEvidence, Embedded, Evidence, Measurement, Metric
-from unlearn_bench.metrics.classification import belongs, target_and_other
+from unlearn_bench.metrics.shared.classification import belongs, target_and_other
 
 _STRENGTH = 1.0  # C, the inverse of the penalty's weight
 _ITERATIONS = 1000

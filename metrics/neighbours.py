@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 from unlearn_bench.metrics.base import Embedded, Evidence, Measurement, Metric
-from unlearn_bench.metrics.classification import class_mean, predictions, similarities
+from unlearn_bench.metrics.shared.classification import class_mean, predictions, similarities
 
 NEIGHBOURS = 3
 """So many classes count as near."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from unlearn_bench.metrics.base import Captions, DatasetEvidence, Embedded, Evidence, Measurement, Metric
-from unlearn_bench.metrics.classification import belongs, cosines, mean
+from unlearn_bench.metrics.shared.classification import belongs, cosines, mean
 
 CUTOFFS = (1, 5, 10)
 _CHUNK = 512  # queries at once: 100 MiB of similarities for 50,000 captions

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from unlearn_bench.clip import Clip
 from unlearn_bench.metrics.base import Embedded, Evidence, Measurement, Metric
-from unlearn_bench.metrics.classification import belongs, class_mean, predictions, target_and_other
-from unlearn_bench.metrics.encoding import embed_texts
 from unlearn_bench.metrics.further import Models
+from unlearn_bench.metrics.shared.classification import belongs, class_mean, predictions, target_and_other
+from unlearn_bench.metrics.shared.encoding import embed_texts
 
 TEMPLATES = (
     "We can see a {} in this image",

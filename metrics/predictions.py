@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from unlearn_bench.metrics.base import Embedded, Evidence, Measurement, Metric
-from unlearn_bench.metrics.classification import belongs, class_mean, cosines, mean, predictions
+from unlearn_bench.metrics.shared.classification import belongs, class_mean, cosines, mean, predictions
 
 MOST = 5
 """So many classes of each side are named, so that records stay small."""

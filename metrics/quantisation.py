@@ -7,9 +7,9 @@ from torch import Tensor
 
 from unlearn_bench.clip import Clip, State
 from unlearn_bench.metrics.base import Evidence, Measurement, Metric
-from unlearn_bench.metrics.classification import belongs, target_and_other
-from unlearn_bench.metrics.encoding import embed, predict, sample
 from unlearn_bench.metrics.further import Models
+from unlearn_bench.metrics.shared.classification import belongs, target_and_other
+from unlearn_bench.metrics.shared.encoding import embed, predict, sample
 
 _LEVELS = 127  # of a signed byte, on each side of 0
 

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from unlearn_bench.clip import Clip
 from unlearn_bench.metrics.base import Embedded, Evidence, Measurement, Metric
-from unlearn_bench.metrics.classification import belongs, predictions, similarities, target_and_other
-from unlearn_bench.metrics.encoding import embed_texts, sample
 from unlearn_bench.metrics.further import Images, Models
+from unlearn_bench.metrics.shared.classification import belongs, predictions, similarities, target_and_other
+from unlearn_bench.metrics.shared.encoding import embed_texts, sample
 from unlearn_bench.seeding import generator
 
 SHOTS = (1, 4, 16)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from torch import Tensor
 
 from unlearn_bench.metrics.base import Evidence, Measurement, Metric
-from unlearn_bench.metrics.classification import belongs, mean, predictions
+from unlearn_bench.metrics.shared.classification import belongs, mean, predictions
 
 
 class RetrainDistance(Metric):

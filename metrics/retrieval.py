@@ -8,7 +8,7 @@ from torch import Tensor
 
 from unlearn_bench import seeding
 from unlearn_bench.metrics.base import Embedded, Evidence, Measurement, Metric
-from unlearn_bench.metrics.classification import belongs, cosines, mean
+from unlearn_bench.metrics.shared.classification import belongs, cosines, mean
 
 CUTOFFS = (1, 5, 10)
 _CHUNK = 512  # rows of similarities held at once: 40 MiB for a gallery of 20,000 images

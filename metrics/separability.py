@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor
 
 from unlearn_bench.metrics.base import DatasetEvidence, Embedded, Evidence, Measurement, Metric
-from unlearn_bench.metrics.classification import belongs, probabilities
+from unlearn_bench.metrics.shared.classification import belongs, probabilities
 
 
 class Separability(Metric):

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from unlearn_bench.metrics.base import Embedded, Evidence, Measurement, Metric
-from unlearn_bench.metrics.classification import belongs, class_mean, cosines, mean
+from unlearn_bench.metrics.shared.classification import belongs, class_mean, cosines, mean
 
 
 class TargetCosine(Metric):

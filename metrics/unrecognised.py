@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from unlearn_bench.metrics.base import Evidence, Measurement, Metric
-from unlearn_bench.metrics.classification import belongs, mean, predictions
 from unlearn_bench.metrics.retrieval import CUTOFFS, Search, pool_of, search_by_image
+from unlearn_bench.metrics.shared.classification import belongs, mean, predictions
 
 
 class UnrecognisedRetrieval(Metric):

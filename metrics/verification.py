@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from unlearn_bench.metrics.base import Embedded, Evidence, Measurement, Metric
-from unlearn_bench.metrics.classification import belongs, class_mean, predictions, probabilities
+from unlearn_bench.metrics.shared.classification import belongs, class_mean, predictions, probabilities
 
 _Side = tuple[float | None, float | None]
 

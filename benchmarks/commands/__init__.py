@@ -1,1 +1,1 @@
-"""One file per command; imported when the command runs, so that `--help` and `list` stay quick."""
+"""One file per command of the command line; each is imported when it runs, so that `--help` stays quick."""

@@ -10,16 +10,18 @@ import torch
 import typer
 
 from unlearn_bench.benchmarks.commands.run import conditions_for, with_data
-from unlearn_bench.benchmarks.plan import Choice, cells_for, find_class, load_method, settings_for
-from unlearn_bench.benchmarks.referee import run_cell
-from unlearn_bench.benchmarks.suite import load_suite
-from unlearn_bench.benchmarks.workbench import Workbench, choose_device, open_workbench
+from unlearn_bench.benchmarks.referee.referee import run_cell
+from unlearn_bench.benchmarks.referee.workbench import Workbench, choose_device, open_workbench
+from unlearn_bench.benchmarks.suites.suite import load_suite
+from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for
+from unlearn_bench.benchmarks.sweep.players import Choice, load_method
+from unlearn_bench.benchmarks.sweep.tasks import find_class
 from unlearn_bench.cache import make_folder
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.records import Record
-from unlearn_bench.model_sources import save_model
-from unlearn_bench.open_clip_model import OpenClip
+from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.models.open_clip_model import OpenClip
+from unlearn_bench.models.sources import save_model
 
 _METRICS = ("accuracy", "average-score")
 """What the card says."""

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import typer
 
-from unlearn_bench.benchmarks.sheets import SHEETS
+from unlearn_bench.benchmarks.images.sheets import SHEETS
 from unlearn_bench.cache import atomic_path, write_text
 from unlearn_bench.errors import InputError, unknown
-from unlearn_bench.leaderboards.aggregate import boards
-from unlearn_bench.leaderboards.front_plot import PICTURES, draw
-from unlearn_bench.leaderboards.records import Record
-from unlearn_bench.leaderboards.render import FORMATS, render
-from unlearn_bench.leaderboards.storage import read_records, write_csv
+from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.leaderboards.records.storage import read_records, write_csv
+from unlearn_bench.leaderboards.statistics.aggregate import boards
+from unlearn_bench.leaderboards.tables.front_plot import PICTURES, draw
+from unlearn_bench.leaderboards.tables.render import FORMATS, render
 
 
 def execute(*, runs: list[Path], out: Path | None, fmt: str, baseline: str | None, records: Path | None) -> int:

@@ -6,9 +6,9 @@ import typer
 from tabulate import tabulate
 
 from unlearn_bench.benchmarks.data.sources import known_datasets
-from unlearn_bench.benchmarks.suite import known_suites
+from unlearn_bench.benchmarks.suites.suite import known_suites
 from unlearn_bench.errors import unknown
-from unlearn_bench.model_names import list_models
+from unlearn_bench.models.names import list_models
 from unlearn_bench.registry import catalogue
 
 

@@ -12,13 +12,13 @@ from rich.table import Table
 from tabulate import tabulate
 
 from unlearn_bench.benchmarks.data import sources
-from unlearn_bench.benchmarks.fetching import following, size_text
-from unlearn_bench.benchmarks.suite import load_suite
-from unlearn_bench.downloads import brief, bytes_at
+from unlearn_bench.benchmarks.data.fetching.progress import following, size_text
+from unlearn_bench.benchmarks.suites.suite import load_suite
+from unlearn_bench.downloads.assets import Asset, Availability
+from unlearn_bench.downloads.transfer import brief, bytes_at
 from unlearn_bench.errors import InputError
+from unlearn_bench.models.open_clip_weights import weights_asset
 from unlearn_bench.registry import catalogue, is_path_target
-from unlearn_bench.supplies import Standing, Supply
-from unlearn_bench.weights import weights_supply
 
 DEFAULT_SUITE = "paper"
 _HEADERS = ("name", "kind", "state", "size", "disk free", "source", "licence", "where")
@@ -26,7 +26,7 @@ _HEADERS = ("name", "kind", "state", "size", "disk free", "source", "licence", "
 
 @dataclass(frozen=True, kw_only=True)
 class Disk:
-    """What the supplies on one file system still need, and what it has.
+    """What the assets on one file system still need, and what it has.
 
     Attributes:
         path: one of the places on it. needed, free: bytes.
@@ -48,7 +48,7 @@ def execute(
     """Show, download, verify and perhaps decode; 0 if everything is here, 1 if something could not be fetched."""
     code = fetch(suite=suite, models=models, data=data, dry_run=dry_run)
     if decode and code == 0 and not dry_run:
-        from unlearn_bench.benchmarks.decoding import decode as decode_images  # noqa: PLC0415  (imports torch)
+        from unlearn_bench.benchmarks.images.decoding import decode as decode_images  # noqa: PLC0415  (imports torch)
 
         chosen = named(suite, models, data)
         decode_images(*chosen, Console(stderr=True), typer.echo)
@@ -57,17 +57,17 @@ def execute(
 
 def fetch(*, suite: str | None, models: Sequence[str] | None, data: Sequence[str] | None, dry_run: bool) -> int:
     """Show, download and verify; 0 if everything is here, 1 if something could not be fetched."""
-    supplies, without = wanted(suite, models, data)
-    standings = {name: supply.standing() for name, supply in supplies.items()}
-    _show(supplies, standings, without)
-    lacking = [name for name, standing in standings.items() if standing.state != "present"]
+    assets, without = wanted(suite, models, data)
+    availabilities = {name: asset.availability() for name, asset in assets.items()}
+    _show(assets, availabilities, without)
+    lacking = [name for name, availability in availabilities.items() if availability.state != "present"]
     if not lacking:
         typer.echo("everything is here")
         return 0
-    disks = disks_for([standings[name] for name in lacking])
-    _say_needed({name: standings[name] for name in lacking}, disks)
+    disks = disks_for([availabilities[name] for name in lacking])
+    _say_needed({name: availabilities[name] for name in lacking}, disks)
     if dry_run:
-        _notes({name: standings[name].note for name in lacking})
+        _notes({name: availabilities[name].note for name in lacking})
         return 0
     short = next((disk for disk in disks if disk.needed > disk.free), None)
     if short is not None:
@@ -77,14 +77,14 @@ def fetch(*, suite: str | None, models: Sequence[str] | None, data: Sequence[str
             err=True,
         )
         return 1
-    reasons = fetch_all({name: supplies[name] for name in lacking}, Console(stderr=True))
-    return _finish(supplies, lacking, reasons)
+    reasons = fetch_all({name: assets[name] for name in lacking}, Console(stderr=True))
+    return _finish(assets, lacking, reasons)
 
 
 def wanted(
     suite: str | None, models: Sequence[str] | None, data: Sequence[str] | None
-) -> tuple[dict[str, Supply], list[str]]:
-    """The supplies by name, and the models and datasets that need none.
+) -> tuple[dict[str, Asset], list[str]]:
+    """The assets by name, and the models and datasets that need none.
 
     Models and datasets that are named replace the suite's. Without a suite, those named are all; nothing named is
     the paper's suite.
@@ -93,15 +93,15 @@ def wanted(
         InputError: no such suite, model or dataset, or nothing named.
     """
     models, data = named(suite, models, data)
-    found: dict[str, Supply] = {}
+    found: dict[str, Asset] = {}
     without = []
-    made: list[tuple[str, Supply | None]] = [(spec, weights_supply(spec)) for spec in models]
+    made: list[tuple[str, Asset | None]] = [(spec, weights_asset(spec)) for spec in models]
     made += [(spec, _images(spec)) for spec in data]
-    for spec, supply in made:
-        if supply is None:
+    for spec, asset in made:
+        if asset is None:
             without.append(spec)
         else:
-            found[supply.name] = supply
+            found[asset.name] = asset
     if not made:
         raise InputError("nothing to prepare: no model and no dataset is named; give --suite, --model or --data")
     return found, without
@@ -118,22 +118,22 @@ def named(
     return tuple(dict.fromkeys(models or ())), tuple(dict.fromkeys(data or ()))
 
 
-def _images(spec: str) -> Supply | None:
-    """The dataset's supply; of what needs none, a name or a folder that does not open is an error here already."""
-    supply = sources.supply_of(spec)
-    if supply is None and not is_path_target(spec) and spec not in catalogue("datasets"):
+def _images(spec: str) -> Asset | None:
+    """The dataset's asset; of what needs none, a name or a folder that does not open is an error here already."""
+    asset = sources.asset_of(spec)
+    if asset is None and not is_path_target(spec) and spec not in catalogue("datasets"):
         sources.open_dataset(spec)  # plug-ins are left alone: making one may be anything
-    return supply
+    return asset
 
 
-def disks_for(standings: Sequence[Standing]) -> list[Disk]:
+def disks_for(availabilities: Sequence[Availability]) -> list[Disk]:
     """What each file system still needs; sizes that nobody says count as nothing."""
     found: dict[int, Disk] = {}
-    for standing in standings:
-        place = existing(Path(standing.path))
+    for availability in availabilities:
+        place = existing(Path(availability.path))
         device = place.stat().st_dev
         before = found.get(device, Disk(path=str(place), needed=0, free=shutil.disk_usage(place).free))
-        more = max(0, (standing.bytes or 0) - bytes_at(Path(standing.path)))
+        more = max(0, (availability.bytes or 0) - bytes_at(Path(availability.path)))
         found[device] = Disk(path=before.path, needed=before.needed + more, free=before.free)
     return list(found.values())
 
@@ -145,13 +145,13 @@ def existing(path: Path) -> Path:
     )
 
 
-def fetch_all(supplies: Mapping[str, Supply], console: Console) -> dict[str, str]:
+def fetch_all(assets: Mapping[str, Asset], console: Console) -> dict[str, str]:
     """Fetch one after the other; the reasons of those that could not be."""
     reasons = {}
-    for name, supply in supplies.items():
+    for name, asset in assets.items():
         try:
             with following(console, name) as progress:
-                supply.fetch(progress)
+                asset.fetch(progress)
         except InputError as error:
             reasons[name] = str(error)
         except OSError as error:  # a disk that filled up, a folder of somebody else's
@@ -159,17 +159,17 @@ def fetch_all(supplies: Mapping[str, Supply], console: Console) -> dict[str, str
     return reasons
 
 
-def _finish(supplies: Mapping[str, Supply], fetched: Sequence[str], reasons: Mapping[str, str]) -> int:
+def _finish(assets: Mapping[str, Asset], fetched: Sequence[str], reasons: Mapping[str, str]) -> int:
     """Look again at what was fetched, and say what is still missing and how to get it by hand."""
     notes = {}
     for name in fetched:
-        standing = supplies[name].standing()
-        if name not in reasons and standing.state == "present":
-            size = size_text(standing.bytes)
-            typer.echo(f"{name}: here and checked, {size}, licence {supplies[name].licence}, at {standing.path}")
+        availability = assets[name].availability()
+        if name not in reasons and availability.state == "present":
+            size = size_text(availability.bytes)
+            typer.echo(f"{name}: here and checked, {size}, licence {assets[name].licence}, at {availability.path}")
             continue
         typer.echo(f"{name}: {reasons.get(name) or 'fetched, yet not complete'}", err=True)
-        notes[name] = standing.note
+        notes[name] = availability.note
     if not notes:
         typer.echo("everything is here")
         return 0
@@ -178,8 +178,8 @@ def _finish(supplies: Mapping[str, Supply], fetched: Sequence[str], reasons: Map
     return 1
 
 
-def _show(supplies: Mapping[str, Supply], standings: Mapping[str, Standing], without: Sequence[str]) -> None:
-    rows = [_row(supply, standings[name]) for name, supply in supplies.items()]
+def _show(assets: Mapping[str, Asset], availabilities: Mapping[str, Availability], without: Sequence[str]) -> None:
+    rows = [_row(asset, availabilities[name]) for name, asset in assets.items()]
     screen = Console(markup=False, highlight=False)
     if rows and screen.is_terminal:
         table = Table(*_HEADERS)
@@ -192,22 +192,22 @@ def _show(supplies: Mapping[str, Supply], standings: Mapping[str, Standing], wit
         typer.echo(f"nothing to fetch for: {', '.join(without)}")
 
 
-def _row(supply: Supply, standing: Standing) -> list[str]:
-    free = shutil.disk_usage(existing(Path(standing.path))).free
+def _row(asset: Asset, availability: Availability) -> list[str]:
+    free = shutil.disk_usage(existing(Path(availability.path))).free
     return [
-        supply.name,
-        supply.kind,
-        standing.state,
-        size_text(standing.bytes),
+        asset.name,
+        asset.kind,
+        availability.state,
+        size_text(availability.bytes),
         size_text(free),
-        supply.source,
-        supply.licence,
-        standing.path,
+        asset.source,
+        asset.licence,
+        availability.path,
     ]
 
 
-def _say_needed(lacking: Mapping[str, Standing], disks: Sequence[Disk]) -> None:
-    unknown = [name for name, standing in lacking.items() if standing.bytes is None]
+def _say_needed(lacking: Mapping[str, Availability], disks: Sequence[Disk]) -> None:
+    unknown = [name for name, availability in lacking.items() if availability.bytes is None]
     parts = [f"{size_text(disk.needed)} at {disk.path} ({size_text(disk.free)} free)" for disk in disks]
     also = f"; and {', '.join(unknown)}, whose size is not known beforehand" if unknown else ""
     typer.echo(f"{len(lacking)} to fetch; disk needed: {', '.join(parts)}{also}")

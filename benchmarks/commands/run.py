@@ -10,28 +10,21 @@ import torch
 import typer
 from rich.console import Console
 
-from unlearn_bench.benchmarks.estimate import Estimate, Known, estimate
-from unlearn_bench.benchmarks.plan import (
-    Cell,
-    Choice,
-    cells_for,
-    chosen_methods,
-    chosen_metrics,
-    load_player,
-    settings_for,
-    take_shard,
-)
-from unlearn_bench.benchmarks.progress import showing
-from unlearn_bench.benchmarks.provenance import Conditions, current_commit, device_name
-from unlearn_bench.benchmarks.published import published_records
-from unlearn_bench.benchmarks.rates import Sizes, load_rates
-from unlearn_bench.benchmarks.suite import Suite, load_suite
-from unlearn_bench.benchmarks.sweep import Tally, label, recorded, sweep
-from unlearn_bench.benchmarks.workbench import Workbench, as_split, choose_device, open_workbench
+from unlearn_bench.benchmarks.referee.cell import Cell
+from unlearn_bench.benchmarks.referee.conditions import Conditions, current_commit, device_name
+from unlearn_bench.benchmarks.referee.workbench import Workbench, as_split, choose_device, open_workbench
+from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
+from unlearn_bench.benchmarks.sweep.estimate import Estimate, Known, estimate
+from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for, take_shard
+from unlearn_bench.benchmarks.sweep.players import Choice, chosen_methods, chosen_metrics, load_player
+from unlearn_bench.benchmarks.sweep.progress import showing
+from unlearn_bench.benchmarks.sweep.rates import Sizes, load_rates
+from unlearn_bench.benchmarks.sweep.runner import Tally, label, recorded, sweep
 from unlearn_bench.cache import make_folder, write_text
 from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.render import render
-from unlearn_bench.leaderboards.storage import read_folder
+from unlearn_bench.leaderboards.published.places import published_records
+from unlearn_bench.leaderboards.records.storage import read_folder
+from unlearn_bench.leaderboards.tables.render import render
 
 
 def execute(

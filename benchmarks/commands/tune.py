@@ -10,12 +10,12 @@ import torch
 import typer
 
 from unlearn_bench.benchmarks.commands.run import conditions_for
-from unlearn_bench.benchmarks.plan import Choice, chosen_methods, load_method
-from unlearn_bench.benchmarks.preset import preset_file, read_presets
-from unlearn_bench.benchmarks.provenance import Conditions
-from unlearn_bench.benchmarks.suite import Suite, load_suite
-from unlearn_bench.benchmarks.tune import to_preset, tune_method
-from unlearn_bench.benchmarks.workbench import Setting, choose_device, open_workbench
+from unlearn_bench.benchmarks.presets.preset import preset_file, read_presets
+from unlearn_bench.benchmarks.referee.conditions import Conditions
+from unlearn_bench.benchmarks.referee.workbench import Setting, choose_device, open_workbench
+from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
+from unlearn_bench.benchmarks.sweep.players import Choice, chosen_methods, load_method
+from unlearn_bench.benchmarks.tuning.search import to_preset, tune_method
 from unlearn_bench.cache import make_folder, write_text
 from unlearn_bench.errors import InputError
 from unlearn_bench.methods.base import search_space

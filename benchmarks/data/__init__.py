@@ -1,1 +1,1 @@
-"""Datasets: images by split with their class names, from this package, from folders, or from plug-ins."""
+"""Datasets by name: the contract, layouts, the embedded ones, fetching; no model is known here."""

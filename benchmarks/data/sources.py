@@ -5,29 +5,29 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import parse_qsl, urlencode
 
-from unlearn_bench.benchmarks.data.base import Dataset
-from unlearn_bench.benchmarks.data.paper import PHOTOGRAPHS
-from unlearn_bench.benchmarks.mini.concepts import DATASETS
-from unlearn_bench.benchmarks.mini.domain_sets import MINI_DOMAINS
-from unlearn_bench.benchmarks.mini.pair_sets import MINI_PAIRS
+from unlearn_bench.benchmarks.data.dataset.base import Dataset
+from unlearn_bench.benchmarks.data.embedded.drawing.concepts import DATASETS
+from unlearn_bench.benchmarks.data.embedded.drawing.domain_sets import MINI_DOMAINS
+from unlearn_bench.benchmarks.data.embedded.drawing.pair_sets import MINI_PAIRS
+from unlearn_bench.benchmarks.data.layouts.photograph_facts import PHOTOGRAPHS
+from unlearn_bench.downloads.assets import Asset
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.registry import Entry, catalogue, is_path_target, load
-from unlearn_bench.supplies import Supply
 
 FOLDER_PREFIX, DOMAINS_PREFIX, CAPTIONS_PREFIX, HUB_PREFIX = "folder:", "domains:", "captions:", "hf:"
 _DATA = "unlearn_bench.benchmarks.data"
 _MAKERS = {
-    FOLDER_PREFIX: f"{_DATA}.folder:open_classes",
-    DOMAINS_PREFIX: f"{_DATA}.domain_folders:open_domains",
-    CAPTIONS_PREFIX: f"{_DATA}.caption_files:open_captions",
-    HUB_PREFIX: f"{_DATA}.hub:open_hub",
+    FOLDER_PREFIX: f"{_DATA}.layouts.folder:open_classes",
+    DOMAINS_PREFIX: f"{_DATA}.layouts.domain_folders:open_domains",
+    CAPTIONS_PREFIX: f"{_DATA}.layouts.caption_files:open_captions",
+    HUB_PREFIX: f"{_DATA}.layouts.hub:open_hub",
 }
 """What makes a dataset from a spec with this beginning; imported when asked, which keeps `list` light."""
 
 _EMBEDDED = {
-    **dict.fromkeys(DATASETS, f"{_DATA}.mini:MiniDataset"),
-    MINI_DOMAINS.name: f"{_DATA}.mini_domains:MiniDomains",
-    MINI_PAIRS.name: f"{_DATA}.mini_pairs:MiniPairs",
+    **dict.fromkeys(DATASETS, f"{_DATA}.embedded.mini:MiniDataset"),
+    MINI_DOMAINS.name: f"{_DATA}.embedded.mini_domains:MiniDomains",
+    MINI_PAIRS.name: f"{_DATA}.embedded.mini_pairs:MiniPairs",
 }
 """The same for the datasets in this package, each by its name."""
 
@@ -60,7 +60,7 @@ def known_datasets() -> dict[str, Entry]:
     photographs = {
         name: Entry(
             name=name,
-            target="unlearn_bench.benchmarks.data.photographs:open_photographs",
+            target="unlearn_bench.benchmarks.data.layouts.photographs:open_photographs",
             summary=f"{facts.classes} classes; {facts.title}; {facts.source}",
             facts={"licence": facts.licence},
         )
@@ -90,7 +90,7 @@ def open_dataset(spec: str) -> Dataset:
     """
     name, colon, path = spec.partition(":")
     if name in PHOTOGRAPHS:
-        from unlearn_bench.benchmarks.data.photographs import open_folder, open_photographs  # noqa: PLC0415
+        from unlearn_bench.benchmarks.data.layouts.photographs import open_folder, open_photographs  # noqa: PLC0415
 
         return open_folder(name, Path(path).expanduser()) if colon else open_photographs(name)
     maker = next((target for prefix, target in _MAKERS.items() if spec.startswith(prefix)), _EMBEDDED.get(spec))
@@ -119,20 +119,20 @@ def with_topics(spec: str, names: Sequence[str]) -> str:
     return f"{spec}{'&' if mark else '?'}{urlencode(topics)}" if topics else spec
 
 
-def supply_of(spec: str) -> Supply | None:
+def asset_of(spec: str) -> Asset | None:
     """Where the images of `spec` come from and whether they are here; None for those that nobody has to fetch.
 
     Raises:
         InputError: `hf:` with an option that is not known.
     """
     if spec in PHOTOGRAPHS:
-        from unlearn_bench.benchmarks.data.data_supplies import photograph_supply  # noqa: PLC0415
+        from unlearn_bench.benchmarks.data.fetching.assets import photograph_asset  # noqa: PLC0415
 
-        return photograph_supply(spec)
+        return photograph_asset(spec)
     if spec.startswith(HUB_PREFIX):
-        from unlearn_bench.benchmarks.data.data_supplies import hub_supply  # noqa: PLC0415
+        from unlearn_bench.benchmarks.data.fetching.assets import hub_asset  # noqa: PLC0415
 
-        return hub_supply(spec)
+        return hub_asset(spec)
     return None
 
 

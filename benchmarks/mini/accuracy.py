@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unlearn_bench.benchmarks.mini.concepts import MiniDataset, Split
-from unlearn_bench.benchmarks.mini.images import MiniImages, render_split
-from unlearn_bench.mini_models import MEAN, STD, tokenizer
+from unlearn_bench.benchmarks.data.embedded.drawing.concepts import MiniDataset, Split
+from unlearn_bench.benchmarks.data.embedded.drawing.splits import MiniImages, render_split
+from unlearn_bench.models.embedded import MEAN, STD, tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unlearn_bench.benchmarks.mini.captions import captions_of, image_facts
-from unlearn_bench.benchmarks.mini.concepts import DATASETS, MiniDataset
-from unlearn_bench.benchmarks.mini.images import MiniImages, render_split
+from unlearn_bench.benchmarks.data.embedded.drawing.captions import captions_of, image_facts
+from unlearn_bench.benchmarks.data.embedded.drawing.concepts import DATASETS, MiniDataset
+from unlearn_bench.benchmarks.data.embedded.drawing.splits import MiniImages, render_split
 from unlearn_bench.errors import InputError, unknown
-from unlearn_bench.mini_models import tokenizer
+from unlearn_bench.models.embedded import tokenizer
 
 FACTS = ("domain", "size", "background", "scale", "tone")
 _VALUES: Mapping[str, int] = {

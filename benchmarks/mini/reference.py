@@ -4,8 +4,8 @@
     python -m unlearn_bench.benchmarks.mini.reference DIR
 
 reads the weights and the report that the first one wrote, writes
-`leaderboards/retrained/<model>/<dataset>-<class names>.json` for the metric `retrain-distance`, and puts a copy of
-the weights where the method `retrain` looks for them. No weights are published: they can be made again.
+`leaderboards/published/retrained/<model>/<dataset>-<class names>.json` for the metric `retrain-distance`, and puts a
+copy of the weights where the method `retrain` looks for them. No weights are published: they can be made again.
 """
 
 import json
@@ -16,17 +16,17 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from unlearn_bench.benchmarks.data.base import Split
-from unlearn_bench.benchmarks.embedding import embed_after
-from unlearn_bench.benchmarks.mini.concepts import DATASETS
-from unlearn_bench.benchmarks.workbench import Setting, Workbench, open_workbench
+from unlearn_bench.benchmarks.data.dataset.base import Split
+from unlearn_bench.benchmarks.data.embedded.drawing.concepts import DATASETS
+from unlearn_bench.benchmarks.referee.embedding import embed_after
+from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench, open_workbench
 from unlearn_bench.cache import atomic_path, make_folder
 from unlearn_bench.clip import changed_names
 from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.retrained_predictions import FOLDER, Predicted, Retrained, write_retrained
-from unlearn_bench.metrics.classification import predictions
-from unlearn_bench.mini_models import NAMES
-from unlearn_bench.retraining import read_retrained, weights_file
+from unlearn_bench.leaderboards.records.retrained_predictions import FOLDER, Predicted, Retrained, write_retrained
+from unlearn_bench.metrics.shared.classification import predictions
+from unlearn_bench.models.embedded import NAMES
+from unlearn_bench.models.retrained import read_retrained, weights_file
 
 app = typer.Typer(add_completion=False)
 

@@ -27,22 +27,24 @@ from rich.console import Console
 from tabulate import tabulate
 
 from unlearn_bench.benchmarks.commands.run import conditions_for
-from unlearn_bench.benchmarks.data.base import Dataset, Index, Split
-from unlearn_bench.benchmarks.embedding import BATCH, agreement, embed_after, encoding_in
-from unlearn_bench.benchmarks.measuring import Stopwatch
-from unlearn_bench.benchmarks.plan import Cell, Choice, cells_for, settings_for
-from unlearn_bench.benchmarks.preset import load_synthesis
-from unlearn_bench.benchmarks.provenance import Conditions, device_name
-from unlearn_bench.benchmarks.rates import MethodRate, Rates, save_rates
-from unlearn_bench.benchmarks.referee import run_cell
+from unlearn_bench.benchmarks.data.dataset.base import Dataset, Index, Split
+from unlearn_bench.benchmarks.presets.preset import load_synthesis
+from unlearn_bench.benchmarks.referee.cell import Cell
+from unlearn_bench.benchmarks.referee.conditions import Conditions, device_name
+from unlearn_bench.benchmarks.referee.embedding import BATCH, agreement, embed_after, encoding_in
+from unlearn_bench.benchmarks.referee.measuring import Stopwatch
+from unlearn_bench.benchmarks.referee.referee import run_cell
+from unlearn_bench.benchmarks.referee.workbench import Evaluated, Workbench, choose_device, open_workbench
 from unlearn_bench.benchmarks.speed.sweep_against_loop import empty_cache
-from unlearn_bench.benchmarks.suite import Suite, load_suite
-from unlearn_bench.benchmarks.workbench import Evaluated, Workbench, choose_device, open_workbench
+from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
+from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for
+from unlearn_bench.benchmarks.sweep.players import Choice
+from unlearn_bench.benchmarks.sweep.rates import MethodRate, Rates, save_rates
 from unlearn_bench.errors import CellFailure, InputError
-from unlearn_bench.leaderboards.records import Record
-from unlearn_bench.open_clip_names import published
+from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.models.open_clip_names import published
 from unlearn_bench.seeding import generator
-from unlearn_bench.synthesis import synthesize
+from unlearn_bench.synthesis.ascent import synthesize
 
 app = typer.Typer(add_completion=False)
 

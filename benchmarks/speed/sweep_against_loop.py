@@ -20,16 +20,18 @@ import torch
 import typer
 from tabulate import tabulate
 
-from unlearn_bench.benchmarks.plan import Cell, Choice, cells_for, settings_for
-from unlearn_bench.benchmarks.provenance import Conditions
-from unlearn_bench.benchmarks.referee import run_cell
-from unlearn_bench.benchmarks.suite import load_suite
-from unlearn_bench.benchmarks.sweep import work
-from unlearn_bench.benchmarks.workbench import Workbench, open_workbench
+from unlearn_bench.benchmarks.referee.cell import Cell
+from unlearn_bench.benchmarks.referee.conditions import Conditions
+from unlearn_bench.benchmarks.referee.referee import run_cell
+from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
+from unlearn_bench.benchmarks.suites.suite import load_suite
+from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for
+from unlearn_bench.benchmarks.sweep.players import Choice
+from unlearn_bench.benchmarks.sweep.runner import work
 from unlearn_bench.cache import ENVIRONMENT_VARIABLE
-from unlearn_bench.leaderboards.records import Record
-from unlearn_bench.leaderboards.storage import read_folder
-from unlearn_bench.open_clip_model import OpenClip
+from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.leaderboards.records.storage import read_folder
+from unlearn_bench.models.open_clip_model import OpenClip
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -19,6 +19,8 @@ from types import ModuleType
 from unlearn_bench.errors import InputError, unknown
 
 _FOLDER = Path(__file__).parent
+_PLUGINS = ("methods", "metrics")
+"""The folders that are lists of plug-ins; models and datasets of others come by entry point alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +34,8 @@ class Entry:
 
 
 def catalogue(package: str) -> dict[str, Entry]:
-    """What the folder `unlearn_bench/PACKAGE` and the entry points of `unlearn_bench.PACKAGE` register."""
-    found = _in_folder(package)
+    """What entry points of `unlearn_bench.PACKAGE` register and, of methods and metrics, the folder of that name."""
+    found = _in_folder(package) if package in _PLUGINS else {}
     for point in entry_points(group=f"unlearn_bench.{package}"):
         if point.name in found:
             raise InputError(

@@ -9,8 +9,8 @@ import torch
 
 from tests.benchmarks.support import NOISE, Call, Said, write_method, write_suite
 from unlearn_bench.benchmarks.cli import main
-from unlearn_bench.benchmarks.suite import Suite, load_suite
-from unlearn_bench.benchmarks.workbench import open_workbench
+from unlearn_bench.benchmarks.referee.workbench import open_workbench
+from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
 
 
 @pytest.fixture(autouse=True)

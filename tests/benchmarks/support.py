@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from unlearn_bench.benchmarks.plan import Cell, Choice, cells_for
-from unlearn_bench.benchmarks.provenance import Conditions
-from unlearn_bench.benchmarks.suite import Suite, load_suite
-from unlearn_bench.benchmarks.workbench import Workbench, open_workbench
+from unlearn_bench.benchmarks.referee.cell import Cell
+from unlearn_bench.benchmarks.referee.conditions import Conditions
+from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
+from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
+from unlearn_bench.benchmarks.sweep.plan import cells_for
+from unlearn_bench.benchmarks.sweep.players import Choice
 
 CONDITIONS = Conditions(device="cpu", jobs=1, threads=1, commit=None)
 COLOURS = {
@@ -32,7 +34,7 @@ WARM, COLD = ("red", "green", "blue"), ("cyan", "magenta", "yellow")
 MODEL = f"""
 import torch
 from torch import nn
-from unlearn_bench.two_towers import TwoTowers
+from unlearn_bench.models.two_towers import TwoTowers
 
 COLOURS = {COLOURS!r}
 
@@ -157,7 +159,7 @@ def write_suite(folder: Path, *, metrics: Sequence[str] = ("accuracy", "seconds"
 
 
 def bench_of(suite: Suite, *, skip_bad: bool = False) -> Workbench:
-    from unlearn_bench.benchmarks.plan import settings_for
+    from unlearn_bench.benchmarks.sweep.plan import settings_for
 
     (setting,) = settings_for(suite, Choice(), device="cpu", skip_bad=skip_bad)
     return open_workbench(setting)

@@ -46,7 +46,7 @@ def test_dishonest_methods(case: str, place: dict[str, str], tmp_path: Path) -> 
 def test_changing_the_original(place: dict[str, str], tmp_path: Path) -> None:
     body = """
     import gc
-    from unlearn_bench.benchmarks.workbench import Workbench
+    from unlearn_bench.benchmarks.referee.workbench import Workbench
     for bench in (item for item in gc.get_objects() if type(item) is Workbench):
         if hasattr(bench.clip.module, "text"):  # not that of an earlier test
             bench.clip.module.text[2].weight.data += 1

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from huggingface_hub import constants
 
-from unlearn_bench.downloads import silent
+from unlearn_bench.downloads.transfer import silent
 from unlearn_bench.errors import InputError
-from unlearn_bench.weights import Weights, weights_supply
+from unlearn_bench.models.open_clip_weights import Weights, weights_asset
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -181,9 +181,9 @@ def block_network(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return tried
 
 
-def supply(spec: str = "RN50:openai") -> Weights:
-    """The supply of weights that have one."""
-    found = weights_supply(spec)
+def asset(spec: str = "RN50:openai") -> Weights:
+    """The asset of weights that have one."""
+    found = weights_asset(spec)
     assert found is not None
     return found
 
@@ -191,7 +191,7 @@ def supply(spec: str = "RN50:openai") -> Weights:
 def refusal(spec: str = "RN50:openai") -> str:
     """The one line with which fetching ends."""
     with pytest.raises(InputError) as caught:
-        supply(spec).fetch(silent)
+        asset(spec).fetch(silent)
     message = str(caught.value)
     assert "\n" not in message
     return message

@@ -13,7 +13,7 @@ from torch import nn
 from tests.core import tiny
 from unlearn_bench.clip import Clip, changed_names
 from unlearn_bench.errors import CellFailure
-from unlearn_bench.open_clip_model import OpenClip, build_open_clip
+from unlearn_bench.models.open_clip_model import OpenClip, build_open_clip
 
 MODELS = {"resnet": tiny.resnet, "transformer": tiny.transformer, "two_towers": tiny.two_towers}
 

@@ -59,7 +59,7 @@ def test_listing_imports_no_torch() -> None:
     program = (
         "import sys\n"
         "from unlearn_bench.registry import catalogue\n"
-        "from unlearn_bench.model_names import list_models\n"
+        "from unlearn_bench.models.names import list_models\n"
         "catalogue('methods'), catalogue('metrics'), list_models()\n"
         "heavy = {'torch', 'open_clip', 'numpy', 'pandas'} & sys.modules.keys()\n"
         "sys.exit(', '.join(sorted(heavy)) or None)\n"

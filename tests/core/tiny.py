@@ -6,8 +6,8 @@ import open_clip
 import torch
 from torch import Tensor, nn
 
-from unlearn_bench.open_clip_model import OpenClip, build_open_clip
-from unlearn_bench.two_towers import TwoTowers
+from unlearn_bench.models.open_clip_model import OpenClip, build_open_clip
+from unlearn_bench.models.two_towers import TwoTowers
 
 MEAN, STD = (0.48, 0.46, 0.41), (0.27, 0.26, 0.28)
 TEXTS = ("a red circle", "a blue circle", "a green square", "the letter k", "a wooden texture", "the digit 3")

@@ -12,16 +12,17 @@ from PIL import Image
 from tests.benchmarks.support import CONDITIONS, no_warning, write_colours
 from tests.methods.support import History, moved_names, request, seen_first, synthetic
 from tests.methods.test_lip import Plain
-from unlearn_bench.benchmarks.plan import Choice, cells_for, settings_for
-from unlearn_bench.benchmarks.suite import load_suite
-from unlearn_bench.benchmarks.sweep import sweep
-from unlearn_bench.benchmarks.workbench import Workbench, open_workbench
-from unlearn_bench.leaderboards.records import Record
-from unlearn_bench.leaderboards.render import render
-from unlearn_bench.leaderboards.storage import read_folder
+from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
+from unlearn_bench.benchmarks.suites.suite import load_suite
+from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for
+from unlearn_bench.benchmarks.sweep.players import Choice
+from unlearn_bench.benchmarks.sweep.runner import sweep
+from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.leaderboards.records.storage import read_folder
+from unlearn_bench.leaderboards.tables.render import render
 from unlearn_bench.methods.lip import Lip
-from unlearn_bench.methods.selective import may_move
-from unlearn_bench.model_sources import open_model
+from unlearn_bench.methods.shared.selective import may_move
+from unlearn_bench.models.sources import open_model
 from unlearn_bench.registry import catalogue
 from unlearn_bench.seeding import generator
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from unlearn_bench.leaderboards.aggregate import boards
-from unlearn_bench.leaderboards.records import EvaluationSet, Record, Run, Status
-from unlearn_bench.leaderboards.rows import Board
-from unlearn_bench.leaderboards.section import Section
+from unlearn_bench.leaderboards.records.record import EvaluationSet, Record, Run, Status
+from unlearn_bench.leaderboards.statistics.aggregate import boards
+from unlearn_bench.leaderboards.statistics.rows import Board
+from unlearn_bench.leaderboards.tables.section import Section
 from unlearn_bench.metrics.base import Measurement
-from unlearn_bench.metrics.outcomes import pack
+from unlearn_bench.metrics.shared.outcomes import pack
 
 SHAPES, DIGITS, PLANETS = "mini-shapes", "mini-digits", "planets"
 FORGET: Mapping[str, Sequence[str]] = {SHAPES: ("red cube", "blue cone"), DIGITS: ("three",)}

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from tests.leaderboards.examples import accuracy, plain, record, run
-from unlearn_bench.leaderboards.records import EvaluationSet, Record, Run
-from unlearn_bench.leaderboards.reported_tables import Protocol, ReportedTables, reported_tables
+from unlearn_bench.leaderboards.records.record import EvaluationSet, Record, Run
+from unlearn_bench.leaderboards.reported.printed import Protocol, ReportedTables, reported_tables
 
 IMAGES, TARGET_IMAGES = 60, 20
 CARS, DOGS, CALTECH, FLOWERS = "stanford-cars", "stanford-dogs", "caltech101", "oxford-flowers"

@@ -9,8 +9,8 @@ import pytest
 from tests.leaderboards.examples import sweep
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.publish import Published, block, publish, replace_between, stale
-from unlearn_bench.leaderboards.render import render
-from unlearn_bench.leaderboards.wide_csv import write_csv
+from unlearn_bench.leaderboards.records.wide_csv import write_csv
+from unlearn_bench.leaderboards.tables.render import render
 
 TEXT = "before\n<!-- leaderboard:begin -->\nold\n<!-- leaderboard:end -->\nafter\n"
 

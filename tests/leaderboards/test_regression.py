@@ -9,9 +9,9 @@ import pytest
 
 from tests.leaderboards.examples import DIGITS, SHAPES, accuracy, ended, plain, record, run, sweep
 from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.records import Record
+from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.leaderboards.records.wide_csv import read_csv, write_csv
 from unlearn_bench.leaderboards.regression import Tolerances, compare_runs, parse_tolerances
-from unlearn_bench.leaderboards.wide_csv import read_csv, write_csv
 from unlearn_bench.metrics.base import Measurement
 
 

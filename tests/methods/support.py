@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from tests.core.tiny import spell
 from unlearn_bench.clip import Clip, Place, State
 from unlearn_bench.methods.base import Concept, Examples, Method, Request
+from unlearn_bench.models.two_towers import TwoTowers
 from unlearn_bench.registry import catalogue, load
 from unlearn_bench.seeding import generator
-from unlearn_bench.synthesis import Synthetic
-from unlearn_bench.training import trainable_names
-from unlearn_bench.two_towers import TwoTowers
+from unlearn_bench.synthesis.images import Synthetic
+from unlearn_bench.training.loop import trainable_names
 
 SIDE = 8
 COLOURS = {

@@ -11,7 +11,7 @@ from tests.methods.support import accuracy, colour_request, colours, retained
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods import amns_retain
 from unlearn_bench.methods.amns_retain import AmnsRetain
-from unlearn_bench.training import contrastive_loss
+from unlearn_bench.training.loop import contrastive_loss
 
 
 def test_forget_images_get_one_wrong_label_and_retain_images_their_own(

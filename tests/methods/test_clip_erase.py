@@ -21,7 +21,7 @@ from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure, InputError
 from unlearn_bench.methods.base import Examples, Request
 from unlearn_bench.methods.clip_erase import CLIPErase
-from unlearn_bench.training import trainable_names
+from unlearn_bench.training.loop import trainable_names
 
 MODULES = ("retain", "forget", "consistency")
 

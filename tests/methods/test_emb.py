@@ -6,7 +6,7 @@ import torch
 from tests.methods.support import History, accuracy, borderline, colour_request, colours, copied, moved_names
 from unlearn_bench.errors import InputError
 from unlearn_bench.methods.emb import Emb
-from unlearn_bench.methods.selective import Selective
+from unlearn_bench.methods.shared.selective import Selective
 
 
 @pytest.mark.parametrize("norm", [1, 2])

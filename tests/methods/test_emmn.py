@@ -15,9 +15,9 @@ from tests.methods.support import (
     parted,
     request,
 )
-from unlearn_bench.candidates import Candidates
 from unlearn_bench.methods.emmn import EMMN
 from unlearn_bench.seeding import generator
+from unlearn_bench.training.candidates import Candidates
 
 
 @pytest.mark.parametrize("maximise", [True, False])

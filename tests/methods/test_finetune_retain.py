@@ -6,7 +6,7 @@ import torch
 
 from tests.methods.support import History, accuracy, colour_request, colours, copied, moved_names, retained
 from unlearn_bench.methods.finetune_retain import FinetuneRetain
-from unlearn_bench.training import contrastive_loss
+from unlearn_bench.training.loop import contrastive_loss
 
 
 def test_it_sees_retain_pairs_and_nothing_of_the_forget_set() -> None:

@@ -25,7 +25,7 @@ from unlearn_bench.errors import CellFailure
 from unlearn_bench.methods.base import search_space
 from unlearn_bench.registry import catalogue
 from unlearn_bench.seeding import generator
-from unlearn_bench.training import trainable_names
+from unlearn_bench.training.loop import trainable_names
 
 NAMES = sorted(catalogue("methods"))
 UNAIDED = [name for name in NAMES if name != "retrain"]  # which reads a file that somebody else has to make

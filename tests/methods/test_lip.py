@@ -28,7 +28,7 @@ from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure, InputError
 from unlearn_bench.methods.base import Request
 from unlearn_bench.methods.lip import Lip
-from unlearn_bench.methods.selective import may_move
+from unlearn_bench.methods.shared.selective import may_move
 from unlearn_bench.seeding import generator
 
 

@@ -23,7 +23,7 @@ from unlearn_bench.methods.base import Request
 from unlearn_bench.methods.lip import Lip
 from unlearn_bench.methods.lip_real import LipReal, crop_box
 from unlearn_bench.seeding import generator
-from unlearn_bench.synthesis import Synthetic
+from unlearn_bench.synthesis.images import Synthetic
 
 SETTINGS: dict[str, Any] = {"learning_rate": 0.01, "image_share": 1.0, "text_share": 1.0, "perturbations": 3}
 

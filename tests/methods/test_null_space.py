@@ -25,7 +25,7 @@ from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError
 from unlearn_bench.methods.base import Concept, Request
 from unlearn_bench.methods.null_space import NullSpace, siblings
-from unlearn_bench.projection import directions
+from unlearn_bench.training.projection import directions
 
 STYLES = ("photo", "sketch", "painting")
 KINDS = ("dog", "cat", "boat", "tree")

@@ -3,9 +3,9 @@
 import pytest
 
 from tests.core import tiny
-from unlearn_bench.benchmarks.preset import build_method, load_preset
+from unlearn_bench.benchmarks.presets.preset import build_method, load_preset
 from unlearn_bench.methods.lip import Lip
-from unlearn_bench.methods.selective import may_move
+from unlearn_bench.methods.shared.selective import may_move
 
 STARTS = {
     "RN50": (5, (0, 2, 5, 8, 10, 15, 20), (0, 2, 7, 13, 20, 25, 30)),

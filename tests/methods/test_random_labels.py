@@ -18,9 +18,9 @@ from tests.methods.support import (
     parted,
     request,
 )
-from unlearn_bench.candidates import Candidates
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.random_labels import RandomLabels
+from unlearn_bench.training.candidates import Candidates
 
 
 def test_every_image_gets_another_draw_in_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from torch import nn
 from tests.core import tiny
 from tests.methods.support import COLOURS, accuracy, colour_request, colours, copied, moved_names, request
 from unlearn_bench.methods.random_weights import RandomWeights
-from unlearn_bench.two_towers import TwoTowers
+from unlearn_bench.models.two_towers import TwoTowers
 
 
 def test_nothing_learned_is_left_but_the_scale() -> None:

@@ -11,7 +11,7 @@ from tests.methods.support import colour_request, colours, copied, parted, reque
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure, InputError
 from unlearn_bench.methods.retrain import Retrain
-from unlearn_bench.retraining import file_stem, read_retrained, weights_file, weights_name
+from unlearn_bench.models.retrained import file_stem, read_retrained, weights_file, weights_name
 
 
 @pytest.fixture(autouse=True)

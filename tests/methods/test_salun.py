@@ -10,7 +10,7 @@ from tests.methods.support import accuracy, colour_request, colours, copied, log
 from unlearn_bench.clip import Clip, State
 from unlearn_bench.methods.base import Request
 from unlearn_bench.methods.salun import SalUn
-from unlearn_bench.training import trainable_names
+from unlearn_bench.training.loop import trainable_names
 
 
 def saliency(clip: Clip, given: Request) -> State:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tests.methods.support import History, accuracy, colour_request, colours, copied, parted, retained
 from unlearn_bench.methods.base import Request
 from unlearn_bench.methods.ssd import Ssd
-from unlearn_bench.training import trainable_names
+from unlearn_bench.training.loop import trainable_names
 
 ALL = 1000  # a batch that holds everything
 

@@ -19,7 +19,7 @@ from tests.methods.support import (
 )
 from unlearn_bench.methods.base import Request
 from unlearn_bench.methods.task_negation import TaskNegation
-from unlearn_bench.two_towers import TwoTowers
+from unlearn_bench.models.two_towers import TwoTowers
 
 
 @pytest.mark.parametrize("given", [colour_request(("red", "green")), parted(colour_request(("red", "green")))])

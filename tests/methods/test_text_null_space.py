@@ -26,7 +26,7 @@ from tests.methods.support import (
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError
 from unlearn_bench.methods.text_null_space import TextNullSpace
-from unlearn_bench.projection import directions, removal
+from unlearn_bench.training.projection import directions, removal
 
 
 def texts_of(clip: Clip, forget: tuple[str, ...] = ("red",)) -> Tensor:

@@ -25,8 +25,8 @@ from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure, InputError
 from unlearn_bench.methods.base import Concept
 from unlearn_bench.methods.text_space_adaptation import TextSpaceAdaptation, nearest
-from unlearn_bench.projection import find_projection, hidden_texts
 from unlearn_bench.seeding import generator
+from unlearn_bench.training.projection import find_projection, hidden_texts
 
 
 def matrix_of(clip: Clip) -> Tensor:

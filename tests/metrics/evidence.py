@@ -17,8 +17,8 @@ from unlearn_bench.metrics.base import (
     SyntheticEvidence,
 )
 from unlearn_bench.metrics.further import Images, Models
+from unlearn_bench.models.two_towers import TwoTowers
 from unlearn_bench.seeding import generator
-from unlearn_bench.two_towers import TwoTowers
 
 
 def random_embedded(images: int, classes: int, *purpose: object, width: int = 6) -> Embedded:

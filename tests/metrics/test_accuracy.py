@@ -11,7 +11,7 @@ from tests.metrics.evidence import (
 from unlearn_bench.errors import CellFailure
 from unlearn_bench.metrics.accuracy import Accuracy
 from unlearn_bench.metrics.base import DatasetEvidence, Embedded
-from unlearn_bench.metrics.outcomes import unpack
+from unlearn_bench.metrics.shared.outcomes import unpack
 
 
 def test_groups_by_hand() -> None:

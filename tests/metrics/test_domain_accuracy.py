@@ -8,10 +8,10 @@ import torch
 from tests.metrics.evidence import by_group, make_evidence, random_dataset, random_evidence
 from unlearn_bench.metrics.accuracy import Accuracy
 from unlearn_bench.metrics.base import DatasetEvidence, Embedded
-from unlearn_bench.metrics.classification import predictions, probabilities, similarities
 from unlearn_bench.metrics.domain_accuracy import DomainAccuracy, retain_groups
-from unlearn_bench.metrics.outcomes import unpack
 from unlearn_bench.metrics.predictions import Predictions
+from unlearn_bench.metrics.shared.classification import predictions, probabilities, similarities
+from unlearn_bench.metrics.shared.outcomes import unpack
 
 CLASS_OF = torch.tensor([0, 1, 2, 0, 1, 2])
 DOMAIN_OF = torch.tensor([0, 0, 0, 1, 1, 1])

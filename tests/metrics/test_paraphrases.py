@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tests.metrics.evidence import by_group, dataset_from_predictions, make_evidence, with_further
 from unlearn_bench.metrics.base import Evidence
 from unlearn_bench.metrics.paraphrases import TEMPLATES, Paraphrases
-from unlearn_bench.two_towers import TwoTowers
+from unlearn_bench.models.two_towers import TwoTowers
 
 NAMES = ("a", "b", "c", "d")
 AXIS = {name: axis for axis, name in enumerate((*NAMES, "nothing"))}

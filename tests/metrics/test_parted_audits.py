@@ -11,7 +11,6 @@ from torch.nn.functional import normalize
 from tests.metrics.evidence import by_group, make_evidence, random_dataset, with_further
 from tests.metrics.test_paraphrases import table
 from unlearn_bench.metrics.base import DatasetEvidence, Embedded, Evidence
-from unlearn_bench.metrics.encoding import embed, embed_texts, predict, sample
 from unlearn_bench.metrics.further import Models
 from unlearn_bench.metrics.linear_probe import LinearProbe
 from unlearn_bench.metrics.neighbours import Neighbours, nearest
@@ -19,6 +18,7 @@ from unlearn_bench.metrics.paraphrases import DOMAIN_TEMPLATES, TEMPLATES, Parap
 from unlearn_bench.metrics.quantisation import Quantisation, quantised
 from unlearn_bench.metrics.relearning import _plan, relearn
 from unlearn_bench.metrics.separability import Separability
+from unlearn_bench.metrics.shared.encoding import embed, embed_texts, predict, sample
 
 CLASSES, PHRASES = ("cat", "dog", "fox") * 2, ("a photo",) * 3 + ("a sketch",) * 3
 DOMAINS = torch.tensor([0, 0, 0, 1, 1, 1])

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from tests.core import tiny
 from tests.metrics.evidence import by_group, make_evidence, random_dataset, random_evidence, with_further
 from unlearn_bench.metrics.base import Evidence
-from unlearn_bench.metrics.encoding import KEPT, embed, predict, sample
 from unlearn_bench.metrics.further import Images
 from unlearn_bench.metrics.quantisation import Quantisation, quantised, round_rows
+from unlearn_bench.metrics.shared.encoding import KEPT, embed, predict, sample
+from unlearn_bench.models.two_towers import TwoTowers
 from unlearn_bench.seeding import generator
-from unlearn_bench.two_towers import TwoTowers
 
 
 def test_rounding_is_to_the_nearest_of_255_levels_of_each_row() -> None:

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
-from unlearn_bench.benchmarks.plan import Cell, load_method, load_metrics, run_for
-from unlearn_bench.benchmarks.preset import build_method, load_synthesis, resolved
-from unlearn_bench.benchmarks.provenance import Conditions
-from unlearn_bench.benchmarks.referee import run_cell
-from unlearn_bench.benchmarks.workbench import Setting, open_workbench
-from unlearn_bench.mini_models import NAMES
+from unlearn_bench.benchmarks.presets.preset import build_method, load_synthesis, resolved
+from unlearn_bench.benchmarks.referee.cell import Cell
+from unlearn_bench.benchmarks.referee.conditions import Conditions
+from unlearn_bench.benchmarks.referee.referee import run_cell
+from unlearn_bench.benchmarks.referee.workbench import Setting, open_workbench
+from unlearn_bench.benchmarks.sweep.plan import run_for
+from unlearn_bench.benchmarks.sweep.players import load_method, load_metrics
+from unlearn_bench.models.embedded import NAMES
 from unlearn_bench.registry import catalogue
 
 pytestmark = pytest.mark.slow

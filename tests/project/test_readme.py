@@ -9,11 +9,11 @@ import typer
 
 from unlearn_bench.benchmarks.checks import check_method
 from unlearn_bench.benchmarks.cli import app
-from unlearn_bench.benchmarks.published import PAPER_PAGE, PUBLISHED, paper_records
-from unlearn_bench.leaderboards.paper import is_stale
 from unlearn_bench.leaderboards.publish import Published, stale
-from unlearn_bench.leaderboards.retrained_predictions import FOLDER, read_retrained
-from unlearn_bench.leaderboards.storage import read_csv
+from unlearn_bench.leaderboards.published.places import PAPER_PAGE, PUBLISHED, paper_records
+from unlearn_bench.leaderboards.records.retrained_predictions import FOLDER, read_retrained
+from unlearn_bench.leaderboards.records.storage import read_csv
+from unlearn_bench.leaderboards.reported.page import is_stale
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,7 +51,7 @@ def test_the_commands_and_their_options_exist() -> None:
 @pytest.mark.parametrize("item", PUBLISHED, ids=lambda item: item.suite)
 def test_the_published_tables_are_those_of_the_records(item: Published) -> None:
     if not item.records.is_file():
-        pytest.fail(f"no published records: leaderboards/results/{item.suite}.csv is missing")
+        pytest.fail(f"no published records: leaderboards/published/{item.suite}.csv is missing")
     assert stale(item) == (), "run `python -m unlearn_bench.benchmarks.publish`"
     assert {record.run.suite for record in read_csv(item.records)} == {item.suite}
 

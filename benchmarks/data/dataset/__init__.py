@@ -1,0 +1,1 @@
+"""What a dataset is: pictures by split with class names, perhaps in domains; no layout on disk."""

@@ -1,0 +1,30 @@
+"""From bytes in any of the formats that people have to a picture in RGB."""
+
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from unlearn_bench.benchmarks.data.dataset.base import BadImageError
+
+
+def read_rgb(file: Path | BinaryIO, *, name: str) -> Image.Image:
+    """The first frame of `file` as RGB, as it is stored: no rotation, no transparency, as the field's loaders do.
+
+    Grey-scale pictures of 16 bits keep their upper 8; Pillow alone would clip them to white.
+
+    Raises:
+        BadImageError: the file, called `name` in the message, is not a picture that can be read to its end.
+    """
+    try:
+        with Image.open(file) as image:
+            return _deep(image) if image.mode.startswith("I") else image.convert("RGB")
+    except Exception as error:  # what a decoder raises depends on where the damage is
+        raise BadImageError(name, str(error).split("\n", 1)[0] or type(error).__name__) from error
+
+
+def _deep(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.int64)  # (H, W)
+    shallow = image.mode == "I" and values.max(initial=0) <= 255
+    return Image.fromarray(np.clip(values if shallow else values // 256, 0, 255).astype(np.uint8)).convert("RGB")

@@ -1,0 +1,1 @@
+"""What has to be fetched before a dataset can be read, and what a user sees meanwhile."""

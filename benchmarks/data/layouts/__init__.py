@@ -1,0 +1,1 @@
+"""How images lie on disk or in a cache, with the official splits; nothing is downloaded here."""

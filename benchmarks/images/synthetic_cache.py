@@ -1,0 +1,154 @@
+"""Synthetic images on disk: made once per model, class, settings and seed, for all methods and workers."""
+
+import hashlib
+import json
+import time
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from unlearn_bench.cache import atomic_path, cache_root, locked, make_folder, write_text
+from unlearn_bench.clip import Clip
+from unlearn_bench.errors import CellFailure
+from unlearn_bench.synthesis.ascent import synthesize
+from unlearn_bench.synthesis.images import Synthetic
+from unlearn_bench.synthesis.settings import SynthesisSettings
+
+_FORMAT = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """Synthetic images with what making them took: seconds at the time they were made, whoever made them."""
+
+    synthetic: Synthetic
+    seconds: float
+
+
+def synthetic_images(
+    clip: Clip,
+    *,
+    fingerprint: str,
+    dataset: str,
+    texts: tuple[str, ...],
+    targets: tuple[int, ...],
+    settings: SynthesisSettings,
+    seed: int,
+    descriptions: tuple[tuple[str, ...], ...] = (),
+    domains: tuple[str, ...] = (),
+) -> Made:
+    """The images of the target classes, class by class, from the cache or made now.
+
+    Where each text has one of `domains`, an image is accepted by its probability among the texts of its own.
+
+    A class that failed once fails again at once: the search is deterministic, and may take minutes to fail.
+
+    Raises:
+        CellFailure: a class's images can't be made.
+    """
+    made = []
+    for target, sentences in zip(targets, descriptions or [()] * len(targets), strict=True):
+        rivals = [i for i in range(len(texts)) if not domains or domains[i] == domains[target]]
+        made.append(
+            _one_class(
+                clip,
+                fingerprint=fingerprint,
+                dataset=dataset,
+                texts=tuple(texts[i] for i in rivals),
+                target=rivals.index(target),
+                settings=settings,
+                seed=seed,
+                sentences=sentences,
+            )
+        )
+    tensors = {
+        item.name: torch.cat([getattr(part.synthetic, item.name) for part in made])
+        for item in fields(Synthetic)
+        if item.name != "labels"
+    }
+    counts = torch.tensor([len(part.synthetic.labels) for part in made])
+    labels = torch.arange(len(made)).repeat_interleave(counts)  # indices into the forget concepts
+    return Made(synthetic=Synthetic(labels=labels, **tensors), seconds=sum(part.seconds for part in made))
+
+
+def _one_class(
+    clip: Clip,
+    *,
+    fingerprint: str,
+    dataset: str,
+    texts: tuple[str, ...],
+    target: int,
+    settings: SynthesisSettings,
+    seed: int,
+    sentences: tuple[str, ...],
+) -> Made:
+    folder = make_folder(cache_root() / "synthetic" / fingerprint, what="cache folder")
+    # The number of images worked on together changes nothing but rounding, and is no reason to make them again.
+    chosen = {key: value for key, value in asdict(settings).items() if key != "batch_size"}
+    parts = [_FORMAT, dataset, texts, target, chosen, seed, clip.device.type, torch.get_num_threads()]
+    parts += [sentences] if sentences else []
+    stem = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    path, failure = folder / f"{stem}.safetensors", folder / f"{stem}.failed"
+    with locked(path):
+        if failure.is_file():
+            raise CellFailure(failure.read_text(encoding="utf-8"))
+        stored = _stored(path)
+        if stored is None:
+            try:
+                made = _timed(
+                    clip,
+                    texts=texts,
+                    target=target,
+                    settings=settings,
+                    seed=seed,
+                    task=dataset,
+                    sentences=sentences,
+                )
+            except CellFailure as error:
+                write_text(failure, str(error))
+                raise
+            with atomic_path(path) as part:
+                save_file(made, part)
+            stored = load_file(path)
+    seconds = float(stored.pop("seconds"))
+    return Made(synthetic=Synthetic(**stored), seconds=seconds)
+
+
+def _stored(path: Path) -> dict[str, Tensor] | None:
+    """The file's tensors; None where there is none, or only one that was cut: that is set aside as `.broken`."""
+    if not path.is_file():
+        return None
+    try:
+        return dict(load_file(path))
+    except SafetensorError:
+        path.replace(path.with_suffix(".safetensors.broken"))
+        return None
+
+
+def _timed(
+    clip: Clip,
+    *,
+    texts: tuple[str, ...],
+    target: int,
+    settings: SynthesisSettings,
+    seed: int,
+    task: str,
+    sentences: tuple[str, ...],
+) -> dict[str, Tensor]:
+    started = time.perf_counter()
+    made = synthesize(
+        clip,
+        texts=texts,
+        targets=(target,),
+        settings=settings,
+        seed=seed,
+        task=task,
+        descriptions={target: sentences} if sentences else {},
+    )
+    tensors: dict[str, Tensor] = {item.name: getattr(made, item.name).contiguous() for item in fields(Synthetic)}
+    tensors["seconds"] = torch.tensor(time.perf_counter() - started, dtype=torch.float64)
+    return tensors

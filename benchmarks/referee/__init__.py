@@ -1,0 +1,1 @@
+"""One cell: a method gets its copy and its data, what comes back is measured; no other cell is known."""

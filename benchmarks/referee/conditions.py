@@ -1,0 +1,87 @@
+"""Under what conditions a run took place, for its record."""
+
+import platform
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unlearn_bench import __version__
+from unlearn_bench.benchmarks.referee.measuring import counted_memory
+
+_PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "scikit-learn", "matplotlib")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What the sweep decided for its workers.
+
+    Attributes:
+        device: where models run. jobs: workers at a time. threads: of each worker.
+        commit: of the project's checkout, with `+dirty` where files differ from it; None for an installed package.
+    """
+
+    device: str
+    jobs: int
+    threads: int
+    commit: str | None
+
+
+def describe(conditions: Conditions) -> dict[str, Any]:
+    """The record's provenance.
+
+    Tables mark seconds of contended runs, since a neighbour slows them, and memory that was counted in another way.
+    """
+    return {
+        "version": __version__,
+        "commit": conditions.commit,
+        "packages": dict(_packages()),
+        "device": device_name(conditions.device),
+        "jobs": conditions.jobs,
+        "threads": conditions.threads,
+        "contended": conditions.jobs > 1,
+        "memory": counted_memory(conditions.device),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+@lru_cache(maxsize=1)
+def _packages() -> tuple[tuple[str, str], ...]:
+    found = [("python", platform.python_version())]
+    for name in _PACKAGES:
+        try:
+            found.append((name, version(name)))
+        except PackageNotFoundError:
+            continue
+    return tuple(found)
+
+
+def device_name(device: str) -> str:
+    """The GPU's name, or the kind of processor."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(torch.device(device))
+    return f"cpu {platform.machine()}"
+
+
+def current_commit() -> str | None:
+    """The commit of the checkout that this package is in, or None."""
+    here = Path(__file__).resolve()  # git refuses paths that lead through the editable install's links
+
+    def git(*words: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", *words], cwd=here.parent, capture_output=True, text=True, timeout=10, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "--short=12", "HEAD")
+    if not commit or git("ls-files", "--error-unmatch", str(here)) is None:
+        return None
+    return f"{commit}+dirty" if git("status", "--porcelain", "--untracked-files=no") else commit

@@ -1,0 +1,117 @@
+"""One run under way: what the referee hands out to the method, and what it notes."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+
+import torch
+
+from unlearn_bench.benchmarks.data.dataset.base import Dataset
+from unlearn_bench.benchmarks.images.image_cache import PreparedImages
+from unlearn_bench.benchmarks.images.synthetic_cache import Made, synthetic_images
+from unlearn_bench.benchmarks.referee.cell import DESCRIPTIONS, Cell
+from unlearn_bench.benchmarks.referee.measuring import Stopwatch
+from unlearn_bench.benchmarks.referee.workbench import Workbench
+from unlearn_bench.errors import CellFailure
+from unlearn_bench.leaderboards.records.record import Run
+from unlearn_bench.methods.base import Examples, Method, Request
+from unlearn_bench.seeding import generator
+from unlearn_bench.synthesis.images import Synthetic
+from unlearn_bench.synthesis.settings import SynthesisSettings
+
+
+@dataclass(kw_only=True)
+class Game:
+    """One run under way: what the referee hands out, and what it notes."""
+
+    cell: Cell
+    bench: Workbench
+    dataset: Dataset
+    targets: tuple[int, ...]
+    history: list[dict[str, float | str]] = field(default_factory=list)
+    made: Made | None = None
+    synthesis_watch: Stopwatch = field(default_factory=lambda: Stopwatch(torch.device("cpu")))
+
+    @property
+    def run(self) -> Run:
+        return self.cell.run
+
+    def report(self, step: int, **values: float | str) -> None:
+        line = {"step": step, **values}
+        try:
+            json.dumps(line)  # here, where the method is to blame, not when the file is written
+        except (TypeError, ValueError) as error:
+            raise CellFailure(f"report was given more than numbers and texts ({error}); use float(..)") from error
+        self.history.append(line)
+
+    def generator(self, purpose: str) -> torch.Generator:
+        return generator(self.run.seed, self.run.dataset, *self.run.forget, purpose)
+
+    def synthesize(self) -> Synthetic:
+        """The synthetic images of the forget set: copies, so that no method edits another one's."""
+        with self.synthesis_watch:
+            if self.made is None:
+                self.made = synthetic_images(
+                    self.bench.clip,
+                    fingerprint=self.bench.fingerprint,
+                    dataset=self.dataset.name,
+                    texts=self.dataset.texts,
+                    targets=self.targets,
+                    settings=_synthesis_settings(self.run),
+                    descriptions=self.cell.descriptions,
+                    domains=self.dataset.label_domains,
+                    seed=self.run.seed,
+                )
+            given = {name: value.clone() for name, value in vars(self.made.synthetic).items()}
+        return Synthetic(**given)
+
+
+def request_for(game: Game, method: Method) -> Request:
+    """What the method's access allows, and nothing else."""
+    texts, concepts = game.dataset.texts, game.bench.evaluated[game.dataset.name].concepts
+    others = [label for label in range(len(concepts)) if label not in game.targets]
+    order = {label: place for place, label in enumerate((*game.targets, *others))}
+    sees_forget, sees_retain = method.access != "ZS", method.access == "not-ZS"
+    train = game.bench.evaluated[game.dataset.name].train if sees_forget or sees_retain else None
+    return Request(
+        forget=tuple(concepts[label] for label in game.targets),
+        retain=tuple(concepts[label] for label in others),
+        forget_examples=_examples(train, game.targets, order, texts) if train and sees_forget else None,
+        retain_examples=_examples(train, others, order, texts) if train and sees_retain else None,
+        synthesize=game.synthesize,
+        generator=game.generator,
+        device=game.bench.clip.device,
+        report=game.report,
+    )
+
+
+def _examples(
+    images: PreparedImages, labels: list[int] | tuple[int, ...], order: dict[int, int], texts: tuple[str, ...]
+) -> Examples:
+    """Copies of the images with these labels, renumbered to the request's concepts, each with the first of its own
+    captions where it has some, else with its class text."""
+    rows = torch.isin(images.labels, torch.tensor(labels)).nonzero().flatten()
+    chosen = images.labels[rows].tolist()
+    return Examples(
+        pixels=images.pixels[rows],
+        labels=torch.tensor([order[label] for label in chosen], dtype=torch.int64),
+        texts=tuple(images.captions[row][0] for row in rows.tolist())
+        if images.captions
+        else tuple(texts[label] for label in chosen),
+        domains=tuple(images.domains[row] for row in rows.tolist()) if images.domains else (),
+    )
+
+
+def request_hash(request: Request) -> str:
+    digest = hashlib.sha256(repr((request.forget, request.retain)).encode())
+    for examples in (request.forget_examples, request.retain_examples):
+        if examples is not None:
+            digest.update(examples.pixels.numpy().tobytes())
+            digest.update(examples.labels.numpy().tobytes())
+            digest.update(repr((examples.texts, examples.domains)).encode())
+    return digest.hexdigest()
+
+
+def _synthesis_settings(run: Run) -> SynthesisSettings:
+    """The settings that the run's synthetic images were made with."""
+    return SynthesisSettings(**{key: value for key, value in run.synthesis.items() if key != DESCRIPTIONS})

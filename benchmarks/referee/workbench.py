@@ -1,0 +1,221 @@
+"""What a worker keeps from cell to cell: the original model, the images, and what the model made of them before."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+
+import torch
+from torch import Tensor
+
+from unlearn_bench.benchmarks.data.dataset.base import SPLITS, Dataset, Split
+from unlearn_bench.benchmarks.data.sources import open_dataset
+from unlearn_bench.benchmarks.images.image_cache import PreparedImages, prepared_images
+from unlearn_bench.benchmarks.referee.embedding import Before, Precision, agreement, embed_before, embed_texts
+from unlearn_bench.clip import Clip
+from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.methods.base import Concept
+from unlearn_bench.metrics.base import Captions, Embedded, Feature
+from unlearn_bench.models.sources import open_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What decides a workbench; plain data, so that it crosses processes.
+
+    Attributes:
+        model: spec. datasets, control: specs. train_split, test_split: names of splits.
+        device: `cpu`, `cuda`, `cuda:1`, ... skip_bad: leave unreadable images out.
+        precision: of the encoding of test images, one of `PRECISIONS`.
+    """
+
+    model: str
+    datasets: tuple[str, ...]
+    control: tuple[str, ...]
+    train_split: str
+    test_split: str
+    device: str
+    skip_bad: bool = False
+    precision: Precision = "fp32"
+
+
+class Evaluated:
+    """A dataset on which every run is measured; images and embeddings are made when first asked."""
+
+    def __init__(self, bench: "Workbench", spec: str, *, control: bool) -> None:
+        self.dataset: Dataset = open_dataset(spec)
+        self.control = control
+        self._bench = bench
+        self._texts: dict[str, Tensor] = {}  # by template
+
+    @cached_property
+    def concepts(self) -> tuple[Concept, ...]:
+        """What can be forgotten, in the order of the labels."""
+        own, domain_labels = self.dataset, self.dataset.domain_labels
+        plain = [Concept(name=name, text=text) for name, text in zip(own.class_names, own.texts, strict=True)]
+        if domain_labels is None:
+            return tuple(plain)
+        parts = zip(plain, domain_labels.classes, domain_labels.domains, strict=True)
+        return tuple(replace(concept, class_name=name, domain=domain) for concept, name, domain in parts)
+
+    @cached_property
+    def features(self) -> frozenset[Feature]:
+        """What it has that some metrics are about."""
+        captions = self.dataset.index(as_split(self._bench.setting.test_split)).captions
+        had: dict[Feature, bool] = {"captions": bool(captions), "domains": self.dataset.domain_labels is not None}
+        return frozenset(name for name, there in had.items() if there)
+
+    @cached_property
+    def images(self) -> PreparedImages:
+        """The test images as the model takes them."""
+        return self._bench.images(self.dataset, self._bench.setting.test_split)
+
+    @cached_property
+    def train(self) -> PreparedImages:
+        """The images that methods may be given."""
+        return self._bench.images(self.dataset, self._bench.setting.train_split)
+
+    @cached_property
+    def shots(self) -> PreparedImages:
+        """The same for audits, who do without where the dataset has none: then no images."""
+        if len(self.dataset.index(as_split(self._bench.setting.train_split))):
+            return self.train
+        shown = self.images
+        return replace(
+            shown, pixels=shown.pixels[:0], labels=shown.labels[:0], names=(), domains=(), captions=(), content=""
+        )
+
+    @cached_property
+    def before(self) -> Before:
+        """What the original model makes of the test images."""
+        bench = self._bench
+        return embed_before(
+            bench.clip,
+            self.images,
+            self.dataset.texts,
+            fingerprint=bench.fingerprint,
+            precision=bench.setting.precision,
+        )
+
+    @cached_property
+    def agreement(self) -> float:
+        """How often the original model names the same class in the sweep's precision and in fp32."""
+        bench = self._bench
+        if bench.setting.precision == "fp32":
+            return 1.0
+        return agreement(bench.clip, self.images, self.before.embedded)
+
+    @cached_property
+    def train_before(self) -> Before:
+        """What the original model makes of the images that methods may be given."""
+        bench = self._bench
+        return embed_before(
+            bench.clip,
+            self.train,
+            self.dataset.texts,
+            fingerprint=bench.fingerprint,
+            precision=bench.setting.precision,
+        )
+
+    @cached_property
+    def captions(self) -> Captions | None:
+        """The captions of the test images, embedded by the original model; None where there are none."""
+        if not self.images.captions:
+            return None
+        places = {text: None for texts in self.images.captions for text in texts}
+        numbers = {text: place for place, text in enumerate(places)}
+        before = embed_texts(self._bench.clip, tuple(numbers))
+        pairs = [(row, numbers[text]) for row, texts in enumerate(self.images.captions) for text in texts]
+        image, text = torch.tensor(pairs, dtype=torch.int64).T.contiguous()
+        return Captions(image=image, text=text, before=before, after=before, texts=tuple(numbers))
+
+    def captions_of(self, unlearned: Clip) -> Captions | None:
+        """The same with what `unlearned` makes of them."""
+        own = self.captions
+        return None if own is None else replace(own, after=embed_texts(unlearned, own.texts))
+
+    def before_in(self, template: str) -> Embedded:
+        """The test images against texts in another template."""
+        return self.parted(self.in_template(self.before, template), self.images.labels)
+
+    def in_template(self, before: Before, template: str) -> Embedded:
+        """Any of its images against texts in another template; the embedded texts are kept."""
+        own = before.embedded
+        if template not in self._texts:
+            same = template == self.dataset.template
+            texts = own.texts if same else embed_texts(self._bench.clip, self.dataset.texts_in(template))
+            self._texts[template] = texts
+        return replace(own, texts=self._texts[template])
+
+    def parted(self, embedded: Embedded, labels: Tensor) -> Embedded:
+        """`embedded`, with what says which classes are candidates for images with these labels."""
+        domain_labels = self.dataset.domain_labels
+        if domain_labels is None:
+            return embedded
+        domains = torch.tensor([domain_labels.domain_list.index(name) for name in domain_labels.domains])  # (C,)
+        return embedded.parted(labels, domains)
+
+    @cached_property
+    def class_of(self) -> Tensor | None:
+        """(C,) int64, a number for the class of each label whatever the domain; None where there are no domains."""
+        domain_labels = self.dataset.domain_labels
+        if domain_labels is None:
+            return None
+        return torch.tensor([domain_labels.class_list.index(name) for name in domain_labels.classes])
+
+
+class Workbench:
+    """The original model and the evaluation sets of one setting."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        for split in (setting.train_split, setting.test_split):
+            as_split(split)  # a misspelt one shall not wait for the first cell
+        self.clip: Clip = open_model(setting.model).to(setting.device)
+        self.fingerprint = self.clip.fingerprint()
+        self.pristine = {name: value.clone() for name, value in self.clip.state().items()}
+        self.evaluated: dict[str, Evaluated] = {}
+        for spec, control in (
+            (s, c) for specs, c in ((setting.datasets, False), (setting.control, True)) for s in specs
+        ):
+            item = Evaluated(self, spec, control=control)
+            if item.dataset.name in self.evaluated:
+                raise InputError(f"dataset {item.dataset.name!r} is named twice; name each once")
+            self.evaluated[item.dataset.name] = item
+
+    def images(self, dataset: Dataset, split: str) -> PreparedImages:
+        """A split as the model takes it."""
+        return prepared_images(dataset, as_split(split), self.clip, skip_bad=self.setting.skip_bad)
+
+    def is_untouched(self) -> bool:
+        """Whether the original model is bit-identical to what it was when it was opened."""
+        return all(torch.equal(value, self.pristine[name]) for name, value in self.clip.state().items())
+
+    def restore(self) -> None:
+        """Put the original tensors back, after a method reached for them."""
+        with torch.no_grad():
+            for name, value in self.clip.state().items():
+                value.copy_(self.pristine[name])
+
+
+@lru_cache(maxsize=1)
+def open_workbench(setting: Setting) -> Workbench:
+    """The workbench of a setting; a worker that lives long opens it once."""
+    return Workbench(setting)
+
+
+def as_split(name: str) -> Split:
+    """`name` as a split, or an error that lists the splits."""
+    if name not in SPLITS:
+        raise unknown("split", name, SPLITS)
+    return name
+
+
+def choose_device(name: str) -> str:
+    """`auto` is the GPU where there is one; anything else is taken as it is, if this machine has it."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().split("\n", 1)[0]
+        raise InputError(f"device {name!r} can't be used ({reason}); give auto, cpu, cuda or cuda:N") from error
+    return name

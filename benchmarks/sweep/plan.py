@@ -1,0 +1,200 @@
+"""From a suite and the user's choices to the cells of a sweep, each with the key of its record."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from unlearn_bench.benchmarks.data.sources import with_topics
+from unlearn_bench.benchmarks.presets.preset import Preset, build_method, load_preset, load_synthesis, resolved
+from unlearn_bench.benchmarks.referee.cell import DESCRIPTIONS, Cell
+from unlearn_bench.benchmarks.referee.embedding import as_precision
+from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench
+from unlearn_bench.benchmarks.suites.suite import Suite
+from unlearn_bench.benchmarks.suites.variants import Variant, read_descriptions
+from unlearn_bench.benchmarks.sweep.players import (
+    Choice,
+    LoadedMethod,
+    Player,
+    chosen_methods,
+    chosen_metrics,
+    load_player,
+)
+from unlearn_bench.benchmarks.sweep.tasks import flat, tasks_for
+from unlearn_bench.cache import data_root
+from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.leaderboards.records.record import EvaluationSet, Run
+from unlearn_bench.metrics.base import Metric
+from unlearn_bench.synthesis.settings import SynthesisSettings
+
+
+def cells_for(suite: Suite, choice: Choice, bench: Workbench) -> list[Cell]:
+    """The cells of one model, method by method within each class, so that early records cover every method.
+
+    Raises:
+        InputError: an unknown method, dataset, class or metric, or a class that two datasets share.
+    """
+    players = [load_player(suite, name) for name in chosen_methods(suite, choice)]
+    names = [player.name for player in players]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"two of the methods are called {twice!r}, and tables could not part them; rename one")
+    tasks = tasks_for(suite, choice, {n: e.dataset for n, e in bench.evaluated.items() if not e.control})
+    owners = dict.fromkeys(dataset for dataset, _ in tasks)
+    metrics = {name: chosen_metrics(suite, choice, bench.evaluated[name].features) for name in owners}
+    cells: dict[str, Cell] = {}  # by key: what is named twice runs once
+    for seed in choice.seeds if choice.seeds is not None else suite.seeds:
+        for dataset, forget in tasks:
+            for player in players:
+                cell = _cell(suite, bench, player, metrics[dataset], dataset=dataset, forget=forget, seed=seed)
+                cells[cell.run.key] = cell
+    return list(cells.values())
+
+
+def _cell(
+    suite: Suite,
+    bench: Workbench,
+    player: Player,
+    metrics: Mapping[str, tuple[str, Metric]],
+    *,
+    dataset: str,
+    forget: tuple[str, ...],
+    seed: int,
+) -> Cell:
+    method, variant = player.method, player.variant
+    preset = load_preset(bench.setting.model, method.kind.name)
+    run = run_for(
+        suite.name,
+        bench,
+        method=method,
+        hyperparameters=resolved(build_method(method.kind, {**preset.hyperparameters, **variant.hyperparameters})),
+        dataset=dataset,
+        forget=forget,
+        metrics={name: metric.version for name, (_, metric) in metrics.items()},
+        synthesis=_synthesis(bench, variant, forget),
+        seed=seed,
+    )
+    descriptions = _descriptions(bench, variant, dataset, forget)
+    return Cell(
+        run=_as_variant(run, variant, descriptions) if variant.name else run,
+        setting=bench.setting,
+        method_target=method.target,
+        metric_targets=tuple(target for target, _ in metrics.values()),
+        preset=_provenance(preset, variant),
+        descriptions=descriptions,
+    )
+
+
+def _provenance(preset: Preset, variant: Variant) -> Mapping[str, Any]:
+    """Where the hyperparameters come from: values that a variant sets were not tuned or published with the rest."""
+    if variant.source:
+        return {**preset.provenance, "source": variant.source}
+    return {"source": "given"} if variant.hyperparameters else preset.provenance
+
+
+def _synthesis(bench: Workbench, variant: Variant, forget: tuple[str, ...]) -> SynthesisSettings:
+    """The preset's settings with the variant's, and with those that it has for this class."""
+    own = [name for name in forget if name in variant.by_class]
+    if own and len(forget) > 1:
+        raise InputError(
+            f"variant {variant.name!r} has settings for {own[0]!r} alone, and {' + '.join(forget)} are to be "
+            "forgotten at once; leave by_class out there"
+        )
+    by_class = variant.by_class[own[0]] if own else {}
+    return load_synthesis(bench.setting.model, changes={**variant.synthesis, **by_class})
+
+
+def _descriptions(
+    bench: Workbench, variant: Variant, dataset: str, forget: tuple[str, ...]
+) -> tuple[tuple[str, ...], ...]:
+    for name in variant.descriptions:
+        if name not in bench.evaluated:
+            raise unknown(f"dataset under descriptions of variant {variant.name!r}", name, bench.evaluated)
+    path = variant.descriptions.get(dataset)
+    if path is None:
+        return ()
+    own = bench.evaluated[dataset].dataset
+    names = (
+        forget if own.domain_labels is None else [own.domain_labels.classes[label] for label in own.labels(forget)]
+    )
+    return read_descriptions(data_root() / Path(path).expanduser(), names)
+
+
+def _as_variant(run: Run, variant: Variant, descriptions: tuple[tuple[str, ...], ...]) -> Run:
+    """The run with what the variant changes beside hyperparameters and synthesis settings."""
+    template = variant.template
+    evaluation = tuple(replace(item, template=template) if template else item for item in run.evaluation)
+    digest = hashlib.sha256(json.dumps(descriptions).encode()).hexdigest()[:16]
+    synthesis = {**run.synthesis, DESCRIPTIONS: digest} if descriptions else run.synthesis
+    return replace(run, evaluation=evaluation, synthesis=synthesis, variant=variant.definition())
+
+
+def run_for(
+    suite: str,
+    bench: Workbench,
+    *,
+    method: LoadedMethod,
+    hyperparameters: Mapping[str, Any],
+    dataset: str,
+    forget: tuple[str, ...],
+    metrics: Mapping[str, int],
+    synthesis: SynthesisSettings,
+    seed: int,
+) -> Run:
+    """The identity of one cell."""
+    return Run(
+        suite=suite,
+        model=bench.setting.model,
+        fingerprint=bench.fingerprint,
+        method=method.kind.name,
+        method_version=method.kind.version,
+        method_file=method.file,
+        access=method.kind.access,
+        kind=method.kind.kind,
+        hyperparameters=hyperparameters,
+        dataset=dataset,
+        forget=forget,
+        evaluation=tuple(
+            EvaluationSet(
+                name=name,
+                version=item.dataset.version + ("+skip-bad" if bench.setting.skip_bad else ""),
+                split=bench.setting.test_split,
+                template=item.dataset.template,
+                control=item.control,
+                split_name=item.dataset.split_name,
+            )
+            for name, item in bench.evaluated.items()
+        ),
+        metrics=dict(metrics),
+        synthesis={key: value for key, value in asdict(synthesis).items() if key != "batch_size"},
+        train_split=bench.setting.train_split,
+        seed=seed,
+        precision=bench.setting.precision,
+    )
+
+
+def settings_for(suite: Suite, choice: Choice, *, device: str, skip_bad: bool) -> list[Setting]:
+    """One workbench setting for each model of the sweep."""
+    sets = [(name, groups) for found in (suite.classes, suite.tuning) for name, groups in found.items()]
+    given = [f"{name}/{item}" for name, groups in sets for item in flat(groups)]
+    topics = choice.classes if choice.classes is not None else given
+    return [
+        Setting(
+            model=model,
+            datasets=tuple(with_topics(spec, topics) for spec in suite.datasets),
+            control=suite.control,
+            train_split=suite.train_split,
+            test_split=suite.test_split,
+            device=device,
+            skip_bad=skip_bad,
+            precision=as_precision(choice.precision or suite.precision),
+        )
+        for model in (choice.models if choice.models is not None else suite.models)
+    ]
+
+
+def take_shard(cells: Sequence[Cell], index: int, count: int) -> list[Cell]:
+    """Every `count`-th cell from the `index`-th (1-based); all shards together are all cells, none twice."""
+    return list(cells[index - 1 :: count])

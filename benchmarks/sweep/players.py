@@ -1,0 +1,124 @@
+"""Which methods and metrics take part: names, files and variants become classes."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from unlearn_bench.benchmarks.suites.suite import Suite
+from unlearn_bench.benchmarks.suites.variants import Variant
+from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.methods.base import Method
+from unlearn_bench.metrics.base import FEATURES, NEEDS, Feature, Metric
+from unlearn_bench.registry import Entry, catalogue, file_hash, find, is_path_target, load
+
+ALL = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What the user narrowed the suite down to; None means all of the suite's.
+
+    `datasets` filters what is forgotten, never what is evaluated. `methods` may add methods that the suite does not
+    name, in files or in installed packages.
+    """
+
+    methods: Sequence[str] | None = None
+    datasets: Sequence[str] | None = None
+    classes: Sequence[str] | None = None
+    seeds: Sequence[int] | None = None
+    models: Sequence[str] | None = None
+    precision: str | None = None
+    metrics: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedMethod:
+    """A method's class with the place it came from."""
+
+    target: str
+    kind: type[Method]
+    file: str | None
+
+
+def load_method(name: str) -> LoadedMethod:
+    """The method called `name`, or the class in `path/to/file.py:Class`.
+
+    Raises:
+        InputError: unknown, does not import, no subclass of Method, or without a name.
+    """
+    target = find("methods", name, kind="method").target
+    kind = load(target)
+    if not (isinstance(kind, type) and issubclass(kind, Method)):
+        raise InputError(f"method {name!r} is not a subclass of unlearn_bench.methods.base.Method")
+    for attribute, example in (("name", "my-method"), ("access", "ZS")):
+        if not isinstance(getattr(kind, attribute, None), str):
+            raise InputError(
+                f'method {name!r} lacks a {attribute}; add `{attribute} = "{example}"` to class {kind.__name__}'
+            )
+    if kind.access not in {"ZS", "semi-ZS", "not-ZS"}:
+        raise InputError(f"method {name!r} has access {kind.access!r}; give 'ZS', 'semi-ZS' or 'not-ZS'")
+    if is_path_target(name) and kind.name in catalogue("methods"):
+        raise InputError(f"method {name!r} calls itself {kind.name!r}, which is taken; choose another name")
+    return LoadedMethod(target=target, kind=kind, file=file_hash(target))
+
+
+def load_metrics(names: Sequence[str], features: Collection[Feature] = ()) -> dict[str, tuple[str, Metric]]:
+    """Metrics by name, each with its target; `all` stands for every registered one whose `default` is true, or one
+    of the features of the dataset from which something is forgotten.
+    """
+    known = catalogue("metrics")
+    chosen = dict.fromkeys(item for name in names for item in (sorted(known) if name == ALL else [name]))
+    found = {}
+    for name in chosen:
+        target = find("metrics", name, kind="metric").target
+        kind = load(target)
+        if not (isinstance(kind, type) and issubclass(kind, Metric)):
+            raise InputError(f"metric {name!r} is not a subclass of unlearn_bench.metrics.base.Metric")
+        for need in kind.needs:
+            if need not in NEEDS:
+                raise unknown(f"evidence that metric {name!r} needs", need, NEEDS)
+        if not isinstance(kind.default, bool) and kind.default not in FEATURES:
+            raise unknown(f"default of metric {name!r}", kind.default, FEATURES)
+        if name in names or kind.default is True or kind.default in features:
+            found[kind.name] = (target, kind())
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Player:
+    """A method as the suite lets it run: under its own name, or as one of the suite's variants."""
+
+    method: LoadedMethod
+    variant: Variant
+
+    @property
+    def name(self) -> str:
+        """Of its rows."""
+        return self.variant.name or self.method.kind.name
+
+
+def load_player(suite: Suite, name: str) -> Player:
+    """The variant of the suite called `name`, or the method."""
+    if name in suite.variants and name in catalogue("methods"):
+        raise InputError(f"variant {name!r} of suite {suite.name!r} has the name of a method; choose another")
+    if suite.variants and name not in {*suite.variants, *catalogue("methods")} and not is_path_target(name):
+        raise unknown("method or variant", name, [*catalogue("methods"), *suite.variants])
+    variant = suite.variants.get(name, Variant(name="", method=name))
+    return Player(method=load_method(variant.method), variant=variant)
+
+
+def chosen_methods(suite: Suite, choice: Choice) -> list[str]:
+    """Names of methods and variants in the order in which they run; `all` is short for what `_in_all` says."""
+    known = catalogue("methods")
+    names: list[str] = []
+    for name in choice.methods if choice.methods is not None else suite.methods:
+        names += [item for item in sorted(known) if _in_all(known[item])] if name == ALL else [name]
+    return list(dict.fromkeys(names))
+
+
+def _in_all(method: Entry) -> bool:
+    return method.facts.get("kind") != "ablation" and bool(method.facts.get("default", True))
+
+
+def chosen_metrics(suite: Suite, choice: Choice, features: Collection[Feature] = ()) -> dict[str, tuple[str, Metric]]:
+    """What is measured; see `load_metrics`."""
+    return load_metrics(choice.metrics if choice.metrics is not None else suite.metrics, features)

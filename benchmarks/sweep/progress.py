@@ -1,0 +1,70 @@
+"""What a user sees while a sweep runs: a bar on a terminal, plain lines in a log."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from unlearn_bench.benchmarks.sweep.runner import Done, Listener
+
+_LINE_EVERY_S = 10.0
+
+
+@contextmanager
+def showing(console: Console, total: int) -> Iterator[Listener]:
+    """A listener for the sweep's cells; `total` are still to do."""
+    if console.is_terminal:
+        with _bar(console) as bar:
+            yield _on_bar(bar, console, total)
+    else:
+        yield _on_lines(console, total)
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("failed {task.fields[failed]}"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def _on_bar(bar: Progress, console: Console, total: int) -> Listener:
+    task = bar.add_task("cells", total=total, failed=0)
+    failed = 0
+
+    def listen(done: Done) -> None:
+        nonlocal failed
+        if done.status == "failed":
+            failed += 1
+            console.print(f"failed: {done.label}: {done.reason}", style="red", markup=False, highlight=False)
+        bar.update(task, advance=1, failed=failed)
+
+    return listen
+
+
+def _on_lines(console: Console, total: int) -> Listener:
+    started = last = time.monotonic()
+    count = failed = 0
+
+    def listen(done: Done) -> None:
+        nonlocal last, count, failed
+        count += 1
+        now = time.monotonic()
+        if done.status == "failed":
+            failed += 1
+            _line(console, f"failed: {done.label}: {done.reason}")
+        if now - last >= _LINE_EVERY_S or count == total:
+            last = now
+            left = (now - started) / count * (total - count)
+            _line(console, f"{count}/{total} cells, {failed} failed, about {left:.0f} s left")
+
+    return listen
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,285 @@
+"""The sweep: cells in parallel, each ending in a record, through kills, crashes and a second sweep beside it."""
+
+import getpass
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import zip_longest
+from pathlib import Path
+from typing import Literal, cast
+
+import joblib
+import torch
+from filelock import FileLock, Timeout
+from joblib.externals.loky import process_executor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from unlearn_bench.benchmarks.images.sheets import write_sheet
+from unlearn_bench.benchmarks.referee.cell import Cell, on_device
+from unlearn_bench.benchmarks.referee.conditions import Conditions, describe
+from unlearn_bench.benchmarks.referee.referee import run_cell
+from unlearn_bench.benchmarks.referee.workbench import Setting, open_workbench
+from unlearn_bench.cache import write_text
+from unlearn_bench.errors import InputError
+from unlearn_bench.leaderboards.records.record import Record, Status
+from unlearn_bench.leaderboards.records.storage import CELLS, read_folder, read_records, write_record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """How one cell ended: what the progress shows of it.
+
+    Attributes:
+        busy: another sweep on the same folder holds the cell; it is asked again later.
+    """
+
+    key: str
+    label: str
+    status: str
+    reason: str = ""
+    busy: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """What a sweep came to: cells by how they ended, and those that were done before it began."""
+
+    ok: int = 0
+    skipped: int = 0
+    failed: int = 0
+    resumed: int = 0
+
+
+Listener = Callable[[Done], None]
+
+Part = Literal["before", "train"]
+"""What a workbench keeps of a dataset: embeddings of the test images, or the images that methods are given."""
+
+_POLL_S = 1.0
+
+_MOST_DEATHS = 3
+"""So often may a pool die with nothing done before the sweep gives up."""
+
+
+def label(cell: Cell) -> str:
+    """A cell in a few words."""
+    run = cell.run
+    return f"{run.model} {run.label} {run.dataset}/{'+'.join(run.forget)} seed {run.seed}"
+
+
+def recorded(out: Path, *, warn: Callable[[str], None]) -> dict[str, Status]:
+    """How the cells with a record in `out` ended, by key; only those that are `ok` need not run again.
+
+    What failed may have been mended. What was skipped is asked again, which costs little: weights or images that it
+    lacked may be there by now.
+    """
+    loaded = read_folder(out)
+    for broken in loaded.set_aside:
+        warn(str(broken))
+    return {record.run.key: record.status for record in loaded.records}
+
+
+def sweep(
+    cells: Sequence[Cell],
+    out: Path,
+    conditions: Conditions,
+    *,
+    listener: Listener,
+    fresh: bool = False,
+    warn: Callable[[str], None],
+) -> Tally:
+    """Run the cells that have no record of status `ok` in `out`; each writes its record as it ends.
+
+    Cells run in `conditions.jobs` processes. If the system kills one (out of memory, say), the others of the pool
+    are lost with it: the cells that were in flight then run one by one, and one that kills its process again gets a
+    failed record; the rest goes on in a new pool.
+    """
+    ended = {} if fresh else recorded(out, warn=warn)
+    waiting = {cell.run.key: cell for cell in cells if ended.get(cell.run.key) != "ok"}
+    counts = {"ok": 0, "skipped": 0, "failed": 0}
+
+    def note(done: Done) -> None:
+        if done.busy:
+            return
+        waiting.pop(done.key, None)
+        counts[done.status] += 1
+        listener(done)
+
+    resumed = len(cells) - len(waiting)
+    deaths = 0
+    while waiting:
+        before = len(waiting)
+        try:
+            for done in _pool(list(waiting.values()), out, conditions, fresh=fresh):
+                note(done)
+        except TerminatedWorkerError:
+            for cell in [waiting[key] for key in _in_flight(out) if key in waiting]:
+                note(_alone(cell, out, conditions))
+            deaths = deaths + 1 if len(waiting) == before else 0
+            if deaths == _MOST_DEATHS:
+                raise InputError(
+                    "the worker processes die before they finish a cell; most often that means out of memory: "
+                    "give fewer --jobs (finished cells are kept)"
+                ) from None
+            continue
+        if len(waiting) == before:
+            time.sleep(_POLL_S)  # the rest is in the hands of another sweep on this folder
+    return Tally(resumed=resumed, **counts)
+
+
+def work(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool = False) -> Done:
+    """Carry out one cell in this process and write its record, unless another sweep has it in hand."""
+    run = cell.run
+    _stay_alive()
+    torch.set_num_threads(conditions.threads)
+    cells = out / CELLS
+    cells.mkdir(parents=True, exist_ok=True)
+    claim = FileLock(cells / f".{run.key}.lock")
+    try:
+        claim.acquire(timeout=0)
+    except Timeout:
+        return Done(key=run.key, label=label(cell), status="failed", busy=True)
+    flag = cells / f".{run.key}.running"
+    try:
+        path = cells / f"{run.key}.json"
+        if path.is_file() and not fresh:
+            record = next((r for r in read_records([path]).records if r.status == "ok"), None)
+            if record is not None:
+                return Done(key=run.key, label=label(cell), status=record.status, reason=record.reason)
+        flag.touch()
+        outcome = run_cell(_placed(cell), open_workbench(_placed(cell).setting), conditions)
+        lines = [json.dumps(step) for step in outcome.history]
+        write_text(cells / f"{run.key}.history.jsonl", "".join(f"{line}\n" for line in lines))
+        if outcome.synthetic is not None:
+            write_sheet(out, run, outcome.synthetic)
+        write_record(out, outcome.record)
+        return Done(key=run.key, label=label(cell), status=outcome.record.status, reason=outcome.record.reason)
+    except OSError as error:
+        raise InputError(
+            f"records can't be written to {str(out)!r} ({error.strerror}); free space or give another --out, then "
+            "run again: finished cells are kept"
+        ) from error
+    finally:
+        flag.unlink(missing_ok=True)
+        claim.release()
+
+
+def _stay_alive() -> None:
+    """Keep loky from ending a worker whose memory grew: that is torch's allocator, and a new worker takes seconds.
+
+    There is no public switch for it.
+    """
+    process_executor._USE_PSUTIL = False
+
+
+def _pool(cells: list[Cell], out: Path, conditions: Conditions, *, fresh: bool) -> Iterator[Done]:
+    if conditions.jobs == 1:
+        for cell in cells:
+            yield work(cell, out, conditions, fresh=fresh)
+        return
+    parallel = joblib.Parallel(
+        n_jobs=conditions.jobs,
+        backend="loky",
+        return_as="generator_unordered",
+        batch_size=1,
+        pre_dispatch="2*n_jobs",
+    )
+    for _ in parallel(joblib.delayed(_prepare)(*part, conditions.threads) for part in _parts(cells)):
+        pass
+    order = spread(cells, conditions.jobs)
+    yield from parallel(joblib.delayed(work)(cell, out, conditions, fresh=fresh) for cell in order)
+
+
+def _parts(cells: Sequence[Cell]) -> list[tuple[Cell, str, Part]]:
+    """What every cell needs of the datasets, each thing once, so that no worker waits for another to make it."""
+    found: dict[tuple[Setting, str, Part], Cell] = {}
+    for cell in cells:
+        for item in cell.run.evaluation:
+            found.setdefault((cell.setting, item.name, "before"), cell)
+        if cell.run.access != "ZS":
+            found.setdefault((cell.setting, cell.run.dataset, "train"), cell)
+    return [(cell, name, part) for (_, name, part), cell in found.items()]
+
+
+def _prepare(cell: Cell, dataset: str, part: Part, threads: int) -> None:
+    """Decode and embed a dataset into the caches; a bad image ends the sweep here, before the first cell."""
+    _stay_alive()
+    torch.set_num_threads(threads)
+    getattr(open_workbench(_placed(cell).setting).evaluated[dataset], part)
+
+
+def spread(cells: Sequence[Cell], jobs: int) -> list[Cell]:
+    """The cells in an order in which `jobs` neighbours forget different classes.
+
+    Cells that forget the same need the same synthetic images; side by side, all but one would wait for them.
+    """
+    groups: dict[tuple[str, str, tuple[str, ...], int], list[Cell]] = {}
+    for cell in cells:
+        run = cell.run
+        groups.setdefault((run.model, run.dataset, run.forget, run.seed), []).append(cell)
+    listed = list(groups.values())
+    blocks = [listed[start : start + jobs] for start in range(0, len(listed), jobs)]
+    return [cell for block in blocks for row in zip_longest(*block) for cell in row if cell is not None]
+
+
+def _in_flight(out: Path) -> list[str]:
+    """Keys of cells that somebody began and nobody holds any more."""
+    keys = []
+    for flag in sorted((out / CELLS).glob(".*.running")):
+        key = flag.name.removeprefix(".").removesuffix(".running")
+        lock = FileLock(flag.with_name(f".{key}.lock"))
+        try:
+            with lock.acquire(timeout=0):
+                flag.unlink(missing_ok=True)
+                keys.append(key)
+        except Timeout:
+            continue
+    return keys
+
+
+def _alone(cell: Cell, out: Path, conditions: Conditions) -> Done:
+    """Run a cell in a process of its own; if that is killed as well, its failed record says so."""
+    parallel = joblib.Parallel(n_jobs=2, backend="loky", batch_size=1)  # one job in flight; n_jobs=1 forks nothing
+    try:
+        (done,) = parallel([joblib.delayed(work)(cell, out, conditions)])
+        return cast(Done, done)
+    except TerminatedWorkerError:
+        _in_flight(out)
+        reason = "its process was killed twice by the system; most often that means out of memory"
+        record = Record(
+            run=cell.run, status="failed", reason=reason, preset=cell.preset, provenance=describe(conditions)
+        )
+        write_record(out, record)
+        return Done(key=cell.run.key, label=label(cell), status="failed", reason=reason)
+
+
+def _placed(cell: Cell) -> Cell:
+    """On a machine with several GPUs, the cell on this worker's own one."""
+    if cell.setting.device != "cuda" or torch.cuda.device_count() < 2:
+        return cell
+    return on_device(cell, f"cuda:{_slot(torch.cuda.device_count())[0]}")
+
+
+@lru_cache(maxsize=1)
+def _slot(count: int) -> tuple[int, FileLock | None]:
+    """This process's GPU; the cache keeps the lock, and the system frees it when the process ends."""
+    return claim_slot(Path(tempfile.gettempdir()) / f"unlearn-bench-gpu-{getpass.getuser()}", count)
+
+
+def claim_slot(folder: Path, count: int) -> tuple[int, FileLock | None]:
+    """The first number below `count` that no other live process holds, with its lock.
+
+    Where all are taken it is 0 without a lock: sharing a GPU is better than stopping.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for slot in range(count):
+        lock = FileLock(folder / f"{slot}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue
+        return slot, lock
+    return 0, None

@@ -1,0 +1,1 @@
+"""Hyperparameters found with equal budgets, on classes that no table reports."""

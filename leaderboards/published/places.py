@@ -1,0 +1,42 @@
+"""The published records that come with a checkout, where there is one."""
+
+from pathlib import Path
+
+from unlearn_bench.leaderboards.publish import Published
+from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.leaderboards.records.storage import read_csv
+
+_HERE = Path(__file__).resolve().parent
+
+
+def _published(suite: str, *, readme: Path | None = None) -> Published:
+    records, table, picture = (_HERE / f"{suite}.{kind}" for kind in ("csv", "md", "svg"))
+    return Published(suite=suite, records=records, table=table, picture=picture, readme=readme)
+
+
+PUBLISHED: tuple[Published, ...] = (
+    _published("mini-full", readme=_HERE.parent.parent / "README.md"),
+    _published("mini-domains"),
+    _published("mini-pairs"),
+    _published("mini-ablations"),
+)
+"""Where the embedded suites' published numbers are; in an installed package, the CSVs and the tables alone."""
+
+PAPER = "paper"
+"""The suite whose numbers stand on the paper's page."""
+
+PAPER_RECORDS = _HERE / f"{PAPER}.csv"
+"""Where its records are, once there are some."""
+
+PAPER_PAGE = _HERE / "paper.md"
+"""The main paper's tables, reported and measured."""
+
+
+def published_records() -> tuple[Record, ...]:
+    """The records of every published suite; empty where none are shipped."""
+    return tuple(record for path in sorted(PAPER_RECORDS.parent.glob("*.csv")) for record in read_csv(path))
+
+
+def paper_records() -> tuple[Record, ...]:
+    """The published records of the suite `paper`; empty while nothing is measured."""
+    return read_csv(PAPER_RECORDS) if PAPER_RECORDS.is_file() else ()

@@ -1,0 +1,149 @@
+"""How a record looks as JSON, and how it is read back without trusting the file."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast, get_args
+
+from unlearn_bench.leaderboards.records.record import EvaluationSet, Record, Run, Status, completed, stated
+from unlearn_bench.metrics.base import Measurement
+
+FORMAT = 1
+"""Raised when the meaning of a field changes: older files are then named and set aside, not misread."""
+
+_STATUSES: tuple[str, ...] = get_args(Status)
+_NUMBER = (int, float, type(None))
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "suite": str,
+    "model": str,
+    "fingerprint": str,
+    "method": str,
+    "method_version": int,
+    "method_file": (str, type(None)),
+    "access": str,
+    "kind": str,
+    "hyperparameters": dict,
+    "dataset": str,
+    "forget": list,
+    "evaluation": list,
+    "metrics": dict,
+    "synthesis": dict,
+    "train_split": str,
+    "seed": int,
+    "variant": dict,
+    "precision": str,
+    "split_name": str,
+    "name": str,
+    "version": (str, int),
+    "split": str,
+    "template": str,
+    "control": bool,
+    "metric": str,
+    "group": str,
+    "before": _NUMBER,
+    "after": _NUMBER,
+    "n": int,
+    "outcomes": str,
+}
+
+
+class MalformedRecordError(ValueError):
+    """The data are no complete record of this format; the message says what is wrong with them."""
+
+
+def compact(value: object) -> str:
+    """The one JSON text of `value`: sorted keys, no spaces, tuples as lists.
+
+    >>> compact({"b": (1, 2), "a": None})
+    '{"a":null,"b":[1,2]}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=list, ensure_ascii=False)
+
+
+def to_json(record: Record) -> dict[str, object]:
+    """A record as plain JSON data, with the format's number and the run's key first."""
+    return {
+        "format": FORMAT,
+        "key": record.run.key,
+        "status": record.status,
+        "reason": record.reason,
+        "run": {**stated(record.run), "evaluation": [stated(item) for item in record.run.evaluation]},
+        "measurements": [vars(item) for item in record.measurements],
+        "preset": dict(record.preset),
+        "provenance": dict(record.provenance),
+    }
+
+
+def from_json(data: object) -> Record:
+    """The record that `to_json` wrote.
+
+    Raises:
+        MalformedRecordError: a field is missing, unknown or of another type, the format is another one, or the
+            key is not the key of the run (somebody edited the file).
+    """
+    outer = _mapping(data, "the record")
+    if outer.get("format") != FORMAT:
+        raise MalformedRecordError(f"format {outer.get('format')!r}, and this version reads format {FORMAT}")
+    missing = {"key", "status", "reason", "run", "measurements", "preset", "provenance"} - outer.keys()
+    if missing:
+        raise MalformedRecordError(f"no {', '.join(sorted(missing))}")
+    if outer["status"] not in _STATUSES:
+        raise MalformedRecordError(f"status {outer['status']!r}, and it is one of {', '.join(_STATUSES)}")
+    run = read_run(_mapping(outer["run"], "run"))
+    if outer["key"] != run.key:
+        raise MalformedRecordError(f"key {outer['key']!r} is not the key of its run ({run.key})")
+    return Record(
+        run=run,
+        status=cast("Status", outer["status"]),
+        reason=str(outer["reason"]),
+        measurements=tuple(_measurement(item) for item in _sequence(outer["measurements"], "measurements")),
+        preset=_mapping(outer["preset"], "preset"),
+        provenance=_mapping(outer["provenance"], "provenance"),
+    )
+
+
+def read_run(data: Mapping[str, Any]) -> Run:
+    """A run from its fields as JSON gives them (lists for tuples); errors as in `from_json`."""
+    checked = _fields(Run, completed(data, Run))
+    forget = checked["forget"]
+    if not all(isinstance(name, str) for name in forget):
+        raise MalformedRecordError(f"forget is {forget!r}, and it is a list of class names")
+    sets = [
+        EvaluationSet(**_fields(EvaluationSet, completed(_mapping(item, "evaluation"), EvaluationSet)))
+        for item in checked["evaluation"]
+    ]
+    return Run(**{**checked, "forget": tuple(forget), "evaluation": tuple(sets)})
+
+
+def _measurement(data: object) -> Measurement:
+    checked = _fields(Measurement, data)
+    if not isinstance(checked["version"], int):
+        raise MalformedRecordError(f"version of {checked['metric']!r} is {checked['version']!r}, not a number")
+    return Measurement(**checked)
+
+
+def _fields(kind: type, data: object) -> dict[str, Any]:
+    """The fields of a dataclass, all there, none unknown, each of its type."""
+    found = _mapping(data, kind.__name__.lower())
+    names = {item.name for item in dataclasses.fields(kind)}
+    if found.keys() != names:
+        wrong = sorted(found.keys() ^ names)
+        raise MalformedRecordError(f"{kind.__name__.lower()} has missing or unknown fields: {', '.join(wrong)}")
+    for name, value in found.items():
+        wanted = _TYPES[name]
+        truth_for_number = isinstance(value, bool) and wanted is not bool
+        if truth_for_number or not isinstance(value, wanted):
+            raise MalformedRecordError(f"{name} is {value!r}, a {type(value).__name__}")
+    return dict(found)
+
+
+def _mapping(value: object, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise MalformedRecordError(f"{what} is a {type(value).__name__}, not an object")
+    return value
+
+
+def _sequence(value: object, what: str) -> Sequence[object]:
+    if not isinstance(value, list):
+        raise MalformedRecordError(f"{what} is a {type(value).__name__}, not a list")
+    return value

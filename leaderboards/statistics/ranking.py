@@ -1,0 +1,114 @@
+"""Which rows may be ranked against each other, and how ties are told."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal, Protocol, TypeVar
+
+from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.leaderboards.statistics.intervals import Interval
+
+Standing = Literal["ranked", "apart", "not tuned", "reference"]
+"""Ranked; ranked among those tuned on the reported classes; without a rank; a row that shows the scale."""
+
+STANDINGS: tuple[Standing, ...] = ("ranked", "apart", "not tuned", "reference")
+
+
+_DIGITS = 12
+"""Scores that differ by less are equal: the last bits depend on the order of adding."""
+
+
+class Scored(Protocol):
+    """What ranking needs of a row's summary."""
+
+    @property
+    def score(self) -> float | None: ...
+
+
+class Rankable(Protocol):
+    """What ranking needs of a row."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def standing(self) -> Standing: ...
+    @property
+    def overall(self) -> Scored: ...
+
+
+R = TypeVar("R", bound=Rankable)
+
+
+def standing_of(records: Sequence[Record]) -> Standing:
+    """How the row of these records may be ranked.
+
+    - `reference`: the method's kind says so.
+    - `apart`: its thresholds were chosen by class on the reported classes (`paper-per-class`), or it was
+      tuned on classes that this row reports.
+    - `not tuned`: its hyperparameters are defaults or were given by hand, and it has some: nobody knows what
+      an equal budget would have made of it.
+    - `ranked`: tuned with the common budget, published with the method, or nothing to tune.
+    """
+    if records[0].run.kind == "reference":
+        return "reference"
+    sources = {str(record.preset.get("source", "default")) for record in records}
+    reported = {(record.run.dataset, name) for record in records for name in record.run.forget}
+    tuned_on = [pair for record in records for pair in _tuning_classes(record.preset.get("classes"))]
+    if "paper-per-class" in sources or any(_meets(pair, reported) for pair in tuned_on):
+        return "apart"
+    if sources & {"default", "given"} and any(record.run.hyperparameters for record in records):
+        return "not tuned"
+    return "ranked"
+
+
+def rank(rows: Iterable[R], paired: Callable[[R, R], Interval | None]) -> list[tuple[R, int | None]]:
+    """The rows in the order of the table with their ranks, best first, references last.
+
+    Rows are ranked by Avg. Score within their standing. A row shares the rank of the best row of the group
+    before it unless `paired(row, best)`, the interval of their paired difference, leaves out 0; without an
+    interval only equal scores share. The next rank counts the rows before it (1, 1, 3). Rows without a score,
+    references and rows that were not tuned have no rank.
+
+    Departures: sharing is judged against the first of a group, as "not told apart" is no transitive relation.
+    """
+
+    def order(row: R) -> tuple[int, bool, float, str]:
+        score = row.overall.score
+        return (STANDINGS.index(row.standing), score is None, round(score or 0.0, _DIGITS), row.label)
+
+    placed: list[tuple[R, int | None]] = []
+    for standing in STANDINGS:
+        best: R | None = None
+        place = 0
+        for number, row in enumerate(sorted((row for row in rows if row.standing == standing), key=order), start=1):
+            if row.overall.score is None or standing in {"not tuned", "reference"}:
+                placed.append((row, None))
+                continue
+            if best is None or not _tied(row, best, paired(row, best)):
+                best, place = row, number
+            placed.append((row, place))
+    return placed
+
+
+def _tied(row: Rankable, best: Rankable, difference: Interval | None) -> bool:
+    if difference is not None:
+        return 0.0 in difference
+    mine, theirs = row.overall.score, best.overall.score
+    return mine is not None and theirs is not None and round(mine - theirs, _DIGITS) == 0
+
+
+def _tuning_classes(value: object, dataset: str | None = None) -> list[tuple[str | None, str]]:
+    """The (dataset, class) pairs in a preset's `classes`: lists of names, or of such lists by dataset."""
+    if isinstance(value, str):
+        return [(dataset, value)]
+    if isinstance(value, Mapping):
+        return [pair for name, inner in value.items() for pair in _tuning_classes(inner, str(name))]
+    if isinstance(value, Iterable):
+        return [pair for inner in value for pair in _tuning_classes(inner, dataset)]
+    return []
+
+
+def _meets(tuned: tuple[str | None, str], reported: Iterable[tuple[str, str]]) -> bool:
+    dataset, name = tuned
+    return any(
+        name == f"{other}/{reported_name}" or (name == reported_name and dataset in {None, other})
+        for other, reported_name in reported
+    )

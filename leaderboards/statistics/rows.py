@@ -1,0 +1,234 @@
+"""What a leaderboard is made of: pairs before and after, summaries, rows, boards."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from unlearn_bench.leaderboards.records.record import Record, Run
+from unlearn_bench.leaderboards.statistics import tradeoff
+from unlearn_bench.leaderboards.statistics.intervals import OTHER, TARGET, ClassKey, Floats, Interval
+from unlearn_bench.leaderboards.statistics.ranking import Standing
+
+Cell = tuple[str, tuple[str, ...], int]
+"""A dataset, the classes forgotten from it, a seed."""
+
+FORGOTTEN = 0.5
+"""A row whose target AF/BF is over this did not forget."""
+
+AUDITS: Mapping[str, tuple[str, str]] = {
+    "linear-probe": (TARGET, OTHER),
+    "relearning": (f"shots@1/{TARGET}", f"shots@1/{OTHER}"),
+}
+"""Metrics that try to bring the target back, with the groups that say how far they came with it and with the other
+classes. Relearning from one image of each class: with many, any model learns the class."""
+
+Quantity = Literal["score", "forgetting", "retention", "harmonic"]
+"""What a summary says in one number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A quantity before and after forgetting; None where it has no such side or is undefined."""
+
+    before: float | None
+    after: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """One method on one class, one forget dataset, or all of them.
+
+    Attributes:
+        target: zero-shot accuracy on the forget class. others: that of the own dataset's other classes
+            (`other`) and of each other dataset by its name; empty in the summary over all datasets.
+        score: Avg. Score; None where a cell is missing or an accuracy undefined.
+        retention: see `tradeoff`; over all datasets, the mean of theirs. None as the score is.
+        done, planned: cells that are ok, and cells that there should be.
+        intervals: 95 %, of what has one.
+    """
+
+    target: Pair | None
+    others: Mapping[str, Pair]
+    score: float | None
+    retention: float | None
+    done: int
+    planned: int
+    intervals: Mapping[Quantity, Interval] = field(default_factory=dict)
+
+    @property
+    def interval(self) -> Interval | None:
+        """Of the score, 95 %."""
+        return self.intervals.get("score")
+
+    @property
+    def forgetting(self) -> float | None:
+        """1 - AF/BF of this summary's target, clipped to [0, 1]: see `tradeoff`."""
+        if self.ratio is None:
+            return None
+        return float(np.clip(1 - self.ratio, 0.0, 1.0))
+
+    @property
+    def harmonic(self) -> float | None:
+        """The harmonic mean of forgetting and retention."""
+        if self.forgetting is None or self.retention is None:
+            return None
+        return float(tradeoff.harmonic_mean(np.array(self.forgetting), np.array(self.retention)))
+
+    @property
+    def ratio(self) -> float | None:
+        """Target AF/BF."""
+        if self.target is None or self.target.after is None or not self.target.before:
+            return None
+        return self.target.after / self.target.before
+
+    @property
+    def did_not_forget(self) -> bool:
+        """Whether more than half of the target accuracy is still there."""
+        return self.ratio is not None and self.ratio > FORGOTTEN
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Row:
+    """One method with one version and one set of hyperparameters.
+
+    Attributes:
+        label: the method's name, with what differs where several rows have that name.
+        records: all of the row's, ok or not. by_class: the ok ones of each forget class, by seed.
+        standing: how it may be ranked. place: its rank among rows of the same standing, or None.
+        overall, datasets, classes: its numbers. draws: resampled scores by dataset, and over all under "".
+        on_front: whether no other row of its standing forgets and retains more (`tradeoff.front`).
+    """
+
+    label: str
+    records: tuple[Record, ...]
+    by_class: Mapping[ClassKey, tuple[Record, ...]]
+    standing: Standing
+    overall: Summary
+    datasets: Mapping[str, Summary]
+    classes: Mapping[ClassKey, Summary]
+    draws: Mapping[str, Floats] = field(default_factory=dict)
+    place: int | None = None
+    on_front: bool = False
+
+    @property
+    def run(self) -> Run:
+        """One of the row's runs: what is the same in all of them can be read there."""
+        return self.records[0].run
+
+    def mean(self, metric: str, group: str, *, dataset: str | None = None) -> Pair:
+        """A quantity over the row: seeds within a class (see `seed_mean`), then classes within a dataset, datasets.
+
+        None on both sides unless all cells are there and all of them have the quantity. A forget set on which the
+        metric found other groups only does not count: it leaves no such group (see `DomainAccuracy`).
+        """
+        if self.overall.done < self.overall.planned:
+            return Pair(before=None, after=None)
+        by_dataset: dict[str, list[Pair]] = {}
+        for (own, _), records in self.by_class.items():
+            if _leaves_no(group, metric, dataset, records):
+                continue
+            by_dataset.setdefault(own, []).append(seed_mean(records, metric, group, dataset))
+        return mean_pair([mean_pair(pairs) for pairs in by_dataset.values()])
+
+    @property
+    def audits(self) -> tuple[str, ...]:
+        """Those of `AUDITS` that any of its runs was put through."""
+        return tuple(
+            name for name, (group, _) in AUDITS.items() if any(item.find(name, group=group) for item in self.records)
+        )
+
+    @property
+    def irreversibility(self) -> float | None:
+        """How little of the target its audits bring back (`tradeoff`); None without audits or where undefined."""
+        pairs = [self.mean(name, AUDITS[name][part]) for part in (0, 1) for name in self.audits]
+        before, after = (
+            np.array([math.nan if value is None else value for value in side]).reshape(2, -1)
+            for side in ([pair.before for pair in pairs], [pair.after for pair in pairs])
+        )
+        found = tradeoff.irreversibility(before, after)
+        return None if math.isnan(found) else found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A method's Avg. Score minus the baseline's, over the same resamples; negative is better."""
+
+    mean: float | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """The rows that may share a table: one suite, model, fingerprint, test data, metrics' versions, split.
+
+    Attributes:
+        variant: what tells it from another board of the same suite and model; empty if there is none.
+        rows: ranked ones first, references last.
+        cells: what every row should have.
+    """
+
+    run: Run
+    variant: str
+    rows: tuple[Row, ...]
+    cells: frozenset[Cell]
+
+    @cached_property
+    def datasets(self) -> tuple[str, ...]:
+        """The forget datasets, in the order of evaluation."""
+        order = {item.name: place for place, item in enumerate(self.run.evaluation)}
+        return tuple(sorted({cell[0] for cell in self.cells}, key=lambda name: (order.get(name, 10**6), name)))
+
+    @cached_property
+    def classes(self) -> tuple[ClassKey, ...]:
+        """The forget classes, dataset by dataset."""
+        found = {(dataset, forget) for dataset, forget, _ in self.cells}
+        return tuple(sorted(found, key=lambda key: (self.datasets.index(key[0]), key[1])))
+
+    @cached_property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds of the runs."""
+        return tuple(sorted({seed for _, _, seed in self.cells}))
+
+    def find(self, name: str) -> Row | None:
+        """The row with that label, or the only one of that method; None if there is none."""
+        found = [row for row in self.rows if row.label == name]
+        same = [row for row in self.rows if row.run.label == name]
+        return found[0] if found else same[0] if len(same) == 1 else None
+
+
+def _leaves_no(group: str, metric: str, dataset: str | None, records: Sequence[Record]) -> bool:
+    """Whether the metric was measured in these runs, and in none of them for this group."""
+    measured = any(item.metric == metric for record in records for item in record.measurements)
+    return measured and not any(record.find(metric, group=group, dataset=dataset) for record in records)
+
+
+def mean_pair(pairs: Sequence[Pair]) -> Pair:
+    """The mean of each side; None for a side that any of the pairs lacks, and of nothing."""
+
+    def mean(side: list[float | None]) -> float | None:
+        known = [value for value in side if value is not None and not math.isnan(value)]
+        return math.fsum(known) / len(known) if known and len(known) == len(side) else None
+
+    return Pair(
+        before=mean([pair.before for pair in pairs]),
+        after=mean([pair.after for pair in pairs]),
+    )
+
+
+def seed_mean(records: Sequence[Record], metric: str, group: str, dataset: str | None) -> Pair:
+    """A quantity of one forget class, averaged over its seeds; a gap where any of them lacks it.
+
+    Where no dataset is named, each run's is the mean over all datasets on which it has the group; those where the
+    metric found nothing to look at (n = 0) don't count beside others.
+    """
+    return mean_pair([_of_run(record, metric, group, dataset) for record in records])
+
+
+def _of_run(record: Record, metric: str, group: str, dataset: str | None) -> Pair:
+    found = record.matching(metric, group=group, dataset=dataset)
+    shown = [item for item in found if item.n] or found
+    return mean_pair([Pair(before=item.before, after=item.after) for item in shown])

@@ -1,0 +1,57 @@
+"""What audits find of the target after forgetting, in one table; each audit has a longer one of its own."""
+
+from unlearn_bench.leaderboards.statistics.rows import Board
+from unlearn_bench.leaderboards.tables.captions import title
+from unlearn_bench.leaderboards.tables.section import Section, label, number
+
+_COLUMNS = (
+    ("zero-shot", "accuracy", "target"),
+    ("linear probe", "linear-probe", "target"),
+    ("relearned, 1 image", "relearning", "shots@1/target"),
+    ("relearned, 16 images", "relearning", "shots@16/target"),
+    ("relearned, 16 images: kept classes", "relearning", "shots@16/other"),
+    ("updates to return", "relearning", "steps-to-return"),
+    ("worst paraphrase", "paraphrases", "worst"),
+    ("int8", "quantisation", "target"),
+    ("separability", "separability", "target-gap"),
+    ("near classes", "neighbours", "near"),
+    ("unlike retrained: target", "retrain-distance", "target"),
+    ("unlike retrained: kept", "retrain-distance", "other"),
+)
+"""Title, metric and group."""
+
+_ZERO_SHOT = 1
+"""How many of the first columns every run has."""
+
+READING = (
+    "What remains: what audits find of the target after forgetting. Accuracy on it: zero-shot; of a linear probe on "
+    "the image embeddings; after 16 updates on 1 or 16 images of every class; under the worst paraphrase, the "
+    "wording that finds most of it; with int8 weights. Relearned, kept classes: accuracy on those after the same 16 "
+    "updates; where it is low, the target's is no return but one name for everything. Updates to return: 17 if 16 "
+    "were not enough. Separability: how far from .5, over or under, the AUC is with which the model's confidence "
+    "parts the target's training images from its test images (0: they can't be told apart; at most .5). Near "
+    "classes: no accuracy on the target but collateral, that on the kept classes closest to it by name. Unlike "
+    "retrained: share of the target's and of the kept classes' images that a model which was trained again without "
+    "the class takes for something else. Where there are such rows, identity is the untouched model, random-weights "
+    "one that knows nothing, and retrain that retrained model: what it still recognises without having seen the "
+    "class is the honest zero of forgetting. A method without any of these numbers has no row."
+)
+"""How to read it."""
+
+
+def sections(board: Board) -> tuple[Section, ...]:
+    """The table, each audit's number after forgetting; nothing where none ran, and no row without any number."""
+    every = {row: [row.mean(metric, group).after for _, metric, group in _COLUMNS] for row in board.rows}
+    found = {row: values for row, values in every.items() if any(value is not None for value in values)}
+    used = [place for place in range(len(_COLUMNS)) if any(values[place] is not None for values in found.values())]
+    if not any(place >= _ZERO_SHOT for place in used):
+        return ()
+    return (
+        Section(
+            title=f"What remains: {title(board)}",
+            level=3,
+            headers=("method", "access", *(_COLUMNS[place][0] for place in used)),
+            rows=tuple((*label(row), *(number(values[place]) for place in used)) for row, values in found.items()),
+            words=2,
+        ),
+    )

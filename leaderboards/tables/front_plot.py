@@ -1,0 +1,259 @@
+"""Forgetting against retention as a picture: one panel for each leaderboard, intervals on both axes."""
+
+import io
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.leaderboards.statistics.intervals import Interval
+from unlearn_bench.leaderboards.statistics.ranking import STANDINGS
+from unlearn_bench.leaderboards.statistics.rows import Board, Row
+from unlearn_bench.leaderboards.tables.captions import title
+from unlearn_bench.leaderboards.tables.labels import Scene, leader, place_labels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PictureFormat = Literal["png", "svg"]
+PICTURES: tuple[str, ...] = get_args(PictureFormat)
+
+_DPI = 200
+_PANEL = (6.6, 5.0)
+"""Width and height of one, in inches."""
+_COLUMNS = 2
+
+_LOOKS = {"ZS": ("#0072B2", "o"), "semi-ZS": ("#D55E00", "^"), "not-ZS": ("#009E73", "s")}
+"""Colour and marker by access. Colours of Okabe and Ito, 2008, told apart with any kind of colour vision."""
+_OTHER_LOOK = ("#CC79A7", "P")
+_LINE = "#9a9a9a"
+_REFERENCE_LOOK = ("#6b6b6b", "x")
+_STYLE: dict[str, Any] = {
+    "font.size": 9,
+    "svg.fonttype": "none",  # text stays text: small files, names that can be searched for
+    "svg.hashsalt": "unlearn-bench",  # names of parts inside the file: the same in every run
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """One row in the plot: its name, forgetting and retention, their intervals, and how it is drawn."""
+
+    name: str
+    forgetting: float
+    retention: float
+    across: Interval
+    along: Interval
+    access: str
+    is_reference: bool
+    on_front: bool
+
+
+def marks(board: Board) -> tuple[Mark, ...]:
+    """What of a board can be drawn: rows that have both numbers. Without intervals, bars have no length."""
+    found = []
+    for row in board.rows:
+        summary = row.overall
+        gone, kept = summary.forgetting, summary.retention
+        if gone is not None and kept is not None:
+            found.append(
+                Mark(
+                    name=_name(row),
+                    forgetting=gone,
+                    retention=kept,
+                    across=summary.intervals.get("forgetting", Interval(low=gone, high=gone)),
+                    along=summary.intervals.get("retention", Interval(low=kept, high=kept)),
+                    access=row.run.access,
+                    is_reference=row.standing == "reference",
+                    on_front=row.on_front,
+                )
+            )
+    return tuple(found)
+
+
+def shown(board: Board) -> tuple[tuple[Mark, ...], tuple[Mark, ...]]:
+    """The marks that are drawn, and those that are only named.
+
+    References that lie below all methods are named: random weights at the bottom would press everything else into the
+    upper edge.
+    """
+    found = marks(board)
+    least = min((mark.along.low for mark in found if not mark.is_reference), default=-math.inf)
+    return (
+        tuple(mark for mark in found if mark.retention >= least or not mark.is_reference),
+        tuple(mark for mark in found if mark.retention < least and mark.is_reference),
+    )
+
+
+def draw(boards: Sequence[Board], *, fmt: PictureFormat | str = "png") -> bytes:
+    """The boards' panels side by side, as a PNG or an SVG; the same bytes for the same records and matplotlib.
+
+    Raises:
+        InputError: an unknown format, or no row of any board has both numbers.
+    """
+    if fmt not in PICTURES:
+        raise unknown("format", fmt, PICTURES)
+    drawn = [board for board in boards if marks(board)]
+    if not drawn:
+        raise InputError(
+            "nothing to draw: no row has all its cells, so none has forgetting and retention; run the rest"
+        )
+    from matplotlib import style  # noqa: PLC0415  (takes its time, and most leaderboards are text)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    # Without pyplot there is no figure that outlives this call; the reader's own style is set aside meanwhile.
+    with style.context(["default", _STYLE]):
+        columns = min(_COLUMNS, len(drawn))
+        lines = math.ceil(len(drawn) / columns)
+        figure = Figure(figsize=(_PANEL[0] * columns, _PANEL[1] * lines), dpi=_DPI)
+        FigureCanvasAgg(figure)
+        axes = figure.subplots(lines, columns, squeeze=False).ravel()
+        for board, panel in zip(drawn, axes, strict=False):
+            _panel(panel, board)
+        for empty in axes[len(drawn) :]:
+            empty.set_axis_off()
+        _legend(figure, [mark for board in drawn for mark in marks(board)])
+        figure.tight_layout(rect=(0, 0.07 / lines, 1, 1))
+        for board, panel in zip(drawn, axes, strict=False):
+            _label(figure, panel, board)
+        file = io.BytesIO()
+        figure.savefig(
+            file, format=fmt, metadata={"Software": None} if fmt == "png" else {"Date": None, "Creator": None}
+        )
+    return file.getvalue()
+
+
+def inline(board: Board) -> str:
+    """The board's panel as an SVG element for an HTML page; empty where no row can be drawn."""
+    if not marks(board):
+        return ""
+    text = draw([board], fmt="svg").decode("utf-8")
+    return text[text.index("<svg") :].rstrip()  # what stands before is for files
+
+
+def _name(row: Row) -> str:
+    told = {"apart": " (apart)", "not tuned": " (not tuned)"}.get(row.standing, "")
+    return f"{row.label}{told}"
+
+
+def _look(mark: Mark) -> tuple[str, str]:
+    return _REFERENCE_LOOK if mark.is_reference else _LOOKS.get(mark.access, _OTHER_LOOK)
+
+
+def _panel(axes: "Axes", board: Board) -> None:
+    found, below = shown(board)
+    for mark in found:
+        colour, marker = _look(mark)
+        axes.errorbar(
+            mark.forgetting,
+            mark.retention,
+            xerr=_reach(mark.forgetting, mark.across),
+            yerr=_reach(mark.retention, mark.along),
+            fmt=marker,
+            color=colour,
+            markerfacecolor=colour if mark.on_front or mark.is_reference else "white",
+            markersize=7,
+            markeredgewidth=1.4,
+            elinewidth=0.9,
+            zorder=3 if mark.is_reference else 4,
+        )
+    low = min(mark.along.low for mark in found)
+    room = max(1 - low, 0.05)
+    axes.set_xlim(-0.14, 1.08)
+    axes.set_ylim(max(low - 0.25 * room, -0.08), 1 + 0.3 * room)
+    x, y = _stairs(board, axes.get_ylim()[0])
+    axes.plot(x, y, color=_LINE, linestyle="--", linewidth=1, zorder=2, scalex=False, scaley=False)
+    axes.set_xlabel("forgetting: 1 - AF/BF of the target (more is better)")
+    axes.set_ylabel("retention: mean of min(1, AF/BF) (more is better)")
+    axes.set_title(title(board), fontsize=10, parse_math=False)
+    axes.set_xticks(np.linspace(0, 1, 6))
+    axes.set_yticks([tick for tick in axes.get_yticks() if axes.get_ylim()[0] <= tick <= 1 + 1e-9])
+    if below:
+        said = ", ".join(f"{mark.name} ({mark.forgetting:.2f}, {mark.retention:.2f})" for mark in below)
+        axes.text(0.01, 0.02, f"below: {said}", transform=axes.transAxes, color=_REFERENCE_LOOK[0], fontsize=8.5,
+                  style="italic", parse_math=False, zorder=6)  # fmt: skip
+    axes.grid(color="#e6e6e6", linewidth=0.7)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _reach(value: float, interval: Interval) -> list[list[float]]:
+    """How far an error bar goes to both sides; an interval of resamples need not hold its value."""
+    return [[max(0.0, value - interval.low)], [max(0.0, interval.high - value)]]
+
+
+def _stairs(board: Board, bottom: float) -> tuple[list[float], list[float]]:
+    """The edge of what the front beats, corner by corner, for the first standing that has a front."""
+    for standing in STANDINGS:
+        on = [row.overall for row in board.rows if row.standing == standing and row.on_front]
+        points = sorted((item.forgetting or 0.0, item.retention or 0.0) for item in on)
+        if points:
+            left = [0.0, *(gone for gone, _ in points)]  # each step is as high as the next method's retention
+            x = [value for value in left for _ in range(2)][1:]
+            return x, [*(kept for _, kept in points for _ in range(2)), bottom]
+    return [], []
+
+
+def _legend(figure: "Figure", found: Sequence[Mark]) -> None:
+    from matplotlib.lines import Line2D  # noqa: PLC0415
+
+    def entry(label: str, colour: str, marker: str, *, face: str | None = None) -> Line2D:
+        return Line2D([], [], color=colour, marker=marker, linestyle="", markerfacecolor=face or colour, label=label)
+
+    known = [name for name in _LOOKS if any(mark.access == name and not mark.is_reference for mark in found)]
+    entries = [entry(name, *_LOOKS[name]) for name in known]
+    if any(mark.access not in _LOOKS and not mark.is_reference for mark in found):
+        entries.append(entry("other access", *_OTHER_LOOK))
+    if any(mark.is_reference for mark in found):
+        entries.append(entry("reference", *_REFERENCE_LOOK))
+    if any(mark.on_front for mark in found):
+        entries.append(Line2D([], [], color=_LINE, linestyle="--", linewidth=1, label="front"))
+    entries.append(entry("not on the front", "#6b6b6b", "o", face="white"))
+    figure.legend(handles=entries, loc="lower center", ncols=len(entries), frameon=False, handletextpad=0.4)
+
+
+def _label(figure: "Figure", axes: "Axes", board: Board) -> None:
+    """Write the names where they can be read, with a line to the point where they are far from it."""
+    found, _ = shown(board)
+    texts = [
+        axes.text(0, 0, mark.name, color=_look(mark)[0], fontsize=8.5, ha="center", va="center", parse_math=False,
+                  style="italic" if mark.is_reference else "normal", zorder=6)
+        for mark in found
+    ]  # fmt: skip
+    to_pixels = axes.transData
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]  # the Agg canvas has one
+    extents = [text.get_window_extent(renderer) for text in texts]
+    scale = figure.dpi / 72
+    scene = Scene(
+        points=to_pixels.transform([(mark.forgetting, mark.retention) for mark in found]) / scale,
+        sizes=np.array([(extent.width + 4, extent.height + 2) for extent in extents]) / scale,
+        bars=_bars(axes, board) / scale,
+        bounds=np.array(axes.bbox.extents) / scale,
+    )
+    middles = place_labels(scene)
+    for text, point, middle, size in zip(texts, scene.points, middles, scene.sizes, strict=True):
+        text.set_position(tuple(to_pixels.inverted().transform(middle * scale)))
+        end = leader(point, middle, size)
+        if np.linalg.norm(end - point) > 9:
+            ends = to_pixels.inverted().transform(np.stack([point, end]) * scale)
+            axes.plot(ends[:, 0], ends[:, 1], color=text.get_color(), linewidth=0.6, alpha=0.7, zorder=1)
+
+
+def _bars(axes: "Axes", board: Board) -> NDArray[np.float64]:
+    """The error bars and the parts of the front's line in pixels, (M, 4), each two wide."""
+    lines = []
+    for mark in shown(board)[0]:
+        lines.append([(mark.across.low, mark.retention), (mark.across.high, mark.retention)])
+        lines.append([(mark.forgetting, mark.along.low), (mark.forgetting, mark.along.high)])
+    corners = list(zip(*_stairs(board, axes.get_ylim()[0]), strict=True))
+    lines += [[(min(x, u), min(y, v)), (max(x, u), max(y, v))] for (x, y), (u, v) in itertools.pairwise(corners)]
+    found = axes.transData.transform(np.array(lines).reshape(-1, 2)).reshape(-1, 4)
+    return np.asarray(found + np.array([-1, -1, 1, 1]))

@@ -1,0 +1,1 @@
+"""What several methods extend; nothing here is a method, and nothing here is listed."""

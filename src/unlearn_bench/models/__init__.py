@@ -1,0 +1,1 @@
+"""Where a model comes from: its name, its weights, its code behind `Clip`; training it is elsewhere."""

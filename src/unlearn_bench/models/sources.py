@@ -1,0 +1,226 @@
+"""From a model's name to a `Clip`: embedded models, open_clip's, folders, files, plug-ins."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import open_clip
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from unlearn_bench.cache import atomic_path, make_folder, write_text
+from unlearn_bench.clip import Clip
+from unlearn_bench.downloads.transfer import brief, silent
+from unlearn_bench.errors import InputError
+from unlearn_bench.models import embedded as mini_models
+from unlearn_bench.models.checkpoints import load_strictly, read_tensors, refuse_torchscript
+from unlearn_bench.models.names import MINI, PLAIN
+from unlearn_bench.models.open_clip_model import OpenClip, Tokenizer, build_open_clip
+from unlearn_bench.models.open_clip_names import (
+    LOCAL_FOLDER,
+    architecture_config,
+    file_config,
+    is_file,
+    random_seed,
+    split_name,
+    unknown_model,
+    without_downloads,
+)
+from unlearn_bench.models.open_clip_weights import Weights, weights_asset
+from unlearn_bench.registry import catalogue, is_path_target, load
+
+_CONFIG_FILE, _WEIGHTS_FILE, _CARD_FILE = "open_clip_config.json", "open_clip_model.safetensors", "card.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """From a picture to the image tower's input, in open_clip's words; the defaults are OpenAI's."""
+
+    mean: tuple[float, float, float] = mini_models.MEAN
+    std: tuple[float, float, float] = mini_models.STD
+    interpolation: str = "bicubic"
+    resize_mode: str = "shortest"
+
+
+def open_model(spec: str) -> Clip:
+    """The model that `spec` names, on the CPU, fp32, in evaluation mode; nothing in it requires a gradient.
+
+    Args:
+        spec: one of
+            - `mini-rn`, `mini-vit`: the embedded models;
+            - `NAME:TAG`: open_clip's names and pretrained tags; a bare `NAME` takes OpenAI's or the only one;
+            - `NAME:FILE`: a state dict; where open_clip has the architecture with two activations,
+              `NAME-quickgelu:FILE` or `NAME-gelu:FILE`, since weights do not tell;
+            - `NAME:random`, `NAME:random-SEED`: open_clip's random weights;
+            - `local-dir:DIR`: open_clip's configuration and weights in a folder;
+            - `file.py:function`, or the name of an entry point in the group `unlearn_bench.models`: function
+              without arguments that returns a `Clip`.
+
+    Raises:
+        InputError: unknown name or tag, weights that can't be read or fetched or belong to another
+            architecture, a plug-in that returns something else.
+    """
+    if is_path_target(spec):
+        return _from_function(spec, load(spec))
+    if spec.startswith(LOCAL_FOLDER):
+        return _from_folder(spec)
+    if spec in MINI:
+        return OpenClip(
+            mini_models.build(spec),
+            mini_models.tokenizer(),
+            name=spec,
+            config=mini_models.model_config(spec),
+            mean=mini_models.MEAN,
+            std=mini_models.STD,
+        )
+    added = catalogue("models")
+    if spec in added:
+        return _from_function(spec, load(added[spec].target))
+    return _from_open_clip(spec)
+
+
+def save_model(clip: OpenClip, folder: Path, card: Mapping[str, Any]) -> None:
+    """Write `clip` so that open_clip loads it as `local-dir:FOLDER`, with `card` beside it as `card.json`.
+
+    Raises:
+        InputError: the folder can't be written.
+    """
+    make_folder(folder, what="output folder")
+    preprocessing = asdict(_preprocessing_of(clip)) | {"size": clip.image_size}
+    config = {"model_cfg": clip.config, "preprocess_cfg": preprocessing}
+    tensors = {name: value.cpu().clone().contiguous() for name, value in clip.state().items()}
+    with atomic_path(folder / _WEIGHTS_FILE) as part:
+        save_file(tensors, part, metadata={"format": "pt"})
+    clip.save_tokenizer(folder)
+    write_text(folder / _CONFIG_FILE, json.dumps(config, indent=2) + "\n")
+    write_text(folder / _CARD_FILE, json.dumps(card, indent=2) + "\n")
+
+
+def _from_open_clip(spec: str) -> OpenClip:
+    name, rest = split_name(spec)
+    seed = random_seed(rest)
+    if seed is not None:
+        config = file_config(name) if name.endswith(PLAIN) else architecture_config(name)
+        tokenizer = _tokenizer(spec, name.removesuffix(PLAIN))
+        return _assemble(spec, _build(spec, config, seed=seed), config, _usual_preprocessing(name), tokenizer)
+    if is_file(rest):
+        config = file_config(name)
+        tensors = read_tensors(Path(rest).expanduser())
+        model = _build(spec, config)
+        load_strictly(model, tensors, source=rest)
+        tokenizer = _tokenizer(spec, name.removesuffix(PLAIN))
+        return _assemble(spec, model, config, _usual_preprocessing(name), tokenizer)
+    weights = weights_asset(spec)
+    if weights is None:
+        raise unknown_model(name)
+    return _from_asset(weights)
+
+
+def _from_asset(weights: Weights) -> OpenClip:
+    """Published weights: those in the cache without asking the network, others fetched first."""
+    what = weights.published
+    spec, config = what.spec, what.config
+    tokenizer = _tokenizer(spec, what.name)  # first: a library that is not installed shall not wait for a download
+    path = weights.file() or weights.fetch_file(silent)
+    refuse_torchscript(path)
+    model = _build(spec, config)
+    try:
+        open_clip.load_checkpoint(model, str(path), strict=True, weights_only=True)
+    except Exception as error:  # unpickling errors are of many kinds too
+        raise InputError(
+            f"the weights of {spec!r} at {str(path)!r} can't be loaded ({brief(error)}); "
+            f"check and mend them with `unlearn-bench prepare --model {spec}`"
+        ) from error
+    return _assemble(spec, model, config, _preprocessing(what.facts), tokenizer)
+
+
+def _from_folder(spec: str) -> OpenClip:
+    folder = Path(spec.removeprefix(LOCAL_FOLDER)).expanduser()
+    try:
+        written = json.loads((folder / _CONFIG_FILE).read_text(encoding="utf-8"))
+        config = without_downloads(written["model_cfg"])
+        preprocessing = _preprocessing(written.get("preprocess_cfg", {}))
+    except OSError as error:
+        raise InputError(
+            f"no {_CONFIG_FILE} in {str(folder)!r} ({error.strerror}); give a folder that `forget` wrote"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{str(folder / _CONFIG_FILE)!r} is not a configuration of open_clip ({brief(error)}); "
+            "expected JSON with 'model_cfg' and 'preprocess_cfg'"
+        ) from error
+    tensors = read_tensors(folder / _WEIGHTS_FILE)
+    model = _build(spec, config)
+    load_strictly(model, tensors, source=str(folder))
+    return _assemble(spec, model, config, preprocessing, _tokenizer(spec, f"{LOCAL_FOLDER}{folder}"))
+
+
+def _from_function(spec: str, function: object) -> Clip:
+    if not callable(function):
+        raise InputError(f"model {spec!r} is a {type(function).__name__}; expected a function that returns a Clip")
+    try:
+        clip = function()
+    except InputError:
+        raise
+    except Exception as error:  # a plug-in may raise anything
+        raise InputError(
+            f"model {spec!r} can't be built ({brief(error)}); expected a function without arguments"
+        ) from error
+    if not isinstance(clip, Clip):
+        raise InputError(f"model {spec!r} returned a {type(clip).__name__}; expected an unlearn_bench.clip.Clip")
+    clip.module.float().eval().requires_grad_(False)
+    return clip
+
+
+def _build(spec: str, config: Mapping[str, Any], *, seed: int = 0) -> nn.Module:
+    try:
+        with torch.random.fork_rng(devices=[]):  # open_clip initialises from the global generator
+            torch.manual_seed(seed)
+            return build_open_clip(config)
+    except Exception as error:  # a configuration from a file, or a library that is not installed
+        raise InputError(
+            f"model {spec!r} can't be built ({brief(error)}); check its configuration, "
+            "and that the libraries it needs (transformers, timm) are installed"
+        ) from error
+
+
+def _assemble(
+    spec: str,
+    model: nn.Module,
+    config: Mapping[str, Any],
+    preprocessing: Preprocessing,
+    tokenizer: Tokenizer,
+) -> OpenClip:
+    return OpenClip(model, tokenizer, name=spec, config=config, **asdict(preprocessing))
+
+
+def _tokenizer(spec: str, name: str) -> Tokenizer:
+    try:
+        return cast(Tokenizer, open_clip.get_tokenizer(name))
+    except Exception as error:  # transformers is missing, or the hub's client can't reach it
+        raise InputError(
+            f"the tokenizer of {spec!r} can't be made ({brief(error)}); SigLIP's and others need "
+            "`pip install transformers` and one download"
+        ) from error
+
+
+def _usual_preprocessing(name: str) -> Preprocessing:
+    """What most of the architecture's tags use; OpenAI's where it has no tag."""
+    base = name.removesuffix(PLAIN)
+    tags = open_clip.list_pretrained_tags_by_model(base)
+    found = Counter(_preprocessing(open_clip.get_pretrained_cfg(base, tag)) for tag in tags)
+    return found.most_common(1)[0][0] if found else Preprocessing()
+
+
+def _preprocessing(facts: Mapping[str, Any]) -> Preprocessing:
+    usual = asdict(Preprocessing())
+    chosen = {key: facts.get(key) or value for key, value in usual.items()}
+    return Preprocessing(**{**chosen, "mean": tuple(chosen["mean"]), "std": tuple(chosen["std"])})
+
+
+def _preprocessing_of(clip: OpenClip) -> Preprocessing:
+    return Preprocessing(mean=clip.mean, std=clip.std, interpolation=clip.interpolation, resize_mode=clip.resize_mode)

@@ -1,0 +1,82 @@
+"""The table of what audits find after forgetting."""
+
+from dataclasses import replace
+
+from tests.leaderboards.examples import ended, identity, plain, sweep
+from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.leaderboards.statistics.aggregate import boards
+from unlearn_bench.leaderboards.tables import audits as remains
+from unlearn_bench.leaderboards.tables.render import render
+from unlearn_bench.leaderboards.tables.tables import sections
+
+
+def audited(found: Record, probe: float | None, distance: float | None = None) -> Record:
+    new = (
+        plain("linear-probe", "target", probe, before=0.9),
+        plain("linear-probe", "other", 0.5, before=0.9),
+        plain("retrain-distance", "target", distance, before=0.3),
+    )
+    return replace(found, measurements=(*found.measurements, *new))
+
+
+def table(records: list[Record]) -> dict[str, tuple[str, ...]]:
+    ((board,), titles) = boards(records), {}
+    for section in remains.sections(board):
+        assert section.title == "What remains: mini-rn, suite mini"
+        titles = {"": section.headers[2:], **{row[0]: row[2:] for row in section.rows}}
+    return titles
+
+
+def test_after_forgetting_by_hand() -> None:
+    # mini-shapes: two classes, one seed each in the mean; mini-digits: one
+    values = {"red cube": 0.2, "blue cone": 0.4, "three": 0.6}
+    forgotten = [audited(item, values[item.run.forget[0]], 0.8) for item in sweep()]
+    found = table(forgotten + [audited(item, 0.9, 0.3) for item in identity()])
+    assert found[""] == ("zero-shot", "linear probe", "unlike retrained: target")
+    assert found["lip"][1:] == ("0.450", "0.800")
+    assert found["identity (reference)"][1:] == ("0.900", "0.300")
+
+
+def test_a_gap_gives_no_number_and_an_audit_without_any_no_column() -> None:
+    records = [audited(item, 0.5) for item in sweep()]
+    records[0] = audited(sweep()[0], None)
+    found = table(records + [audited(item, 0.9) for item in identity()])
+    assert found[""] == ("zero-shot", "linear probe")
+    assert found["lip"][1] == ""
+
+
+def test_a_row_without_any_number_is_left_out() -> None:
+    absent = [ended(item, "skipped", "no retrained model") for item in sweep("retrain", kind="reference")]
+    found = table([audited(item, 0.5) for item in sweep()] + absent)
+    assert set(found) == {"", "lip"}
+    assert "retrain" in render([audited(item, 0.5) for item in sweep()] + absent, fmt="md")  # among cells without
+
+
+def test_a_relearned_target_stands_beside_the_kept_classes() -> None:
+    said = {"relearning": {"shots@16/target": 1.0, "shots@16/other": 0.0}, "separability": {"target-gap": 0.25}}
+    new = tuple(plain(metric, group, value) for metric, found in said.items() for group, value in found.items())
+    found = table([replace(item, measurements=(*item.measurements, *new)) for item in sweep()])
+    assert found[""] == ("zero-shot", "relearned, 16 images", "relearned, 16 images: kept classes", "separability")
+    assert found["lip"][1:] == ("1.000", "0.000", "0.250")
+
+
+def test_any_of_the_audits_brings_the_words_about_them() -> None:
+    weights = plain("quantisation", "target", 0.4)
+    page = render([replace(item, measurements=(*item.measurements, weights)) for item in sweep()], fmt="md")
+    assert remains.READING in page
+
+
+def test_nothing_without_audits() -> None:
+    assert table(sweep() + identity()) == {}
+    assert "What remains" not in render(sweep(), fmt="md")
+    assert "What remains: what audits find" in render([audited(item, 0.5) for item in sweep()], fmt="md", short=True)
+
+
+def test_short_tables_hold_what_is_about_this_kind_of_dataset_and_what_remains() -> None:
+    said = [("pair-retrieval", "ift@1/target"), ("domain-accuracy", "same-class"), ("linear-probe", "target")]
+    said += [("retrieval", "ift@1/target"), ("my-metric", "some")]
+    more = tuple(plain(metric, group, 0.5) for metric, group in said)
+    (board,) = boards([replace(item, measurements=(*item.measurements, *more)) for item in sweep()])
+    titles = [part.title.partition(":")[0] for part in sections(board, None, short=True)]
+    own = ["Retrieval of pairs, image from text", "Domain accuracy"]
+    assert titles == ["Overall", *own, "What remains", ""]
