@@ -6,6 +6,7 @@ from typing import cast
 from urllib.parse import parse_qsl, urlencode
 
 from unlearn_bench.benchmarks.data.dataset.base import Dataset
+from unlearn_bench.benchmarks.data.dataset.prefixes import CAPTIONS_PREFIX, DOMAINS_PREFIX, FOLDER_PREFIX, HUB_PREFIX
 from unlearn_bench.benchmarks.data.embedded.drawing.concepts import DATASETS
 from unlearn_bench.benchmarks.data.embedded.drawing.domain_sets import MINI_DOMAINS
 from unlearn_bench.benchmarks.data.embedded.drawing.pair_sets import MINI_PAIRS
@@ -14,7 +15,6 @@ from unlearn_bench.downloads.assets import Asset
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.registry import Entry, catalogue, is_path_target, load
 
-FOLDER_PREFIX, DOMAINS_PREFIX, CAPTIONS_PREFIX, HUB_PREFIX = "folder:", "domains:", "captions:", "hf:"
 _DATA = "unlearn_bench.benchmarks.data"
 _MAKERS = {
     FOLDER_PREFIX: f"{_DATA}.layouts.folder:open_classes",

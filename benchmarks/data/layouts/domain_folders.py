@@ -14,9 +14,9 @@ from unlearn_bench.benchmarks.data.dataset.base import Dataset, Index, Split
 from unlearn_bench.benchmarks.data.dataset.domains import TEMPLATE, make_domain_labels
 from unlearn_bench.benchmarks.data.dataset.partition import FIFTH, WHOLE, cut_by_hash, default_classes
 from unlearn_bench.benchmarks.data.dataset.pictures import read_rgb
+from unlearn_bench.benchmarks.data.dataset.prefixes import DOMAINS_PREFIX
 from unlearn_bench.benchmarks.data.layouts.folder import SUFFIXES, images_in, read_class_names
 from unlearn_bench.benchmarks.data.layouts.official import BY_HASH
-from unlearn_bench.benchmarks.data.sources import DOMAINS_PREFIX
 from unlearn_bench.errors import InputError
 
 _LISTED: tuple[Split, ...] = ("train", "test")

@@ -11,7 +11,7 @@ from PIL import Image
 from unlearn_bench.benchmarks.data.dataset.base import Dataset, Index, Split
 from unlearn_bench.benchmarks.data.dataset.partition import FIFTH, cut_by_hash, default_classes
 from unlearn_bench.benchmarks.data.dataset.pictures import read_rgb
-from unlearn_bench.benchmarks.data.sources import FOLDER_PREFIX
+from unlearn_bench.benchmarks.data.dataset.prefixes import FOLDER_PREFIX
 from unlearn_bench.errors import InputError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"}
