@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from unlearn_bench.benchmarks.images.synthetic_cache import synthetic_images
-from unlearn_bench.benchmarks.presets.preset import build_method, load_preset, load_synthesis, resolved
+from unlearn_bench.benchmarks.presets.preset import build_method, presets_for, resolved
 from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench, open_workbench
 from unlearn_bench.benchmarks.sweep.players import LoadedMethod, load_method
 from unlearn_bench.clip import Clip
@@ -90,7 +90,7 @@ class Case:
                     dataset=self.dataset,
                     texts=item.dataset.texts,
                     targets=targets,
-                    settings=load_synthesis(self.bench.setting.model),
+                    settings=presets_for(self.bench.setting.model).synthesis(),
                     seed=0,
                     domains=item.dataset.label_domains,
                 ).synthetic
@@ -139,7 +139,7 @@ def open_case(target: str, *, model: str = "mini-rn", dataset: str = "mini-digit
         model=model, datasets=(dataset,), control=(), train_split="train", test_split="val", device="cpu"
     )
     bench = open_workbench(setting)
-    method = build_method(loaded.kind, load_preset(model, loaded.kind.name).hyperparameters)
+    method = build_method(loaded.kind, presets_for(model).of(loaded.kind.name).hyperparameters)
     return Case(loaded=loaded, method=method, bench=bench, dataset=next(iter(bench.evaluated)))
 
 

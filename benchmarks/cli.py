@@ -20,6 +20,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_PRESETS = "Settings: a file that `tune` wrote, or a folder; else those beside the model or suite, or the package's."
+_TEMPLATE = "The sentence around a class name, with {} for it; each dataset's own by default."
+
 
 def main() -> None:
     """The console script: errors of the user's, and files that fail, are one line and exit code 2."""
@@ -88,10 +91,12 @@ def run(
             "file.py:make; commas between."
         ),
     ] = None,
+    template: Annotated[str, typer.Option(help=_TEMPLATE)] = "",
     classes: Annotated[
         str | None,
         typer.Option(help="Forget these: class, dataset/class, a+b at once; dog@sketch, *@sketch where domains are."),
     ] = None,
+    presets: Annotated[Path | None, typer.Option(help=_PRESETS)] = None,
     seeds: Annotated[str | None, typer.Option(help="Whole numbers, separated by commas.")] = None,
     jobs: Annotated[int, typer.Option(help="Cells at a time; 0: one per core, or one per GPU.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
@@ -120,7 +125,9 @@ def run(
         metrics=_split(metrics),
         datasets=_split(datasets),
         data=_split(data),
+        template=template,
         classes=_split(classes),
+        presets=presets,
         seeds=_split(seeds),
         jobs=jobs,
         device=device,
@@ -215,13 +222,26 @@ def tune(
     model: Annotated[
         str | None, typer.Option(help="Any model, as `run` takes it; the suite's first by default.")
     ] = None,
-    methods: Annotated[str, typer.Option(help="all, names, or path/to/file.py:Class.")] = "all",
+    data: Annotated[str | None, typer.Option(help="Replace the suite's datasets, as for `run`.")] = None,
+    template: Annotated[str, typer.Option(help=_TEMPLATE)] = "",
+    classes: Annotated[
+        str | None, typer.Option(help="What `run` is going to forget; it is left out here. The suite's by default.")
+    ] = None,
+    methods: Annotated[str | None, typer.Option(help="all, names, or path/to/file.py:Class; all by default.")] = None,
+    synthesis: Annotated[
+        bool,
+        typer.Option(
+            "--synthesis", help="Search the settings of synthetic images anew; without --methods only these."
+        ),
+    ] = False,
     trials: Annotated[int, typer.Option(help="The budget of each method.", min=1)] = 16,
     jobs: Annotated[int, typer.Option(help="Methods at a time; 0: one per core.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    out: Annotated[Path | None, typer.Option(help="Preset file to write.")] = None,
+    presets: Annotated[Path | None, typer.Option(help=f"{_PRESETS} Also written to.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write here in place of that.")] = None,
 ) -> None:
-    """Find each method's hyperparameters with the same budget, on classes that no table reports.
+    """Find each method's hyperparameters with the same budget, on classes that no table reports, and before them the
+    settings of the synthetic images where the model has none. Ends with the `run` that uses them.
 
     Example: unlearn-bench tune --model mini-rn --methods lip --trials 16 --out lip.toml
     """
@@ -229,10 +249,15 @@ def tune(
         "tune",
         suite=suite,
         model=model,
+        data=_split(data),
+        template=template,
+        classes=_split(classes),
         methods=_split(methods),
+        synthesis=synthesis,
         trials=trials,
         jobs=jobs,
         device=device,
+        presets=presets,
         out=out,
     )
 

@@ -1,7 +1,7 @@
 """`unlearn-bench run`: plan, sweep, leaderboard."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from rich.console import Console
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions, current_commit, device_name
 from unlearn_bench.benchmarks.referee.workbench import Workbench, as_split, choose_device, open_workbench
+from unlearn_bench.benchmarks.referee.zero_shot import ZeroShot
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
 from unlearn_bench.benchmarks.sweep.estimate import Estimate, Known, estimate
 from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for, take_shard
@@ -35,7 +36,9 @@ def execute(
     metrics: Sequence[str] | None,
     datasets: Sequence[str] | None,
     data: Sequence[str] | None,
+    template: str,
     classes: Sequence[str] | None,
+    presets: Path | None,
     seeds: Sequence[str] | None,
     jobs: int,
     device: str,
@@ -58,6 +61,8 @@ def execute(
         seeds=parse_seeds(seeds),
         precision=precision,
         metrics=metrics,
+        presets=presets,
+        template=template,
     )
     part = parse_shard(shard)
     for name in chosen_methods(chosen, choice):
@@ -92,10 +97,23 @@ def execute(
         lasting = [cell for cell in waiting if ended.get(cell.run.key) != "skipped"]
         _show_plan(cells, waiting, folder, conditions, estimate(lasting, records, known))
         return 0
-    with showing(console, len(waiting)) as listener:
-        tally = sweep(waiting, folder, conditions, listener=listener, fresh=fresh, warn=warn)
+    with showing(console, len(waiting), folder) as listener:
+        tally = sweep(
+            waiting, folder, conditions, listener=listener, fresh=fresh, warn=warn, before=_saying(console, warn)
+        )
     _finish(folder, cells, tally, resumed=len(cells) - len(undone))
     return 1 if tally.failed else 0
+
+
+def _saying(console: Console, warn: Callable[[str], None]) -> Callable[[ZeroShot], None]:
+    """Says what the original models know, and what to do where that is little."""
+
+    def say(known: ZeroShot) -> None:
+        console.print(str(known), markup=False, highlight=False, soft_wrap=True)
+        if known.is_low:
+            warn(known.advice())
+
+    return say
 
 
 def with_data(suite: Suite, data: Sequence[str] | None) -> Suite:

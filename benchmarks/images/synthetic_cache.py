@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -15,7 +15,7 @@ from unlearn_bench.cache import atomic_path, cache_root, locked, make_folder, wr
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure
 from unlearn_bench.synthesis.ascent import synthesize
-from unlearn_bench.synthesis.images import Synthetic
+from unlearn_bench.synthesis.images import Say, Synthetic, silent
 from unlearn_bench.synthesis.settings import SynthesisSettings
 
 _FORMAT = 2
@@ -40,10 +40,12 @@ def synthetic_images(
     seed: int,
     descriptions: tuple[tuple[str, ...], ...] = (),
     domains: tuple[str, ...] = (),
+    say: Say = silent,
 ) -> Made:
     """The images of the target classes, class by class, from the cache or made now.
 
-    Where each text has one of `domains`, an image is accepted by its probability among the texts of its own.
+    Where each text has one of `domains`, an image is accepted by its probability among the texts of its own. `say` is
+    told how far making them is.
 
     A class that failed once fails again at once: the search is deterministic, and may take minutes to fail.
 
@@ -63,6 +65,7 @@ def synthetic_images(
                 settings=settings,
                 seed=seed,
                 sentences=sentences,
+                say=say,
             )
         )
     tensors = {
@@ -85,11 +88,10 @@ def _one_class(
     settings: SynthesisSettings,
     seed: int,
     sentences: tuple[str, ...],
+    say: Say,
 ) -> Made:
     folder = make_folder(cache_root() / "synthetic" / fingerprint, what="cache folder")
-    # The number of images worked on together changes nothing but rounding, and is no reason to make them again.
-    chosen = {key: value for key, value in asdict(settings).items() if key != "batch_size"}
-    parts = [_FORMAT, dataset, texts, target, chosen, seed, clip.device.type, torch.get_num_threads()]
+    parts = [_FORMAT, dataset, texts, target, settings.stated(), seed, clip.device.type, torch.get_num_threads()]
     parts += [sentences] if sentences else []
     stem = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     path, failure = folder / f"{stem}.safetensors", folder / f"{stem}.failed"
@@ -107,6 +109,7 @@ def _one_class(
                     seed=seed,
                     task=dataset,
                     sentences=sentences,
+                    say=say,
                 )
             except CellFailure as error:
                 write_text(failure, str(error))
@@ -138,6 +141,7 @@ def _timed(
     seed: int,
     task: str,
     sentences: tuple[str, ...],
+    say: Say,
 ) -> dict[str, Tensor]:
     started = time.perf_counter()
     made = synthesize(
@@ -148,6 +152,7 @@ def _timed(
         seed=seed,
         task=task,
         descriptions={target: sentences} if sentences else {},
+        say=say,
     )
     tensors: dict[str, Tensor] = {item.name: getattr(made, item.name).contiguous() for item in fields(Synthetic)}
     tensors["seconds"] = torch.tensor(time.perf_counter() - started, dtype=torch.float64)

@@ -1,21 +1,23 @@
-"""Presets: the hyperparameters of each method for one model, and how they were found."""
+"""Presets: the settings of each method and of the synthetic images for one model, and how they were found."""
 
 import dataclasses
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from unlearn_bench.benchmarks.presets.places import preset_places
 from unlearn_bench.benchmarks.suites.variants import SOURCES, with_tuples
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.methods.base import Method
-from unlearn_bench.models.names import PLAIN, QUICK
-from unlearn_bench.synthesis.settings import SynthesisSettings
+from unlearn_bench.synthesis.settings import UNTUNED, SynthesisSettings
 
-_FOLDER = Path(__file__).parent
 SAME_AS = "same_as"
 """In a preset's table: the method whose preset it shares."""
+
+SYNTHESIS, ABOUT = "synthesis", "about"
+"""Tables that are no method's: settings of the synthetic images, and for which model the file was written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,40 +33,88 @@ class Preset:
     provenance: Mapping[str, Any] = field(default_factory=lambda: {"source": "default"})
 
 
-def preset_file(model: str) -> Path:
-    """Where the presets of a model are: `RN50` for `RN50:openai` and `RN50-quickgelu:FILE`."""
-    name = model.split(":", 1)[0]
-    for activation in (QUICK, PLAIN):
-        name = name.removesuffix(activation)
-    return _FOLDER / f"{name}.toml"
+@dataclass(frozen=True, kw_only=True)
+class Presets:
+    """The settings that are known for one model; plain data, so that it crosses processes.
+
+    Attributes:
+        model: its spec, for messages.
+        tables: by the name of a method, and `synthesis`: what the first place that has such a table says.
+        files: by the same names, the file that says it.
+        fingerprints: of the models that the files were written for, by file, where a file says so.
+    """
+
+    model: str
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that have settings here."""
+        return tuple(name for name in self.tables if name != SYNTHESIS)
+
+    def of(self, method: str) -> Preset:
+        """The preset of a method; its defaults, marked so, where nobody found one.
+
+        Raises:
+            InputError: a source that is none, or a shared preset that is not there.
+        """
+        table = self.tables.get(method)
+        if table is None:
+            return Preset()
+        if SAME_AS in table:
+            if table[SAME_AS] not in self.tables:
+                raise unknown(f"preset that {method!r} for {self.model!r} shares", str(table[SAME_AS]), self.methods)
+            table = self.tables[table[SAME_AS]]
+        provenance = {key: value for key, value in table.items() if key != "hyperparameters"}
+        if provenance.get("source") not in SOURCES:
+            raise unknown(f"preset source of {method!r} for {self.model!r}", str(provenance.get("source")), SOURCES)
+        return Preset(hyperparameters=with_tuples(table.get("hyperparameters", {})), provenance=provenance)
+
+    def synthesis(self, changes: Mapping[str, Any] | None = None) -> SynthesisSettings:
+        """The settings of the synthetic images, with `changes`; `UNTUNED` where there are none for this model.
+
+        A table of settings stands for itself: what it does not name is as in the paper.
+
+        Raises:
+            InputError: a setting that is not known, or has no such value.
+        """
+        known = {item.name: item.type for item in dataclasses.fields(SynthesisSettings)}
+        table = self.tables.get(SYNTHESIS)
+        for key in {**(table or {}), **(changes or {})}:
+            if key not in known:
+                raise unknown(f"synthesis setting in the presets of {self.model!r}", key, known)
+        base = UNTUNED if table is None else SynthesisSettings(**table)
+        return dataclasses.replace(base, **(changes or {}))
+
+    def of_other_models(self, fingerprint: str) -> tuple[str, ...]:
+        """The files in use that were written for a model with other weights, in the order of their names."""
+        used = set(self.files.values())
+        return tuple(sorted(file for file, own in self.fingerprints.items() if file in used and own != fingerprint))
 
 
-def load_preset(model: str, method: str, *, folder: Path | None = None) -> Preset:
-    """The preset of `method` for `model`; the method's defaults, marked so, where nobody found one."""
-    tables = _read(model, folder)
-    table = tables.get(method)
-    if table is None:
-        return Preset()
-    if SAME_AS in table:
-        if table[SAME_AS] not in tables:
-            raise unknown(f"preset that {method!r} for {model!r} shares", str(table[SAME_AS]), tables)
-        table = tables[table[SAME_AS]]
-    provenance = {key: value for key, value in table.items() if key != "hyperparameters"}
-    if provenance.get("source") not in SOURCES:
-        raise unknown(f"preset source of {method!r} for {model!r}", str(provenance.get("source")), SOURCES)
-    return Preset(hyperparameters=with_tuples(table.get("hyperparameters", {})), provenance=provenance)
+def presets_for(model: str, *, given: Path | None = None, suite: Path | None = None) -> Presets:
+    """What is known of settings for `model`; `preset_places` says where that is looked for.
+
+    Raises:
+        InputError: a file that is given and not there, is not TOML, or holds something else than tables.
+    """
+    return merged(model, preset_places(model, given=given, suite=suite))
 
 
-def load_synthesis(
-    model: str, *, changes: Mapping[str, Any] | None = None, folder: Path | None = None
-) -> SynthesisSettings:
-    """The settings of the synthetic images for `model`; the paper's defaults where the preset names none."""
-    table = {**_read(model, folder).get("synthesis", {}), **(changes or {})}
-    known = {item.name for item in dataclasses.fields(SynthesisSettings)}
-    for key in table:
-        if key not in known:
-            raise unknown(f"synthesis setting in the presets of {model!r}", key, known)
-    return SynthesisSettings(**table)
+def merged(model: str, places: Iterable[Path]) -> Presets:
+    """The tables of these files; where several have one of the same name, that of the first."""
+    tables: dict[str, Mapping[str, Any]] = {}
+    files: dict[str, str] = {}
+    fingerprints: dict[str, str] = {}
+    for path in places:
+        for name, table in read_presets(path).items():
+            if name == ABOUT:
+                fingerprints[str(path)] = str(table.get("fingerprint", ""))
+            elif name not in tables:
+                tables[name], files[name] = table, str(path)
+    return Presets(model=model, tables=tables, files=files, fingerprints=fingerprints)
 
 
 def build_method(kind: type[Method], hyperparameters: Mapping[str, Any]) -> Method:
@@ -84,19 +134,22 @@ def resolved(method: Method) -> dict[str, Any]:
     return dataclasses.asdict(method)
 
 
-def _read(model: str, folder: Path | None) -> dict[str, Any]:
-    return read_presets((folder or _FOLDER) / preset_file(model).name)
-
-
-def read_presets(path: Path) -> dict[str, Any]:
+def read_presets(path: Path) -> dict[str, dict[str, Any]]:
     """The tables of a preset file; empty where there is no such file.
 
     Raises:
-        InputError: the file is not TOML.
+        InputError: the file is not TOML, or holds something that is no table.
     """
     if not path.is_file():
         return {}
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"preset file {str(path)!r} is not TOML ({error}); mend that line") from error
+    for name, table in found.items():
+        if not isinstance(table, dict):
+            raise InputError(
+                f"preset file {str(path)!r} must hold a table for each method; {name!r} is {table!r}: write "
+                f"[{name}] above it"
+            )
+    return found

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -20,6 +21,10 @@ from unlearn_bench.synthesis.images import Synthetic
 from unlearn_bench.synthesis.settings import SynthesisSettings
 
 
+def unheard(_: str) -> None:
+    """For those who do not want to know what is being done."""
+
+
 @dataclass(kw_only=True)
 class Game:
     """One run under way: what the referee hands out, and what it notes."""
@@ -28,6 +33,7 @@ class Game:
     bench: Workbench
     dataset: Dataset
     targets: tuple[int, ...]
+    note: Callable[[str], None]
     history: list[dict[str, float | str]] = field(default_factory=list)
     made: Made | None = None
     synthesis_watch: Stopwatch = field(default_factory=lambda: Stopwatch(torch.device("cpu")))
@@ -43,6 +49,7 @@ class Game:
         except (TypeError, ValueError) as error:
             raise CellFailure(f"report was given more than numbers and texts ({error}); use float(..)") from error
         self.history.append(line)
+        self.note(f"step {step}")
 
     def generator(self, purpose: str) -> torch.Generator:
         return generator(self.run.seed, self.run.dataset, *self.run.forget, purpose)
@@ -61,6 +68,7 @@ class Game:
                     descriptions=self.cell.descriptions,
                     domains=self.dataset.label_domains,
                     seed=self.run.seed,
+                    say=lambda progress: self.note(str(progress)),
                 )
             given = {name: value.clone() for name, value in vars(self.made.synthetic).items()}
         return Synthetic(**given)

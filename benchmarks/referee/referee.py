@@ -12,7 +12,7 @@ from unlearn_bench.benchmarks.referee.audits import further_evidence
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions, describe
 from unlearn_bench.benchmarks.referee.evidence import classified, evidence_of
-from unlearn_bench.benchmarks.referee.game import Game, request_for, request_hash
+from unlearn_bench.benchmarks.referee.game import Game, request_for, request_hash, unheard
 from unlearn_bench.benchmarks.referee.measuring import PeakMemory, Stopwatch
 from unlearn_bench.benchmarks.referee.workbench import Workbench
 from unlearn_bench.clip import Clip
@@ -45,17 +45,19 @@ def run_cell(
     conditions: Conditions,
     *,
     keep: Callable[[Clip], None] | None = None,
+    note: Callable[[str], None] = unheard,
 ) -> Outcome:
     """Carry out one cell; whatever the method does, this returns a record.
 
-    `keep` is shown the unlearned model, already rebuilt from its tensors, when all went well.
+    `keep` is shown the unlearned model, already rebuilt from its tensors, when all went well. `note` is told what is
+    being done, for people who wait.
 
     `skipped` when the method says why it does not apply; `failed` when it raises, runs out of memory, edits the
     request, or returns tensors that are not finite or do not fit the original architecture.
     """
     dataset = bench.evaluated[cell.run.dataset].dataset
     targets = dataset.labels(cell.run.forget)
-    game = Game(cell=cell, bench=bench, dataset=dataset, targets=targets)
+    game = Game(cell=cell, bench=bench, dataset=dataset, targets=targets, note=note)
     status: Status = "ok"
     reason = ""
     measurements: tuple[Measurement, ...] = ()
@@ -130,6 +132,7 @@ def _play(game: Game, method: Method, request: Request, copy: Clip) -> tuple[Cli
     synthesis_seconds = game.made.seconds if game.made else 0.0
     method_seconds = max(0.0, whole.seconds - game.synthesis_watch.seconds)
     evaluation = Stopwatch(device)
+    game.note("measuring")
     with evaluation:
         evidence = evidence_of(game, unlearned)
     seconds = {"method": method_seconds, "synthesis": synthesis_seconds, "evaluation": evaluation.seconds}
@@ -142,6 +145,7 @@ def _measure(game: Game, unlearned: Clip, evidence: Evidence, cost: Cost) -> tup
     bench = game.bench
 
     def measure(metric: Metric) -> tuple[Measurement, ...]:
+        game.note(f"measuring {metric.name}")
         seen = classified(evidence, bench) if metric.needs_classes else evidence
         return metric.measure(seen) if seen is not None else ()
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from unlearn_bench.benchmarks.data.dataset.base import SPLITS, Dataset, Split
+from unlearn_bench.benchmarks.data.dataset.templates import set_template
 from unlearn_bench.benchmarks.data.sources import open_dataset
 from unlearn_bench.benchmarks.images.image_cache import PreparedImages, prepared_images
 from unlearn_bench.benchmarks.referee.embedding import Before, Precision, agreement, embed_before, embed_texts
@@ -25,6 +26,7 @@ class Setting:
         model: spec. datasets, control: specs. train_split, test_split: names of splits.
         device: `cpu`, `cuda`, `cuda:1`, ... skip_bad: leave unreadable images out.
         precision: of the encoding of test images, one of `PRECISIONS`.
+        template: with which every dataset is asked for; empty: each with its own.
     """
 
     model: str
@@ -35,6 +37,7 @@ class Setting:
     device: str
     skip_bad: bool = False
     precision: Precision = "fp32"
+    template: str = ""
 
 
 class Evaluated:
@@ -42,6 +45,8 @@ class Evaluated:
 
     def __init__(self, bench: "Workbench", spec: str, *, control: bool) -> None:
         self.dataset: Dataset = open_dataset(spec)
+        if bench.setting.template:
+            set_template(self.dataset, bench.setting.template)
         self.control = control
         self._bench = bench
         self._texts: dict[str, Tensor] = {}  # by template

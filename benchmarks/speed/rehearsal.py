@@ -28,7 +28,7 @@ from tabulate import tabulate
 
 from unlearn_bench.benchmarks.commands.run import conditions_for
 from unlearn_bench.benchmarks.data.dataset.base import Dataset, Index, Split
-from unlearn_bench.benchmarks.presets.preset import load_synthesis
+from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions, device_name
 from unlearn_bench.benchmarks.referee.embedding import BATCH, agreement, embed_after, encoding_in
@@ -200,8 +200,8 @@ def _suite_rate(bench: Workbench, item: Evaluated) -> float:
 
 def _ascent_seconds(bench: Workbench, item: Evaluated, forget: str, model: str) -> float:
     """Seconds of one step for one image: a few steps towards a probability that nothing reaches."""
-    settings = load_synthesis(
-        model, changes={"threshold": 1.0, "threshold_floor": 1.0, "max_steps": _ASCENT_STEPS, "max_attempts": 1}
+    settings = presets_for(model).synthesis(
+        {"threshold": 1.0, "threshold_floor": 1.0, "max_steps": _ASCENT_STEPS, "max_attempts": 1, "patience": 0}
     )
     watch = Stopwatch(bench.clip.device)
     with watch, suppress(CellFailure):  # it fails, as it must: the time is what is wanted

@@ -30,6 +30,7 @@ class Suite:
         seeds: one run each.
         train_split, test_split: what methods are given, and what tables are measured on.
         precision: in which test images are encoded (`fp32`, `bf16`, `fp16`).
+        file: where it was read, for a suite of one's own: settings may lie beside it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Suite:
     train_split: str = "train"
     test_split: str = "test"
     precision: str = "fp32"
+    file: Path | None = None
 
 
 def known_suites() -> dict[str, str]:
@@ -65,7 +67,7 @@ def load_suite(name: str) -> Suite:
             raise InputError(f"no suite file at {name!r}; give a name ({', '.join(known_suites())}) or a path")
         raise unknown("suite", name, known_suites())
     table = _parse(path)
-    known = {item.name for item in fields(Suite)} - {"name"}
+    known = {item.name for item in fields(Suite)} - {"name", "file"}
     for key in table:
         if key not in known:
             raise unknown(f"key in suite file {str(path)!r}", key, known)
@@ -74,7 +76,7 @@ def load_suite(name: str) -> Suite:
             raise InputError(f"suite file {str(path)!r} lacks {key!r}: a list of at least one name")
     variants = parse_variants(table.pop("variants", {}), where=f"suite file {str(path)!r}")
     values = {key: _value(path, key, value) for key, value in table.items()}
-    return Suite(name=path.stem, variants=variants, **values)
+    return Suite(name=path.stem, variants=variants, file=path if name.endswith(".toml") else None, **values)
 
 
 def _parse(path: Path) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from unlearn_bench.benchmarks.data.sources import with_topics
-from unlearn_bench.benchmarks.presets.preset import Preset, build_method, load_preset, load_synthesis, resolved
+from unlearn_bench.benchmarks.presets.preset import Preset, Presets, build_method, presets_for, resolved
 from unlearn_bench.benchmarks.referee.cell import DESCRIPTIONS, Cell
 from unlearn_bench.benchmarks.referee.embedding import as_precision
 from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench
@@ -44,11 +44,14 @@ def cells_for(suite: Suite, choice: Choice, bench: Workbench) -> list[Cell]:
     tasks = tasks_for(suite, choice, {n: e.dataset for n, e in bench.evaluated.items() if not e.control})
     owners = dict.fromkeys(dataset for dataset, _ in tasks)
     metrics = {name: chosen_metrics(suite, choice, bench.evaluated[name].features) for name in owners}
+    presets = presets_for(bench.setting.model, given=choice.presets, suite=suite.file)
     cells: dict[str, Cell] = {}  # by key: what is named twice runs once
     for seed in choice.seeds if choice.seeds is not None else suite.seeds:
         for dataset, forget in tasks:
             for player in players:
-                cell = _cell(suite, bench, player, metrics[dataset], dataset=dataset, forget=forget, seed=seed)
+                cell = _cell(
+                    suite, bench, player, presets, metrics[dataset], dataset=dataset, forget=forget, seed=seed
+                )
                 cells[cell.run.key] = cell
     return list(cells.values())
 
@@ -57,6 +60,7 @@ def _cell(
     suite: Suite,
     bench: Workbench,
     player: Player,
+    presets: Presets,
     metrics: Mapping[str, tuple[str, Metric]],
     *,
     dataset: str,
@@ -64,7 +68,7 @@ def _cell(
     seed: int,
 ) -> Cell:
     method, variant = player.method, player.variant
-    preset = load_preset(bench.setting.model, method.kind.name)
+    preset = presets.of(method.kind.name)
     run = run_for(
         suite.name,
         bench,
@@ -73,7 +77,7 @@ def _cell(
         dataset=dataset,
         forget=forget,
         metrics={name: metric.version for name, (_, metric) in metrics.items()},
-        synthesis=_synthesis(bench, variant, forget),
+        synthesis=_synthesis(presets, variant, forget),
         seed=seed,
     )
     descriptions = _descriptions(bench, variant, dataset, forget)
@@ -94,7 +98,7 @@ def _provenance(preset: Preset, variant: Variant) -> Mapping[str, Any]:
     return {"source": "given"} if variant.hyperparameters else preset.provenance
 
 
-def _synthesis(bench: Workbench, variant: Variant, forget: tuple[str, ...]) -> SynthesisSettings:
+def _synthesis(presets: Presets, variant: Variant, forget: tuple[str, ...]) -> SynthesisSettings:
     """The preset's settings with the variant's, and with those that it has for this class."""
     own = [name for name in forget if name in variant.by_class]
     if own and len(forget) > 1:
@@ -103,7 +107,7 @@ def _synthesis(bench: Workbench, variant: Variant, forget: tuple[str, ...]) -> S
             "forgotten at once; leave by_class out there"
         )
     by_class = variant.by_class[own[0]] if own else {}
-    return load_synthesis(bench.setting.model, changes={**variant.synthesis, **by_class})
+    return presets.synthesis({**variant.synthesis, **by_class})
 
 
 def _descriptions(
@@ -168,7 +172,7 @@ def run_for(
             for name, item in bench.evaluated.items()
         ),
         metrics=dict(metrics),
-        synthesis={key: value for key, value in asdict(synthesis).items() if key != "batch_size"},
+        synthesis=synthesis.stated(),
         train_split=bench.setting.train_split,
         seed=seed,
         precision=bench.setting.precision,
@@ -190,6 +194,7 @@ def settings_for(suite: Suite, choice: Choice, *, device: str, skip_bad: bool) -
             device=device,
             skip_bad=skip_bad,
             precision=as_precision(choice.precision or suite.precision),
+            template=choice.template,
         )
         for model in (choice.models if choice.models is not None else suite.models)
     ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from unlearn_bench.benchmarks.suites.suite import Suite
 from unlearn_bench.benchmarks.suites.variants import Variant
@@ -18,7 +19,8 @@ class Choice:
     """What the user narrowed the suite down to; None means all of the suite's.
 
     `datasets` filters what is forgotten, never what is evaluated. `methods` may add methods that the suite does not
-    name, in files or in installed packages.
+    name, in files or in installed packages. `presets` is a file of settings, or a folder of them; `template` is
+    asked for with on every dataset, in place of its own.
     """
 
     methods: Sequence[str] | None = None
@@ -28,6 +30,8 @@ class Choice:
     models: Sequence[str] | None = None
     precision: str | None = None
     metrics: Sequence[str] | None = None
+    presets: Path | None = None
+    template: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

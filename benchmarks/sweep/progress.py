@@ -1,25 +1,45 @@
 """What a user sees while a sweep runs: a bar on a terminal, plain lines in a log."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from unlearn_bench.benchmarks.sweep.notes import watching
 from unlearn_bench.benchmarks.sweep.runner import Done, Listener
 
 _LINE_EVERY_S = 10.0
+_NOTES_EVERY_S = 10.0
 
 
 @contextmanager
-def showing(console: Console, total: int) -> Iterator[Listener]:
-    """A listener for the sweep's cells; `total` are still to do."""
-    if console.is_terminal:
-        with _bar(console) as bar:
-            yield _on_bar(bar, console, total)
-    else:
-        yield _on_lines(console, total)
+def showing(console: Console, total: int, out: Path) -> Iterator[Listener]:
+    """A listener for the sweep's cells; `total` are still to do.
+
+    What takes long within a cell is told as well, from the notes in the run folder `out`: a line for a cell that is
+    at something else than some seconds ago.
+    """
+    with watching(out, _as_lines(console), every_s=_NOTES_EVERY_S):
+        if console.is_terminal:
+            with _bar(console) as bar:
+                yield _on_bar(bar, console, total)
+        else:
+            yield _on_lines(console, total)
+
+
+def _as_lines(console: Console) -> Callable[[Mapping[str, str]], None]:
+    said: dict[str, str] = {}
+
+    def show(notes: Mapping[str, str]) -> None:
+        for key, text in notes.items():
+            if key in said and said[key] != text:  # not at first sight: most cells are over before the second
+                _line(console, text)
+            said[key] = text
+
+    return show
 
 
 def _bar(console: Console) -> Progress:

@@ -22,6 +22,8 @@ from unlearn_bench.benchmarks.referee.cell import Cell, on_device
 from unlearn_bench.benchmarks.referee.conditions import Conditions, describe
 from unlearn_bench.benchmarks.referee.referee import run_cell
 from unlearn_bench.benchmarks.referee.workbench import Setting, open_workbench
+from unlearn_bench.benchmarks.referee.zero_shot import ZeroShot, zero_shot
+from unlearn_bench.benchmarks.sweep.notes import Note
 from unlearn_bench.cache import write_text
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record, Status
@@ -54,6 +56,11 @@ class Tally:
 
 
 Listener = Callable[[Done], None]
+
+
+def unheard(_: ZeroShot) -> None:
+    """For those who do not want to know what the models know."""
+
 
 Part = Literal["before", "train"]
 """What a workbench keeps of a dataset: embeddings of the test images, or the images that methods are given."""
@@ -90,12 +97,15 @@ def sweep(
     listener: Listener,
     fresh: bool = False,
     warn: Callable[[str], None],
+    before: Callable[[ZeroShot], None] = unheard,
 ) -> Tally:
     """Run the cells that have no record of status `ok` in `out`; each writes its record as it ends.
 
     Cells run in `conditions.jobs` processes. If the system kills one (out of memory, say), the others of the pool
     are lost with it: the cells that were in flight then run one by one, and one that kills its process again gets a
     failed record; the rest goes on in a new pool.
+
+    `before` is told first what the original models know of the datasets.
     """
     ended = {} if fresh else recorded(out, warn=warn)
     waiting = {cell.run.key: cell for cell in cells if ended.get(cell.run.key) != "ok"}
@@ -110,22 +120,24 @@ def sweep(
 
     resumed = len(cells) - len(waiting)
     deaths = 0
+    for known in _prepared(list(waiting.values()), conditions):
+        before(known)
     while waiting:
-        before = len(waiting)
+        there = len(waiting)
         try:
             for done in _pool(list(waiting.values()), out, conditions, fresh=fresh):
                 note(done)
         except TerminatedWorkerError:
             for cell in [waiting[key] for key in _in_flight(out) if key in waiting]:
                 note(_alone(cell, out, conditions))
-            deaths = deaths + 1 if len(waiting) == before else 0
+            deaths = deaths + 1 if len(waiting) == there else 0
             if deaths == _MOST_DEATHS:
                 raise InputError(
                     "the worker processes die before they finish a cell; most often that means out of memory: "
                     "give fewer --jobs (finished cells are kept)"
                 ) from None
             continue
-        if len(waiting) == before:
+        if len(waiting) == there:
             time.sleep(_POLL_S)  # the rest is in the hands of another sweep on this folder
     return Tally(resumed=resumed, **counts)
 
@@ -150,7 +162,8 @@ def work(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool = False) 
             if record is not None:
                 return Done(key=run.key, label=label(cell), status=record.status, reason=record.reason)
         flag.touch()
-        outcome = run_cell(_placed(cell), open_workbench(_placed(cell).setting), conditions)
+        with Note(out, run.key, label(cell)) as note:
+            outcome = run_cell(_placed(cell), open_workbench(_placed(cell).setting), conditions, note=note)
         lines = [json.dumps(step) for step in outcome.history]
         write_text(cells / f"{run.key}.history.jsonl", "".join(f"{line}\n" for line in lines))
         if outcome.synthetic is not None:
@@ -180,17 +193,36 @@ def _pool(cells: list[Cell], out: Path, conditions: Conditions, *, fresh: bool) 
         for cell in cells:
             yield work(cell, out, conditions, fresh=fresh)
         return
-    parallel = joblib.Parallel(
+    order = spread(cells, conditions.jobs)
+    yield from _parallel(conditions)(joblib.delayed(work)(cell, out, conditions, fresh=fresh) for cell in order)
+
+
+def _parallel(conditions: Conditions) -> joblib.Parallel:
+    return joblib.Parallel(
         n_jobs=conditions.jobs,
         backend="loky",
         return_as="generator_unordered",
         batch_size=1,
         pre_dispatch="2*n_jobs",
     )
-    for _ in parallel(joblib.delayed(_prepare)(*part, conditions.threads) for part in _parts(cells)):
-        pass
-    order = spread(cells, conditions.jobs)
-    yield from parallel(joblib.delayed(work)(cell, out, conditions, fresh=fresh) for cell in order)
+
+
+def _prepared(cells: list[Cell], conditions: Conditions) -> Iterator[ZeroShot]:
+    """Make what all cells need of the datasets, side by side, and say what the original models know of them.
+
+    If the system kills a worker here, the sweep goes on without: each cell makes what it lacks, and its pool knows
+    what to do with a worker that dies.
+    """
+    parts = _parts(cells)
+    try:
+        found = (
+            (_prepare(*part, conditions.threads) for part in parts)
+            if conditions.jobs == 1
+            else _parallel(conditions)(joblib.delayed(_prepare)(*part, conditions.threads) for part in parts)
+        )
+        yield from (item for item in found if item is not None)
+    except TerminatedWorkerError:
+        return
 
 
 def _parts(cells: Sequence[Cell]) -> list[tuple[Cell, str, Part]]:
@@ -204,11 +236,13 @@ def _parts(cells: Sequence[Cell]) -> list[tuple[Cell, str, Part]]:
     return [(cell, name, part) for (_, name, part), cell in found.items()]
 
 
-def _prepare(cell: Cell, dataset: str, part: Part, threads: int) -> None:
+def _prepare(cell: Cell, dataset: str, part: Part, threads: int) -> ZeroShot | None:
     """Decode and embed a dataset into the caches; a bad image ends the sweep here, before the first cell."""
     _stay_alive()
     torch.set_num_threads(threads)
-    getattr(open_workbench(_placed(cell).setting).evaluated[dataset], part)
+    item = open_workbench(_placed(cell).setting).evaluated[dataset]
+    getattr(item, part)
+    return zero_shot(item, cell.run.model) if part == "before" else None
 
 
 def spread(cells: Sequence[Cell], jobs: int) -> list[Cell]:

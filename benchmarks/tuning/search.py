@@ -13,20 +13,21 @@ from typing import Any
 
 import optuna
 
-from unlearn_bench.benchmarks.presets.preset import build_method, load_synthesis, resolved
+from unlearn_bench.benchmarks.presets.preset import build_method, resolved
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions
 from unlearn_bench.benchmarks.referee.workbench import Workbench
 from unlearn_bench.benchmarks.suites.suite import Suite
 from unlearn_bench.benchmarks.sweep.plan import run_for
-from unlearn_bench.benchmarks.sweep.players import Choice, LoadedMethod, load_metrics
+from unlearn_bench.benchmarks.sweep.players import LoadedMethod, load_metrics
 from unlearn_bench.benchmarks.sweep.runner import work
-from unlearn_bench.benchmarks.sweep.tasks import tasks_for
+from unlearn_bench.benchmarks.tuning.classes import Task
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.storage import CELLS, read_records
 from unlearn_bench.methods.base import Range, search_space
 from unlearn_bench.metrics.score import ClassAccuracies, UndefinedScore, class_averaged_score
+from unlearn_bench.synthesis.settings import SynthesisSettings
 
 FAILED_SCORE = 1.0
 """What a trial scores in which a cell fails: as bad as a method that keeps the target and destroys the rest."""
@@ -67,6 +68,8 @@ def tune_method(
     method: LoadedMethod,
     bench: Workbench,
     *,
+    tasks: Sequence[Task],
+    synthesis: SynthesisSettings,
     trials: int,
     out: Path,
     conditions: Conditions,
@@ -74,20 +77,22 @@ def tune_method(
 ) -> Tuned:
     """Search the method's declared ranges; the first trial is its defaults, or the nearest values in the ranges.
 
+    Args:
+        tasks: what is forgotten in a trial, of `tuning_tasks`. synthesis: the settings of the synthetic images.
+
     Raises:
-        InputError: the method declares nothing to tune, or the suite has fewer than two tuning classes a dataset.
+        InputError: the method declares nothing to tune.
     """
     space = search_space(method.kind)
     if not space:
         raise InputError(
             f"method {method.kind.name!r} declares nothing to tune; give a field a range with tunable(..)"
         )
-    tasks = tuning_tasks(suite, bench)
     done: list[Trial] = []
 
     def objective(asked: optuna.Trial) -> float:
         values = {name: _suggest(asked, name, where) for name, where in space.items()}
-        trial = _try(suite, method, values, bench, tasks, out=out, conditions=conditions)
+        trial = _try(suite, method, values, bench, tasks=tasks, synthesis=synthesis, out=out, conditions=conditions)
         done.append(trial)
         say(
             f"{method.kind.name} trial {len(done)}/{trials}: score {trial.score:.4f}, "
@@ -113,39 +118,14 @@ def tune_method(
     )
 
 
-def tuning_tasks(suite: Suite, bench: Workbench) -> list[tuple[str, tuple[str, ...]]]:
-    """The tuning classes of each dataset, none of which any table reports."""
-    tasks: list[tuple[str, tuple[str, ...]]] = []
-    for name, item in bench.evaluated.items():
-        if item.control:
-            continue
-        classes = suite.tuning.get(name, item.dataset.tuning_classes)
-        if len(classes) < 2:
-            raise InputError(
-                f"dataset {name!r} has {len(classes)} tuning classes; name at least two under [tuning] in the suite"
-            )
-        tasks += [(name, item.dataset.canonical((class_name,))) for class_name in classes]
-    datasets = {n: e.dataset for n, e in bench.evaluated.items() if not e.control}
-    reported = {
-        (n, label) for n, names in tasks_for(suite, Choice(), datasets) for label in datasets[n].labels(names)
-    }
-    shared = [
-        f"{dataset}/{names[0]}"
-        for dataset, names in tasks
-        if any((dataset, label) in reported for label in datasets[dataset].labels(names))
-    ]
-    if shared:
-        raise InputError(f"tuning classes are reported ones too: {', '.join(shared)}; choose others")
-    return tasks
-
-
 def _try(
     suite: Suite,
     method: LoadedMethod,
     values: Mapping[str, Any],
     bench: Workbench,
-    tasks: Sequence[tuple[str, tuple[str, ...]]],
     *,
+    tasks: Sequence[Task],
+    synthesis: SynthesisSettings,
     out: Path,
     conditions: Conditions,
 ) -> Trial:
@@ -160,7 +140,7 @@ def _try(
             dataset=dataset,
             forget=forget,
             metrics={name: metric.version for name, (_, metric) in metrics.items()},
-            synthesis=load_synthesis(bench.setting.model),
+            synthesis=synthesis,
             seed=0,
         )
         cell = Cell(

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.core import tiny
-from unlearn_bench.benchmarks.presets.preset import build_method, load_preset
+from unlearn_bench.benchmarks.presets.preset import build_method, presets_for
 from unlearn_bench.methods.lip import Lip
 from unlearn_bench.methods.shared.selective import may_move
 
@@ -15,7 +15,7 @@ STARTS = {
 
 @pytest.mark.parametrize("model", STARTS)
 def test_lip_as_in_the_paper(model: str) -> None:
-    preset = load_preset(f"{model}:openai", "lip")
+    preset = presets_for(f"{model}:openai").of("lip")
     lip = build_method(Lip, preset.hyperparameters)
     assert isinstance(lip, Lip)
     assert preset.provenance["source"] == "paper"
@@ -30,7 +30,7 @@ def test_lip_as_in_the_paper(model: str) -> None:
 
 
 def test_on_a_resnet_the_image_counts_saturate_at_eight() -> None:
-    lip = build_method(Lip, load_preset("RN50", "lip").hyperparameters)
+    lip = build_method(Lip, presets_for("RN50").of("lip").hyperparameters)
     assert isinstance(lip, Lip)
     moving = tuple(item for item in tiny.resnet().weights() if may_move(item.place))
     assert [step.image_tensors for step in lip.schedule(moving)] == [5, 7, 8, 8, 8, 8, 8]

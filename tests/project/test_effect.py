@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from unlearn_bench.benchmarks.presets.preset import build_method, load_synthesis, resolved
+from unlearn_bench.benchmarks.presets.preset import build_method, presets_for, resolved
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions
 from unlearn_bench.benchmarks.referee.referee import run_cell
@@ -70,7 +70,7 @@ def test_the_target_is_recognised_less(
         dataset="mini-digits",
         forget=("digit seven",),
         metrics={name: metric.version for name, (_, metric) in metrics.items()},
-        synthesis=load_synthesis(model),
+        synthesis=presets_for(model).synthesis(),
         seed=0,
     )
     cell = Cell(

@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 import torch
 
-from unlearn_bench.benchmarks.presets.preset import build_method, load_synthesis, resolved
+from unlearn_bench.benchmarks.presets.preset import build_method, presets_for, resolved
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions
 from unlearn_bench.benchmarks.referee.referee import run_cell
@@ -64,7 +64,7 @@ def records() -> Mapping[str, Record]:
             dataset="mini-digits",
             forget=("digit seven",),
             metrics={name: metric.version for name, (_, metric) in metrics.items()},
-            synthesis=load_synthesis("mini-rn"),
+            synthesis=presets_for("mini-rn").synthesis(),
             seed=0,
         )
         cell = Cell(

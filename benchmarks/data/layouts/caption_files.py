@@ -18,8 +18,8 @@ from unlearn_bench.benchmarks.data.dataset.base import Dataset, Index, Split
 from unlearn_bench.benchmarks.data.dataset.partition import WHOLE, cut_by_hash
 from unlearn_bench.benchmarks.data.dataset.pictures import read_rgb
 from unlearn_bench.benchmarks.data.dataset.prefixes import CAPTIONS_PREFIX
+from unlearn_bench.benchmarks.data.dataset.templates import DEFAULT_TEMPLATE
 from unlearn_bench.benchmarks.data.layouts.official import BY_HASH
-from unlearn_bench.benchmarks.data.layouts.photograph_facts import DEFAULT_TEMPLATE
 from unlearn_bench.errors import InputError, unknown
 
 USUAL = ("dataset_flickr30k.json", "results_20130124.token", "results.csv", "captions.txt")

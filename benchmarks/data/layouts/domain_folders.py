@@ -15,6 +15,7 @@ from unlearn_bench.benchmarks.data.dataset.domains import TEMPLATE, make_domain_
 from unlearn_bench.benchmarks.data.dataset.partition import FIFTH, WHOLE, cut_by_hash, default_classes
 from unlearn_bench.benchmarks.data.dataset.pictures import read_rgb
 from unlearn_bench.benchmarks.data.dataset.prefixes import DOMAINS_PREFIX
+from unlearn_bench.benchmarks.data.dataset.templates import check_template
 from unlearn_bench.benchmarks.data.layouts.folder import SUFFIXES, images_in, read_class_names
 from unlearn_bench.benchmarks.data.layouts.official import BY_HASH
 from unlearn_bench.errors import InputError
@@ -112,13 +113,6 @@ def open_domains(spec: str) -> DomainFolders:
     template = options.pop("template", TEMPLATE)
     check_template(template, of=spec)
     return DomainFolders(Path(path).expanduser(), template=template, phrases=options)
-
-
-def check_template(template: str, *, of: str) -> None:
-    """Refuse a template that can't be filled with a class and a domain."""
-    rest = template.replace("{}", "").replace("{domain}", "")
-    if template.count("{}") != 1 or "{" in rest or "}" in rest:
-        raise InputError(f"the template {template!r} of {of!r} needs one {{}} for the class, and may hold {{domain}}")
 
 
 def _find_splits(root: Path) -> tuple[str, dict[str, list[_File]]]:

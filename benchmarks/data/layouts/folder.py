@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 from PIL import Image
 
@@ -12,7 +13,8 @@ from unlearn_bench.benchmarks.data.dataset.base import Dataset, Index, Split
 from unlearn_bench.benchmarks.data.dataset.partition import FIFTH, cut_by_hash, default_classes
 from unlearn_bench.benchmarks.data.dataset.pictures import read_rgb
 from unlearn_bench.benchmarks.data.dataset.prefixes import FOLDER_PREFIX
-from unlearn_bench.errors import InputError
+from unlearn_bench.benchmarks.data.dataset.templates import DEFAULT_TEMPLATE, check_template
+from unlearn_bench.errors import InputError, unknown
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"}
 CLASS_NAMES_FILE = "classnames.json"
@@ -40,7 +42,7 @@ class FolderDataset(Dataset):
     licence = "as the owner of the folder says"
     threadsafe = True
 
-    def __init__(self, path: Path, *, template: str = "a photo of a {}.") -> None:
+    def __init__(self, path: Path, *, template: str = DEFAULT_TEMPLATE) -> None:
         if not path.is_dir():
             raise InputError(f"no folder at {str(path)!r}; give folder:/path with one sub-folder per class")
         self.path = path.resolve()
@@ -91,8 +93,18 @@ class FolderDataset(Dataset):
 
 
 def open_classes(spec: str) -> FolderDataset:
-    """The dataset of `folder:/path`."""
-    return FolderDataset(Path(spec.removeprefix(FOLDER_PREFIX)).expanduser())
+    """The dataset of `folder:/path`, or of `folder:/path?template=a product photo of a {}`.
+
+    Raises:
+        InputError: an option that is none, a template without its `{}`; and what `FolderDataset` raises.
+    """
+    path, _, rest = spec.removeprefix(FOLDER_PREFIX).partition("?")
+    options = dict(parse_qsl(rest, keep_blank_values=True))
+    template = options.pop("template", DEFAULT_TEMPLATE)
+    if options:
+        raise unknown(f"option of {FOLDER_PREFIX}{path}", next(iter(options)), ["template"])
+    check_template(template, of=spec)
+    return FolderDataset(Path(path).expanduser(), template=template)
 
 
 def _find_splits(root: Path) -> dict[str, tuple[_File, ...]]:

@@ -20,9 +20,10 @@ from unlearn_bench.benchmarks.data.dataset.domains import TEMPLATE, make_domain_
 from unlearn_bench.benchmarks.data.dataset.partition import FIFTH, WHOLE, cut_by_hash, default_classes
 from unlearn_bench.benchmarks.data.dataset.pictures import read_rgb
 from unlearn_bench.benchmarks.data.dataset.prefixes import HUB_PREFIX
+from unlearn_bench.benchmarks.data.dataset.templates import DEFAULT_TEMPLATE
 from unlearn_bench.benchmarks.data.layouts.hub_files import HubRepository, find_snapshot, shortfall
 from unlearn_bench.benchmarks.data.layouts.official import BY_HASH, OFFICIAL
-from unlearn_bench.benchmarks.data.layouts.photograph_facts import DEFAULT_TEMPLATE, Facts, spaced
+from unlearn_bench.benchmarks.data.layouts.photograph_facts import Facts, spaced
 from unlearn_bench.cache import cache_root, make_folder
 from unlearn_bench.errors import InputError, unknown
 

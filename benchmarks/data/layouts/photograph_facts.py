@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-DEFAULT_TEMPLATE = "a photo of a {}."
+from unlearn_bench.benchmarks.data.dataset.templates import DEFAULT_TEMPLATE
+
 _YEAR_LAST = re.compile(r"^(?!(?:19|20)\d\d )(.+) ((?:19|20)\d\d)$")
 _SYNSET = re.compile(r"^n\d{8}-")
 

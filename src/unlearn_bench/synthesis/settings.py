@@ -1,10 +1,13 @@
 """How synthetic images are made: the numbers that a preset, a suite or a user may set."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from unlearn_bench.errors import InputError
 
 _REFERENCE_SIZE = 224
+_LATER = {"own_pixels": False, "patience": 0, "max_seconds": 0.0}
+"""Settings that came after the first published records, with the values at which nothing says them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +27,12 @@ class SynthesisSettings:
         batch_size: images that are worked on together; changes no image beyond rounding.
         check_every: steps between two tests for acceptance.
         max_attempts: attempts of one image, after which it is given up; 11 reach the floor.
+        own_pixels: climb in what the model is shown, pixels in [0, 1] before its own normalisation, and test that;
+            False: as the paper does, which holds where the model normalises as CLIP does (see `synthesize`).
+        patience: steps without a gain after which an attempt ends early; 0: never. A gain is a rise of the target's
+            best log probability of this attempt by .05.
+        max_seconds: after which no more images are made for a class, wall time; 0: no limit. What is made by then
+            counts if it is enough; on a slower machine it is less, so a record says the setting and the images.
     """
 
     images_per_class: int = 64
@@ -39,6 +48,9 @@ class SynthesisSettings:
     batch_size: int = 64
     check_every: int = 1
     max_attempts: int = 11
+    own_pixels: bool = False
+    patience: int = 0
+    max_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         for name in (
@@ -54,9 +66,26 @@ class SynthesisSettings:
         for name in ("threshold", "threshold_floor"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"synthesis setting {name} = {getattr(self, name)}; give a probability, 0 to 1")
-        for name in ("step_size", "jitter_px", "norm_weight", "blur_sigma", "threshold_drop"):
+        for name in (
+            "step_size",
+            "jitter_px",
+            "norm_weight",
+            "blur_sigma",
+            "threshold_drop",
+            "patience",
+            "max_seconds",
+        ):
             if not getattr(self, name) >= 0:
                 raise InputError(f"synthesis setting {name} = {getattr(self, name)}; give a number from 0")
+
+    def stated(self) -> dict[str, Any]:
+        """What decides the images, by name: all but `batch_size`, and later settings only where they are in use, so
+        that records and images that were made before them keep their names."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name != "batch_size" and not (name in _LATER and value == _LATER[name])
+        }
 
     def step_at(self, side: int) -> float:
         """Step length for images of `side` px."""
@@ -70,3 +99,20 @@ class SynthesisSettings:
         """Threshold of attempt 0, 1, ..; rounded, since floats would miss the floor by a hair."""
         lowered = round(self.threshold - attempt * self.threshold_drop, 9)
         return max(lowered, min(self.threshold, self.threshold_floor))
+
+
+UNTUNED = SynthesisSettings(
+    images_per_class=32,
+    max_steps=200,
+    jitter_px=32,
+    blur_sigma=0.8,
+    blur_every=4,
+    threshold=0.9,
+    threshold_drop=0.2,
+    threshold_floor=0.1,
+    max_attempts=5,
+    own_pixels=True,
+    patience=40,
+    max_seconds=60.0,
+)
+"""For a model without settings of its own: cheap, and sure to end. `tune --synthesis` finds better ones."""

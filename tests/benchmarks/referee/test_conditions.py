@@ -208,7 +208,7 @@ def test_synthesis_is_per_class(suite_file: Path, tmp_path: Path) -> None:
 
 def heard(total: int, ends: list[Done], *, terminal: bool = False) -> str:
     stream = io.StringIO()
-    with progress.showing(Console(file=stream, force_terminal=terminal, width=60), total) as listen:
+    with progress.showing(Console(file=stream, force_terminal=terminal, width=60), total, Path()) as listen:
         for done in ends:
             listen(done)
     return stream.getvalue()

@@ -24,7 +24,7 @@ from unlearn_bench.benchmarks.images.synthetic_cache import synthetic_images
 from unlearn_bench.benchmarks.referee.audits import further_evidence
 from unlearn_bench.benchmarks.referee.referee import run_cell
 from unlearn_bench.benchmarks.suites.suite import load_suite
-from unlearn_bench.benchmarks.tuning.search import tuning_tasks
+from unlearn_bench.benchmarks.tuning.classes import tuning_tasks
 from unlearn_bench.errors import InputError
 from unlearn_bench.methods.base import Concept
 from unlearn_bench.models.sources import open_model

@@ -1,25 +1,13 @@
 """Suites and presets as data: what is read, and how each mistake in a file is told."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 
-from unlearn_bench.benchmarks.presets.preset import (
-    Preset,
-    build_method,
-    load_preset,
-    load_synthesis,
-    preset_file,
-    resolved,
-)
+from unlearn_bench.benchmarks.presets.preset import build_method, presets_for
 from unlearn_bench.benchmarks.suites.suite import Suite, known_suites, load_suite
 from unlearn_bench.benchmarks.sweep.players import Choice, chosen_methods, load_metrics, load_player
-from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError
-from unlearn_bench.methods.base import Access, Method, Request
-from unlearn_bench.synthesis.settings import SynthesisSettings
 
 FULL = """
 summary = "small"
@@ -46,6 +34,7 @@ def written(folder: Path, text: str) -> str:
 
 def test_everything_is_read(tmp_path: Path) -> None:
     assert load_suite(written(tmp_path, FULL)) == Suite(
+        file=tmp_path / "own.toml",
         name="own",
         summary="small",
         models=("mini-rn",),
@@ -127,86 +116,6 @@ def test_unknown_suite_and_missing_file() -> None:
         load_suite("nowhere.toml")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Turn(Method):
-    """A method with hyperparameters."""
-
-    name: ClassVar[str] = "turn"
-    access: ClassVar[Access] = "ZS"
-    rate: float = 0.1
-    layers: tuple[str, ...] = ("a",)
-
-    def __post_init__(self) -> None:
-        if self.rate < 0:
-            raise ValueError("rate is below 0")
-
-    def unlearn(self, clip: Clip, request: Request) -> Clip:
-        return clip
-
-
-PRESETS = """
-[synthesis]
-images_per_class = 8
-[turn]
-source = "tuned"
-trials = 16
-[turn.hyperparameters]
-rate = 0.25
-layers = ["x", "y"]
-[other]
-source = "guessed"
-"""
-
-
-def test_preset_by_the_models_name_without_its_tag(tmp_path: Path) -> None:
-    (tmp_path / "RN50.toml").write_text(PRESETS)
-    assert preset_file("RN50:openai").name == preset_file("RN50:some/file.pt").name == "RN50.toml"
-    assert preset_file("RN50-quickgelu:some/file.pt").name == "RN50.toml"  # the same weights, in a file
-    assert preset_file("ViT-B-16-gelu:some/file.pt").name == "ViT-B-16.toml"
-    preset = load_preset("RN50:openai", "turn", folder=tmp_path)
-    assert preset.hyperparameters == {"rate": 0.25, "layers": ("x", "y")}
-    assert preset.provenance == {"source": "tuned", "trials": 16}
-    method = build_method(Turn, preset.hyperparameters)
-    assert method == Turn(rate=0.25, layers=("x", "y"))
-    assert resolved(method) == {"rate": 0.25, "layers": ("x", "y")}
-    assert load_synthesis("RN50:openai", folder=tmp_path) == SynthesisSettings(images_per_class=8)
-
-
-def test_without_a_preset_the_defaults_are_marked(tmp_path: Path) -> None:
-    assert load_preset("RN50", "turn", folder=tmp_path) == Preset(provenance={"source": "default"})
-    assert load_synthesis("RN50", folder=tmp_path) == SynthesisSettings()
-
-
-def test_mistakes_in_presets(tmp_path: Path) -> None:
-    (tmp_path / "RN50.toml").write_text(PRESETS)
-    with pytest.raises(InputError, match="unknown preset source of 'other' for 'RN50' 'guessed'; known: "):
-        load_preset("RN50", "other", folder=tmp_path)
-    (tmp_path / "A.toml").write_text("[synthesis]\nimages_per_clas = 3")
-    with pytest.raises(InputError, match=r"unknown synthesis setting .*'images_per_clas'.*'images_per_class'"):
-        load_synthesis("A", folder=tmp_path)
-    (tmp_path / "B.toml").write_text("[turn")
-    with pytest.raises(InputError, match=r"preset file .*B.toml' is not TOML"):
-        load_preset("B", "turn", folder=tmp_path)
-
-
-def test_hyperparameters_that_do_not_fit() -> None:
-    with pytest.raises(InputError, match=r"unknown hyperparameter of 'turn' 'rates'; .*did you mean 'rate'"):
-        build_method(Turn, {"rates": 1})
-    with pytest.raises(InputError, match=r"method 'turn' can't be made .*\(rate is below 0\)"):
-        build_method(Turn, {"rate": -1})
-
-
-def test_shipped_presets_fit_their_methods() -> None:
-    from unlearn_bench.benchmarks.presets.preset import read_presets
-    from unlearn_bench.benchmarks.sweep.players import load_method
-
-    folder = preset_file("RN50").parent
-    for path in sorted(folder.glob("*.toml")):
-        load_synthesis(path.stem)
-        for name in read_presets(path).keys() - {"synthesis"}:
-            build_method(load_method(name).kind, load_preset(path.stem, name).hyperparameters)
-
-
 @pytest.mark.parametrize("name", known_suites())
 def test_what_the_suites_of_the_package_name_is_there(name: str) -> None:
     """Methods, variants and metrics by their names, hyperparameters and settings by their values."""
@@ -216,10 +125,11 @@ def test_what_the_suites_of_the_package_name_is_there(name: str) -> None:
     for entry in chosen_methods(suite, Choice()):
         player = load_player(suite, entry)
         for model in suite.models:
-            preset = load_preset(model, player.method.kind.name)
+            presets = presets_for(model)
+            preset = presets.of(player.method.kind.name)
             build_method(player.method.kind, {**preset.hyperparameters, **player.variant.hyperparameters})
             for changes in ({}, *player.variant.by_class.values()):
-                load_synthesis(model, changes={**player.variant.synthesis, **changes})
+                presets.synthesis({**player.variant.synthesis, **changes})
     assert set(suite.classes) <= set(suite.datasets)
     assert suite.variants.keys() <= set(suite.methods), "a variant that no run would use"
 

@@ -11,22 +11,23 @@ import pytest
 
 from tests.benchmarks.support import CONDITIONS, bench_of, calls, counting, write_method, write_suite
 from unlearn_bench.benchmarks.commands import tune as command
-from unlearn_bench.benchmarks.presets.preset import Preset, load_preset
+from unlearn_bench.benchmarks.presets.preset import Preset, presets_for
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.benchmarks.sweep.players import load_method
+from unlearn_bench.benchmarks.tuning.classes import tuning_tasks
 from unlearn_bench.benchmarks.tuning.search import (
     FAILED_SCORE,
     Tuned,
     score_records,
     to_preset,
     tune_method,
-    tuning_tasks,
 )
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.storage import read_folder
 from unlearn_bench.metrics.base import Measurement
 from unlearn_bench.registry import load
+from unlearn_bench.synthesis.settings import UNTUNED
 
 CLASSES = {"folder:warm": ["red"], "folder:cold": ["cyan"]}
 TUNING = {"folder:warm": ["green", "blue"], "folder:cold": ["yellow", "magenta"]}
@@ -55,8 +56,17 @@ def tunable_method(folder: Path, body: str = TURN, *, field: str = "tunable(0.2,
 def tuned(path: Path, spec: str, out: Path, *, trials: int = 8) -> tuple[Tuned, list[str]]:
     suite = load_suite(str(path))
     told: list[str] = []
+    bench = bench_of(suite)
     found = tune_method(
-        suite, load_method(spec), bench_of(suite), trials=trials, out=out, conditions=CONDITIONS, say=told.append
+        suite,
+        load_method(spec),
+        bench,
+        tasks=tuning_tasks(suite, bench),
+        synthesis=UNTUNED,
+        trials=trials,
+        out=out,
+        conditions=CONDITIONS,
+        say=told.append,
     )
     return found, told
 
@@ -74,7 +84,7 @@ def test_the_tuning_tasks(path: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tuning", "message"),
     [
-        ({**TUNING, "folder:cold": ["yellow"]}, "'folder:cold' has 1 tuning classes; name at least two"),
+        ({**TUNING, "folder:cold": ["yellow"]}, "'folder:cold' has 1 tuning classes .*; name at least two"),
         ({**TUNING, "folder:cold": ["yellow", "cyan"]}, "tuning classes are reported ones too: folder:cold/cyan"),
         ({**TUNING, "folder:cold": ["yellow", "cyna"]}, "unknown class of 'folder:cold' 'cyna'"),
     ],
@@ -172,17 +182,27 @@ def test_the_preset_tells_how_it_was_found(path: Path, tmp_path: Path) -> None:
     assert table["classes"] == ["folder:warm/green", "folder:warm/blue", "folder:cold/yellow", "folder:cold/magenta"]
 
 
+NOTHING: dict[str, Any] = {
+    "model": None,
+    "data": None,
+    "template": "",
+    "classes": None,
+    "synthesis": False,
+    "presets": None,
+}
+
+
 def test_the_command_writes_a_preset_file(
     path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     spec, target = tunable_method(tmp_path), tmp_path / "presets" / "colours_model.py.toml"
-    given = {"suite": str(path), "model": None, "trials": 6, "jobs": 1, "device": "cpu", "out": target}
+    given = {"suite": str(path), "trials": 6, "jobs": 1, "device": "cpu", "out": target} | NOTHING
     assert command.execute(methods=[spec], **given) == 0  # type: ignore[arg-type]
     table = tomllib.loads(target.read_text())
     assert table["mine"]["hyperparameters"]["strength"] > 0.5
     assert "mine: score 0.0000, target AF/BF 0.000, written to" in capsys.readouterr().out
-    preset = load_preset("colours_model.py:build", "mine", folder=target.parent)
+    preset = presets_for("colours_model.py:build", given=target).of("mine")
     assert preset == Preset(hyperparameters=table["mine"]["hyperparameters"], provenance=preset.provenance)
     images = {
         item.split
