@@ -268,24 +268,35 @@ def forget(
     model: Annotated[str, typer.Option(help="The model: mini-rn, RN50:openai, local-dir:DIR, ..")],
     classes: Annotated[str, typer.Option(help="What to forget: class, or dataset/class; commas between.")],
     out: Annotated[Path, typer.Option(help="A new folder for the unlearned model.")],
-    method: Annotated[str, typer.Option(help="One method.")] = "lip",
+    method: Annotated[
+        str, typer.Option(help="One method; best: of those with settings for this model, by their tuning classes.")
+    ] = "best",
+    start: Annotated[
+        Path | None, typer.Option("--from", help="Go on from these weights: a folder that `forget` wrote, or a file.")
+    ] = None,
     suite: Annotated[str, typer.Option(help="Whose datasets say what else there is, and measure.")] = "mini",
     data: Annotated[str | None, typer.Option(help="Replace the suite's datasets.")] = None,
+    template: Annotated[str, typer.Option(help=_TEMPLATE)] = "",
+    presets: Annotated[Path | None, typer.Option(help=_PRESETS)] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
-    """Unlearn classes from a model and write a folder that open_clip loads as local-dir:DIR.
+    """Unlearn classes from a model, say what that cost the others, and write the weights with a card of what was
+    done: for open_clip's models a folder that it loads as local-dir:DIR, else the state as safetensors.
 
-    Example: unlearn-bench forget --model mini-rn --classes "digit zero" --method lip --out forgotten
+    Example: unlearn-bench forget --model mini-rn --classes "digit zero" --out forgotten
     """
     _execute(
         "forget",
         model=model,
+        start=start,
         classes=_split(classes) or [],
         out=out,
         method=method,
         suite=suite,
         data=_split(data),
+        template=template,
+        presets=presets,
         seed=seed,
         device=device,
     )

@@ -1,8 +1,8 @@
 """`unlearn-bench forget`: unlearn classes from one model and write it out."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,21 @@ import torch
 import typer
 
 from unlearn_bench.benchmarks.commands.run import conditions_for, with_data
+from unlearn_bench.benchmarks.presets.preset import Presets, presets_for
 from unlearn_bench.benchmarks.referee.referee import run_cell
 from unlearn_bench.benchmarks.referee.workbench import Workbench, choose_device, open_workbench
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice, load_method
 from unlearn_bench.benchmarks.sweep.tasks import find_class
-from unlearn_bench.cache import make_folder
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
-from unlearn_bench.models.open_clip_model import OpenClip
 from unlearn_bench.models.sources import save_model
+from unlearn_bench.registry import catalogue
+
+BEST = "best"
+"""In place of a method's name: the best of those with settings for this model that applies."""
 
 _METRICS = ("accuracy", "average-score")
 """What the card says."""
@@ -30,44 +33,99 @@ _METRICS = ("accuracy", "average-score")
 def execute(
     *,
     model: str,
+    start: Path | None,
     classes: Sequence[str],
     out: Path,
     method: str,
     suite: str,
     data: Sequence[str] | None,
+    template: str,
+    presets: Path | None,
     seed: int,
     device: str,
 ) -> int:
     """Unlearn, measure before and after, and write the folder; 1 if the method failed or does not apply."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{str(out)!r} is no empty folder; give a new one, nothing is overwritten")
-    load_method(method)
     chosen = with_data(load_suite(suite), data)
-    choice = Choice(models=[model], methods=[method], seeds=[seed], metrics=_METRICS)  # audits are for tables
+    known = presets_for(model, given=presets, suite=chosen.file)
+    candidates = ranked(known) if method == BEST else (Candidate(method=method),)
+    if not candidates:
+        raise InputError(
+            f"no method has settings for {model!r}; find some with `unlearn-bench tune --model {model}`, or name one "
+            "with --method"
+        )
+    load_method(candidates[0].method)
+    choice = Choice(
+        models=[model], seeds=[seed], metrics=_METRICS, presets=presets, template=template, classes=classes
+    )
     conditions = conditions_for(choose_device(device), 1)
     torch.set_num_threads(conditions.threads)
-    (setting,) = settings_for(chosen, replace(choice, classes=classes), device=conditions.device, skip_bad=False)
-    bench = open_workbench(setting)
-    if not isinstance(bench.clip, OpenClip):
-        raise InputError(f"model {model!r} was not built by open_clip, which is what the folder is written for")
-    make_folder(out, what="output folder")
+    (setting,) = settings_for(chosen, choice, device=conditions.device, skip_bad=False)
+    bench = open_workbench(replace(setting, weights=None if start is None else str(start)))
     dataset, names = chosen_task(bench, classes)
-    task = replace(choice, classes=[f"{dataset}/{'+'.join(names)}"])
-    (cell,) = cells_for(chosen, task, bench)
-    kept: list[Clip] = []
-    record = run_cell(cell, bench, conditions, keep=kept.append).record
-    if record.status != "ok":
+    for candidate in candidates:
+        task = replace(choice, methods=[candidate.method], classes=[f"{dataset}/{'+'.join(names)}"])
+        (cell,) = cells_for(chosen, task, bench)
+        if method == BEST:
+            typer.echo(f"method {candidate}", err=True)
+        kept: list[Clip] = []
+        record = run_cell(cell, bench, conditions, keep=kept.append).record
+        if record.status == "ok":
+            how = save_model(kept[0], out, card(record, start=start))
+            for line in costs(record):
+                typer.echo(line)
+            typer.echo(f"wrote {out}; load it with {how}")
+            return 0
         typer.echo(f"{record.status}: {record.reason}", err=True)
-        return 1
-    (unlearned,) = kept
-    if not isinstance(unlearned, OpenClip):
-        raise InputError(f"method {method!r} gave a {type(unlearned).__name__}; an open_clip model was expected")
-    save_model(unlearned, out, card(record))
-    target = record.find("accuracy", group="target")
-    if target is not None:
-        typer.echo(f"target accuracy {target.before:.3f} before, {target.after:.3f} after ({target.n} images)")
-    typer.echo(f"wrote {out}; load it with open_clip.create_model_and_transforms('local-dir:{out}')")
-    return 0
+        if record.status == "failed":
+            break
+    return 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A method that may be used, and why: its score on the tuning classes, among how many."""
+
+    method: str
+    score: float | None = None
+    among: int = 0
+
+    def __str__(self) -> str:
+        if self.score is not None:
+            return (
+                f"{self.method}: best of {self.among} with settings for this model that applies "
+                f"(Avg. Score {self.score:.3f} on tuning classes)"
+            )
+        return f"{self.method}: published settings for this model" if self.among else self.method
+
+
+def ranked(known: Presets) -> tuple[Candidate, ...]:
+    """The competitors with settings for a model, the best on the tuning classes first, then those with published
+    settings, which nobody has compared."""
+    methods = catalogue("methods")
+    competitors = [
+        name for name in known.methods if name in methods and methods[name].facts.get("kind", "method") == "method"
+    ]
+    found = [(name, known.of(name).provenance) for name in competitors]
+    scored = sorted((float(facts["score"]), name) for name, facts in found if "score" in facts)
+    tuned = [Candidate(method=name, score=score, among=len(found)) for score, name in scored]
+    rest = [Candidate(method=name, among=len(found)) for name, facts in found if "score" not in facts]
+    return (*tuned, *rest)
+
+
+def costs(record: Record) -> Iterator[str]:
+    """Accuracy before and after: of what was forgotten, of its dataset's other classes, of each other dataset."""
+    said = {"target": f"target {' + '.join(record.run.forget)}", "other": "other classes of {}", "all": "{}"}
+    said["control"] = "{} (control)"
+    for group, words in said.items():
+        for item in record.matching("accuracy"):
+            if item.group == group and item.before is not None and item.after is not None:
+                name = words.format(item.dataset)
+                yield f"{name}: accuracy {item.before:.3f} before, {item.after:.3f} after ({item.n} images)"
+    score = record.find("average-score")
+    if score is not None and score.after is not None and score.n:
+        yield f"Avg. Score {score.after:.3f} (doing nothing {1 / score.n:.3f}; lower is better)"
 
 
 def chosen_task(bench: Workbench, classes: Sequence[str]) -> tuple[str, tuple[str, ...]]:
@@ -82,10 +140,11 @@ def chosen_task(bench: Workbench, classes: Sequence[str]) -> tuple[str, tuple[st
     return owners[0], tuple(name for _, names in found for name in names)
 
 
-def card(record: Record) -> dict[str, Any]:
+def card(record: Record, *, start: Path | None = None) -> dict[str, Any]:
     """What was done to the model, for the folder: what, how, and the numbers before and after."""
     return {
         "what": {"dataset": record.run.dataset, "forgotten": list(record.run.forget)},
+        **({"from": _earlier(start)} if start is not None else {}),
         "how": {
             "model": record.run.model,
             "fingerprint": record.run.fingerprint,
@@ -107,3 +166,14 @@ def card(record: Record) -> dict[str, Any]:
         ],
         "provenance": dict(record.provenance),
     }
+
+
+def _earlier(start: Path) -> dict[str, Any]:
+    """What the card of the model from which this one was made says of it, and of those before."""
+    path = start / "card.json" if start.is_dir() else start.with_name("card.json")
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {"weights": start.name}
+    kept = {key: told[key] for key in ("what", "from", "how") if isinstance(told, dict) and key in told}
+    return {"weights": start.name, **kept}

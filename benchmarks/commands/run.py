@@ -10,6 +10,7 @@ import torch
 import typer
 from rich.console import Console
 
+from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions, current_commit, device_name
 from unlearn_bench.benchmarks.referee.workbench import Workbench, as_split, choose_device, open_workbench
@@ -52,6 +53,10 @@ def execute(
 ) -> int:
     """Run the sweep; 0 if all cells are ok or skipped, 1 if some failed."""
     console = Console(stderr=True)
+
+    def warn(text: str) -> None:
+        console.print(f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
     chosen = with_data(load_suite(suite), data)
     choice = Choice(
         methods=methods,
@@ -78,15 +83,14 @@ def execute(
     for setting in settings_for(chosen, choice, device=place, skip_bad=skip_bad):
         bench = open_workbench(setting)
         cells += cells_for(chosen, choice, bench)
+        for file in presets_for(setting.model, given=presets, suite=chosen.file).of_other_models(bench.fingerprint):
+            warn(f"the settings in {file!r} were found for a model with other weights; tune this one anew")
         if dry_run:
             known[setting.model] = _known(bench)
     if not cells:
         raise InputError("nothing to run: no method, class or seed is left; give at least one of each")
     if part is not None:
         cells = take_shard(cells, *part)
-
-    def warn(text: str) -> None:
-        console.print(f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
     ended = {} if fresh else recorded(folder, warn=warn)
     undone = [cell for cell in cells if ended.get(cell.run.key) != "ok"]

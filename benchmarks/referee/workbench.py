@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.methods.base import Concept
 from unlearn_bench.metrics.base import Captions, Embedded, Feature
-from unlearn_bench.models.sources import open_model
+from unlearn_bench.models.sources import open_model, with_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,7 @@ class Setting:
         model: spec. datasets, control: specs. train_split, test_split: names of splits.
         device: `cpu`, `cuda`, `cuda:1`, ... skip_bad: leave unreadable images out.
         precision: of the encoding of test images, one of `PRECISIONS`.
+        weights: a file or folder whose tensors the model starts from in place of its own; None: its own.
         template: with which every dataset is asked for; empty: each with its own.
     """
 
@@ -38,6 +40,7 @@ class Setting:
     skip_bad: bool = False
     precision: Precision = "fp32"
     template: str = ""
+    weights: str | None = None
 
 
 class Evaluated:
@@ -174,7 +177,8 @@ class Workbench:
         self.setting = setting
         for split in (setting.train_split, setting.test_split):
             as_split(split)  # a misspelt one shall not wait for the first cell
-        self.clip: Clip = open_model(setting.model).to(setting.device)
+        clip = open_model(setting.model)
+        self.clip: Clip = (with_weights(clip, Path(setting.weights)) if setting.weights else clip).to(setting.device)
         self.fingerprint = self.clip.fingerprint()
         self.pristine = {name: value.clone() for name, value in self.clip.state().items()}
         self.evaluated: dict[str, Evaluated] = {}

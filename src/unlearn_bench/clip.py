@@ -6,13 +6,16 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from unlearn_bench.cache import atomic_path
 from unlearn_bench.errors import CellFailure
 
 Tower = Literal["image", "text", "joint"]
@@ -31,6 +34,9 @@ Role = Literal[
     "other",
 ]
 State = dict[str, Tensor]
+
+STATE_FILE = "model.safetensors"
+"""What `Clip.save` writes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,6 +216,18 @@ class Clip(ABC):
             value.copy_(state[name])
         return twin
 
+    def save(self, folder: Path) -> str:
+        """Write the model into a folder that is there, in the form in which people load it, and say how they do.
+
+        Here: the state as `model.safetensors`. Override it to write your own library's format; keep the state's names
+        in one .safetensors file of the folder, so that `forget --from` can go on from it.
+        """
+        write_tensors(self.state(), folder / STATE_FILE)
+        return (
+            f"module.load_state_dict(safetensors.torch.load_file({str(folder / STATE_FILE)!r})), where module is "
+            f"that of {self.name!r}"
+        )
+
     def fingerprint(self) -> str:
         """A hash of all that decides what the model computes; equal on every machine (16 hex digits)."""
         digest = hashlib.sha256()
@@ -231,6 +249,13 @@ def resize_and_crop(image: Image.Image, side: int, resample: Image.Resampling) -
         left, top = round((width - side) / 2), round((height - side) / 2)
         image = image.crop((left, top, left + side, top + side))
     return np.array(image, dtype=np.uint8)
+
+
+def write_tensors(state: Mapping[str, Tensor], path: Path) -> None:
+    """A state as safetensors, whole or not at all; tensors that share memory are written each."""
+    tensors = {name: value.detach().cpu().clone().contiguous() for name, value in state.items()}
+    with atomic_path(path) as part:
+        save_file(tensors, part, metadata={"format": "pt"})
 
 
 def changed_names(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> tuple[str, ...]:

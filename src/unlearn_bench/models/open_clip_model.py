@@ -13,7 +13,11 @@ from open_clip.transformer import VisionTransformer
 from PIL import Image
 from torch import Tensor, nn
 
-from unlearn_bench.clip import Clip, Place, Role, resize_and_crop
+from unlearn_bench.cache import write_text
+from unlearn_bench.clip import Clip, Place, Role, resize_and_crop, write_tensors
+
+CONFIG_FILE, WEIGHTS_FILE = "open_clip_config.json", "open_clip_model.safetensors"
+"""What open_clip looks for in a `local-dir:`."""
 
 Tokenizer = Callable[[list[str]], Tensor]
 
@@ -96,6 +100,21 @@ class OpenClip(Clip):
         save = getattr(self._tokenizer, "save_pretrained", None)
         if save is not None:
             save(str(folder))
+
+    def save(self, folder: Path) -> str:
+        """The folder's configuration, weights and tokenizer, as open_clip reads them."""
+        preprocessing = {
+            "mean": self.mean,
+            "std": self.std,
+            "interpolation": self.interpolation,
+            "resize_mode": self.resize_mode,
+            "size": self.image_size,
+        }
+        config = {"model_cfg": self.config, "preprocess_cfg": preprocessing}
+        write_tensors(self.state(), folder / WEIGHTS_FILE)
+        self.save_tokenizer(folder)
+        write_text(folder / CONFIG_FILE, json.dumps(config, indent=2) + "\n")
+        return f"open_clip.create_model_and_transforms('local-dir:{folder}')"
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         """Token ids (N, context length) int64."""

@@ -9,17 +9,16 @@ from typing import Any, cast
 
 import open_clip
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
-from unlearn_bench.cache import atomic_path, make_folder, write_text
+from unlearn_bench.cache import make_folder, write_text
 from unlearn_bench.clip import Clip
 from unlearn_bench.downloads.transfer import brief, silent
-from unlearn_bench.errors import InputError
+from unlearn_bench.errors import CellFailure, InputError
 from unlearn_bench.models import embedded as mini_models
 from unlearn_bench.models.checkpoints import load_strictly, read_tensors, refuse_torchscript
 from unlearn_bench.models.names import MINI, PLAIN
-from unlearn_bench.models.open_clip_model import OpenClip, Tokenizer, build_open_clip
+from unlearn_bench.models.open_clip_model import CONFIG_FILE, WEIGHTS_FILE, OpenClip, Tokenizer, build_open_clip
 from unlearn_bench.models.open_clip_names import (
     LOCAL_FOLDER,
     architecture_config,
@@ -33,7 +32,7 @@ from unlearn_bench.models.open_clip_names import (
 from unlearn_bench.models.open_clip_weights import Weights, weights_asset
 from unlearn_bench.registry import catalogue, is_path_target, load
 
-_CONFIG_FILE, _WEIGHTS_FILE, _CARD_FILE = "open_clip_config.json", "open_clip_model.safetensors", "card.json"
+_CARD_FILE = "card.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,21 +82,37 @@ def open_model(spec: str) -> Clip:
     return _from_open_clip(spec)
 
 
-def save_model(clip: OpenClip, folder: Path, card: Mapping[str, Any]) -> None:
-    """Write `clip` so that open_clip loads it as `local-dir:FOLDER`, with `card` beside it as `card.json`.
+def with_weights(clip: Clip, place: Path) -> Clip:
+    """`clip` with the weights of another state: a file, or a folder that `forget` wrote.
+
+    Raises:
+        InputError: nothing to read there, or tensors of another architecture.
+    """
+    found = place
+    if place.is_dir():
+        files = sorted(place.glob("*.safetensors"))
+        if len(files) != 1:
+            raise InputError(
+                f"folder {str(place)!r} holds {len(files)} .safetensors files; give a folder that `forget` wrote, or "
+                "the file"
+            )
+        (found,) = files
+    try:
+        return clip.with_state(read_tensors(found))
+    except CellFailure as error:
+        raise InputError(f"the weights {str(found)!r} are not of {clip.name!r} ({error})") from error
+
+
+def save_model(clip: Clip, folder: Path, card: Mapping[str, Any]) -> str:
+    """Write `clip` in its own library's form, with `card` beside it as `card.json`; says how it is loaded.
 
     Raises:
         InputError: the folder can't be written.
     """
     make_folder(folder, what="output folder")
-    preprocessing = asdict(_preprocessing_of(clip)) | {"size": clip.image_size}
-    config = {"model_cfg": clip.config, "preprocess_cfg": preprocessing}
-    tensors = {name: value.cpu().clone().contiguous() for name, value in clip.state().items()}
-    with atomic_path(folder / _WEIGHTS_FILE) as part:
-        save_file(tensors, part, metadata={"format": "pt"})
-    clip.save_tokenizer(folder)
-    write_text(folder / _CONFIG_FILE, json.dumps(config, indent=2) + "\n")
+    how = clip.save(folder)
     write_text(folder / _CARD_FILE, json.dumps(card, indent=2) + "\n")
+    return how
 
 
 def _from_open_clip(spec: str) -> OpenClip:
@@ -141,19 +156,19 @@ def _from_asset(weights: Weights) -> OpenClip:
 def _from_folder(spec: str) -> OpenClip:
     folder = Path(spec.removeprefix(LOCAL_FOLDER)).expanduser()
     try:
-        written = json.loads((folder / _CONFIG_FILE).read_text(encoding="utf-8"))
+        written = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         config = without_downloads(written["model_cfg"])
         preprocessing = _preprocessing(written.get("preprocess_cfg", {}))
     except OSError as error:
         raise InputError(
-            f"no {_CONFIG_FILE} in {str(folder)!r} ({error.strerror}); give a folder that `forget` wrote"
+            f"no {CONFIG_FILE} in {str(folder)!r} ({error.strerror}); give a folder that `forget` wrote"
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{str(folder / _CONFIG_FILE)!r} is not a configuration of open_clip ({brief(error)}); "
+            f"{str(folder / CONFIG_FILE)!r} is not a configuration of open_clip ({brief(error)}); "
             "expected JSON with 'model_cfg' and 'preprocess_cfg'"
         ) from error
-    tensors = read_tensors(folder / _WEIGHTS_FILE)
+    tensors = read_tensors(folder / WEIGHTS_FILE)
     model = _build(spec, config)
     load_strictly(model, tensors, source=str(folder))
     return _assemble(spec, model, config, preprocessing, _tokenizer(spec, f"{LOCAL_FOLDER}{folder}"))
@@ -220,7 +235,3 @@ def _preprocessing(facts: Mapping[str, Any]) -> Preprocessing:
     usual = asdict(Preprocessing())
     chosen = {key: facts.get(key) or value for key, value in usual.items()}
     return Preprocessing(**{**chosen, "mean": tuple(chosen["mean"]), "std": tuple(chosen["std"])})
-
-
-def _preprocessing_of(clip: OpenClip) -> Preprocessing:
-    return Preprocessing(mean=clip.mean, std=clip.std, interpolation=clip.interpolation, resize_mode=clip.resize_mode)

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from tests.benchmarks.support import Call, bench_of, is_one_error, write_method
 from tests.core.tiny import RESNET, clip_of
 from unlearn_bench import __version__
 from unlearn_bench.benchmarks.commands import forget as forget_command
+from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.errors import InputError
-from unlearn_bench.models.sources import open_model, save_model
+from unlearn_bench.models.sources import open_model, save_model, with_weights
 
 COMMANDS = ("run", "prepare", "list", "leaderboard", "check", "compare", "tune", "forget")
 
@@ -101,8 +103,74 @@ def test_forget_that_fails(call: Call, suite_file: Path, open_clip_plugin: str, 
     said = call(*given, "--model", open_clip_plugin, "--out", tmp_path / "a")
     assert said.code == 1
     assert said.err.startswith("failed: ValueError: no")
-    own = f"{tmp_path / 'colours_model.py'}:build"
-    is_one_error(call(*given, "--model", own, "--out", tmp_path / "b"), "was not built by open_clip")
+    assert not (tmp_path / "a").exists(), "nothing is left of what was not made"
+
+
+def test_forget_takes_any_model_and_goes_on_from_what_it_wrote(call: Call, suite_file: Path, tmp_path: Path) -> None:
+    """The weights of a model that open_clip does not know come as its own state, and a second call starts there."""
+    model = f"{tmp_path / 'colours_model.py'}:build"
+    turn = write_method(
+        tmp_path,
+        "ids = clip.tokenize([c.text for c in request.forget])\n"
+        "clip.module.text[0].weight.data[ids] *= -1\nreturn clip",
+    )
+    given = ["forget", "--suite", suite_file, "--model", model, "--method", turn, "--device", "cpu"]
+    said = call(*given, "--classes", "red", "--out", tmp_path / "one")
+    assert said.code == 0, said.err
+    lines = said.out.splitlines()
+    assert lines[0] == "target red: accuracy 1.000 before, 0.000 after (4 images)"
+    assert "other classes of folder:warm: accuracy 1.000 before, 1.000 after (8 images)" in lines
+    assert "folder:cold: accuracy 1.000 before, 1.000 after (12 images)" in lines
+    assert "Avg. Score 0.000 (doing nothing 0.333; lower is better)" in lines
+    original = open_model(model)
+    forgotten = load_file(tmp_path / "one" / "model.safetensors")
+    assert forgotten.keys() == original.state().keys()
+    assert [n for n, v in original.state().items() if not torch.equal(v, forgotten[n])] == ["text.0.weight"]
+    again = call(*given, "--classes", "blue", "--from", tmp_path / "one", "--out", tmp_path / "two")
+    assert again.code == 0, again.err
+    both = with_weights(original, tmp_path / "two")
+    ids = [int(original.tokenize([f"a photo of a {name}."])) for name in ("red", "blue")]
+    before, after = (clip.state()["text.0.weight"][ids] for clip in (original, both))
+    assert torch.equal(after, -before), "both are forgotten"
+    card = json.loads((tmp_path / "two" / "card.json").read_text())
+    assert card["from"]["what"]["forgotten"] == ["red"]
+    assert card["what"]["forgotten"] == ["blue"]
+    is_one_error(
+        call(*given, "--classes", "red", "--from", tmp_path / "nowhere", "--out", tmp_path / "c"), "no weights at"
+    )
+    (tmp_path / "none").mkdir()
+    is_one_error(
+        call(*given, "--classes", "red", "--from", tmp_path / "none", "--out", tmp_path / "d"),
+        "holds 0 .safetensors files",
+    )
+
+
+def test_the_best_method_with_settings_is_taken(tmp_path: Path) -> None:
+    presets = tmp_path / "p.toml"
+    presets.write_text(
+        '[slug]\nsource = "tuned"\nscore = 0.2\n[lip]\nsource = "paper"\n'
+        '[emb]\nsource = "tuned"\nscore = 0.1\n[finetune-retain]\nsource = "tuned"\nscore = 0.01\n'
+    )
+    found = forget_command.ranked(presets_for("ViT-L-14", given=presets))
+    assert [item.method for item in found] == ["emb", "slug", "lip"], "references forget nothing"
+    assert str(found[0]).startswith("emb: best of 3 with settings for this model")
+    assert str(found[2]) == "lip: published settings for this model"
+    assert forget_command.ranked(presets_for("ViT-L-14")) == ()
+
+
+def test_the_default_of_forget_is_the_best_of_the_models_presets(call: Call, tmp_path: Path) -> None:
+    given = ["forget", "--model", "mini-rn", "--classes", "digit zero", "--data", "mini-digits", "--device", "cpu"]
+    said = call(*given, "--out", tmp_path / "out")
+    assert said.code == 0, said.err
+    assert "method text-null-space: best of 18 with settings for this model that applies" in said.err
+    own = ["forget", "--model", "ViT-B-32:random", "--classes", "digit zero", "--data", "mini-digits"]
+    is_one_error(call(*own, "--out", tmp_path / "b"), "no method has settings for 'ViT-B-32:random'", "tune --model")
+
+
+def test_forget_names_the_failed_method(call: Call, suite_file: Path, tmp_path: Path) -> None:
+    model = f"{tmp_path / 'colours_model.py'}:build"
+    given = ["forget", "--suite", suite_file, "--model", model, "--classes", "red", "--out", tmp_path / "o"]
+    is_one_error(call(*given, "--method", "lop"), "unknown method 'lop'", "did you mean 'lip'?")
 
 
 def test_chosen_task_joins_classes_of_one_dataset(suite_file: Path) -> None:
