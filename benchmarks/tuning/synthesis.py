@@ -22,12 +22,16 @@ _CLASSES = 3
 """At most, over all datasets: the time goes into trials."""
 
 _STEPS = 200
-_THRESHOLDS = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
-_ENOUGH = 0.75
-"""Share of the images that shall pass at the first attempt."""
+_HIGHEST, _LOWEST = 0.95, 0.1
+"""Ends of the threshold that is chosen; a trial climbs towards the upper one."""
+
+_FEW = 0.25
+"""Share of the images that may need a second attempt."""
+
+_MARGIN = 0.9
+"""Of the probability that all but those few reached: at the very edge of what can be reached, a climb takes long."""
 
 _STEPS_WEIGHT = 0.1
-_LOWEST = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,18 +94,16 @@ def tune_synthesis(
     """Search step size, shift and blur, then read thresholds and steps off the best trial.
 
     A trial climbs once with a few images of up to three tuning classes. Its score rewards the probability that is
-    reached and, a little, getting there soon. The threshold is then the highest that three of four images of the best
-    trial reached (at least .1), and falls to a half of it over the attempts; twice the steps that the slowest of
-    those took are allowed, and half as many without a gain. What is chosen is tried once more with other noise.
+    reached and, a little, getting there soon. The threshold is then .9 of what three of four images of the best trial
+    reached (at least .1, at most .95), and falls to a half of it over the attempts; twice the steps that the slowest
+    of those took are allowed, and half as many without a gain. What is chosen is tried once more with other noise.
 
     Args:
         tasks: tuning classes by dataset. base: where the search starts, and what it leaves as it is.
         trials: at most. seconds: after which no new trial begins; a single one may take its share of it.
     """
     chosen = _spread(tasks)[:_CLASSES]
-    space = replace(
-        base, max_steps=_STEPS, threshold=max(_THRESHOLDS), threshold_floor=max(_THRESHOLDS), max_seconds=seconds / 4
-    )
+    space = replace(base, max_steps=_STEPS, threshold=_HIGHEST, threshold_floor=_HIGHEST, max_seconds=seconds / 4)
     done: list[Try] = []
     until = time.monotonic() + seconds
 
@@ -119,6 +121,7 @@ def tune_synthesis(
         say(f"synthetic images, trial {len(done)}/{trials}: {shares}; {found.tried.seconds:.1f} s")
         return found.score
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=5))
     study.enqueue_trial(
         {
@@ -143,7 +146,8 @@ def tune_synthesis(
 
 
 def _with_thresholds(best: Try, base: SynthesisSettings) -> SynthesisSettings:
-    found = next((at for at in _THRESHOLDS if best.tried.share_at(at) >= _ENOUGH), _LOWEST)
+    reached = sorted(item.best for item in best.tried.attempts)
+    found = round(min(_HIGHEST, max(_LOWEST, _MARGIN * reached[int(_FEW * len(reached))])), 3)
     floor = max(min(_LOWEST, found), round(found / 2, 3))
     passed = [item.steps for item in best.tried.attempts if item.best >= found]
     steps = min(_STEPS, max(20, 2 * max(passed, default=_STEPS)))

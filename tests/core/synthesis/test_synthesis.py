@@ -263,6 +263,9 @@ def test_defaults_are_the_papers() -> None:
         "batch_size": 64,
         "check_every": 1,
         "max_attempts": 11,
+        "own_pixels": False,
+        "patience": 0,
+        "max_seconds": 0.0,
     }
 
 
