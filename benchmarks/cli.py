@@ -102,6 +102,9 @@ def run(
     shard: Annotated[str | None, typer.Option(help="i/n: every n-th cell from the i-th.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and an estimate; run nothing.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run cells again that are done.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep unlearned weights, so that more metrics cost no second unlearning.")
+    ] = False,
     limit: Annotated[int | None, typer.Option(help="At most so many cells.", min=1)] = None,
     skip_bad_images: Annotated[
         bool, typer.Option("--skip-bad-images", help="Leave unreadable images out, and count them.")
@@ -129,6 +132,7 @@ def run(
         shard=shard,
         dry_run=dry_run,
         fresh=fresh,
+        keep=keep,
         limit=limit,
         skip_bad=skip_bad_images,
     )
