@@ -17,11 +17,11 @@ class Repeats:
     """Cells whose unlearned model an earlier run made.
 
     Attributes:
-        measured: their weights were kept, so that no method runs. again: they were not.
+        measured: keys of those whose weights were kept, so that no method runs. again: how many were not.
         other: in what the earlier runs of the latter were measured otherwise.
     """
 
-    measured: int = 0
+    measured: frozenset[str] = frozenset()
     again: int = 0
     other: tuple[str, ...] = ()
 
@@ -29,7 +29,7 @@ class Repeats:
         """A line for each that there are."""
         lines = []
         if self.measured:
-            lines.append(f"{_cells(self.measured)} measured from kept weights; their methods do not run")
+            lines.append(f"{_cells(len(self.measured))} measured from kept weights; their methods do not run")
         if self.again:
             other = f"with other {' and '.join(self.other)}" if self.other else "under another name"
             lines.append(
@@ -43,7 +43,7 @@ def repeats(waiting: Sequence[Cell], folder: Path) -> Repeats:
     """What of the cells that are about to run is in the folder already, but for what is measured."""
     if not waiting or not folder.is_dir():
         return Repeats()
-    kept = {cell.run.key for cell in waiting if weights_file(folder, cell.run).is_file()}
+    kept = frozenset(cell.run.key for cell in waiting if weights_file(folder, cell.run).is_file())
     done = {record.run.unlearned_key: record.run for record in read_folder(folder).records if record.status == "ok"}
     pairs = [
         (cell.run, done[cell.run.unlearned_key])
@@ -51,7 +51,7 @@ def repeats(waiting: Sequence[Cell], folder: Path) -> Repeats:
         if cell.run.key not in kept and cell.run.unlearned_key in done
     ]
     other = [name for field, name in _ASPECTS.items() if any(_differ(now, then, field) for now, then in pairs)]
-    return Repeats(measured=len(kept), again=len(pairs), other=tuple(other))
+    return Repeats(measured=kept, again=len(pairs), other=tuple(other))
 
 
 def kept_so_far(cells: Sequence[Cell], folder: Path) -> str:
@@ -62,7 +62,7 @@ def kept_so_far(cells: Sequence[Cell], folder: Path) -> str:
     planned = {cell.run.key for cell in cells}
     bare = sum(run.key in planned and weights_file(folder, run) not in sizes for run in finished)
     place, taken = str(folder / WEIGHTS), megabytes(sum(sizes.values()))
-    text = f"kept weights of {len(sizes)} unlearned models in {place!r}: {taken}"
+    text = f"kept weights of {len(sizes)} unlearned model{'' if len(sizes) == 1 else 's'} in {place!r}: {taken}"
     if not bare:
         return text
     return f"{text}; {bare} of the cells that were done before have none, and --keep --fresh runs them again"
