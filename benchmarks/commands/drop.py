@@ -62,13 +62,13 @@ def _table(records: Sequence[Record]) -> str:
 
 
 def _report(removed: Removed, run: Path) -> str:
-    said = [f"removed {removed.records} records"]
+    said = [f"records removed: {removed.records}"]
     if removed.files:
-        said[0] += f" and {removed.files} files of weights and images ({megabytes(removed.size)})"
+        said[0] += f", with {removed.files} files of weights and images ({megabytes(removed.size)})"
     if removed.held:
-        said.append(f"{removed.held} are in the hands of a running sweep and stay")
+        said.append(f"left, since a running sweep has them in hand: {removed.held}")
     if removed.changed:
-        said.append(f"{removed.changed} were written anew meanwhile and stay")
+        said.append(f"left, since they were written anew meanwhile: {removed.changed}")
     if removed.records and (run / "leaderboard.md").is_file():
         said.append(f"{run / 'leaderboard.md'} is as it was before, until the next run writes it")
     return "; ".join(said)
