@@ -60,6 +60,14 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+_Methods = Annotated[str | None, typer.Option("--methods", help="Only these methods or variants; commas between.")]
+_Datasets = Annotated[str | None, typer.Option("--datasets", help="Only what is forgotten from these datasets.")]
+_Classes = Annotated[
+    str | None, typer.Option("--classes", help="Only these forget sets: class, dataset/class, a+b; commas between.")
+]
+_Model = Annotated[str | None, typer.Option("--model", help="Only these models; commas between.")]
+
+
 @app.callback()
 def top(
     _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
@@ -107,6 +115,9 @@ def run(
     shard: Annotated[str | None, typer.Option(help="i/n: every n-th cell from the i-th.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and an estimate; run nothing.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run cells again that are done.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep unlearned weights, so that more metrics cost no second unlearning.")
+    ] = False,
     limit: Annotated[int | None, typer.Option(help="At most so many cells.", min=1)] = None,
     skip_bad_images: Annotated[
         bool, typer.Option("--skip-bad-images", help="Leave unreadable images out, and count them.")
@@ -136,6 +147,7 @@ def run(
         shard=shard,
         dry_run=dry_run,
         fresh=fresh,
+        keep=keep,
         limit=limit,
         skip_bad=skip_bad_images,
     )
@@ -182,12 +194,64 @@ def leaderboard(
     format_: Annotated[str, typer.Option("--format", help="md, csv, latex, html; png or svg: the plot.")] = "md",
     baseline: Annotated[str | None, typer.Option(help="Show paired differences to this method.")] = None,
     records: Annotated[Path | None, typer.Option(help="Also write the records as one CSV.")] = None,
+    methods: _Methods = None,
+    datasets: _Datasets = None,
+    classes: _Classes = None,
+    model: _Model = None,
+    all_settings: Annotated[
+        bool, typer.Option("--all-settings", help="Full tables of every setting, not of the fullest of each model.")
+    ] = False,
 ) -> None:
     """Turn records into tables, or into a plot of forgetting against retention (png, svg).
 
     Example: unlearn-bench leaderboard runs/mini --format html --out mini.html
     """
-    _execute("leaderboard", runs=runs, out=out, fmt=format_, baseline=baseline, records=records)
+    _execute(
+        "leaderboard",
+        runs=runs,
+        out=out,
+        fmt=format_,
+        baseline=baseline,
+        records=records,
+        methods=_split(methods),
+        datasets=_split(datasets),
+        classes=_split(classes),
+        models=_split(model),
+        all_settings=all_settings,
+    )
+
+
+@app.command()
+def drop(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    *,
+    methods: _Methods = None,
+    datasets: _Datasets = None,
+    classes: _Classes = None,
+    model: _Model = None,
+    seeds: Annotated[str | None, typer.Option(help="Only these seeds; commas between.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="Only what ended so: ok, skipped, failed; commas between.")
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Remove them; else they are only shown, or you are asked.")
+    ] = False,
+) -> None:
+    """Remove records that fit all of these filters, with their history, kept weights and contact sheets.
+
+    Example: unlearn-bench drop runs/mini --methods lip --status failed --yes
+    """
+    _execute(
+        "drop",
+        run=run,
+        methods=_split(methods),
+        datasets=_split(datasets),
+        classes=_split(classes),
+        models=_split(model),
+        seeds=_split(seeds),
+        statuses=_split(status),
+        yes=yes,
+    )
 
 
 @app.command()

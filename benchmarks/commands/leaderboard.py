@@ -1,5 +1,6 @@
 """`unlearn-bench leaderboard`: records into tables."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -8,23 +9,41 @@ from unlearn_bench.benchmarks.images.sheets import SHEETS
 from unlearn_bench.cache import atomic_path, write_text
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.leaderboards.records.selection import Selection, select
 from unlearn_bench.leaderboards.records.storage import read_records, write_csv
 from unlearn_bench.leaderboards.statistics.aggregate import boards
+from unlearn_bench.leaderboards.statistics.settings import main_settings
+from unlearn_bench.leaderboards.tables.asides import in_words
 from unlearn_bench.leaderboards.tables.front_plot import PICTURES, draw
 from unlearn_bench.leaderboards.tables.render import FORMATS, render
 
 
-def execute(*, runs: list[Path], out: Path | None, fmt: str, baseline: str | None, records: Path | None) -> int:
+def execute(
+    *,
+    runs: list[Path],
+    out: Path | None,
+    fmt: str,
+    baseline: str | None,
+    records: Path | None,
+    methods: Sequence[str] | None,
+    datasets: Sequence[str] | None,
+    classes: Sequence[str] | None,
+    models: Sequence[str] | None,
+    all_settings: bool,
+) -> int:
     """Render to a file or to the screen; pictures to a file."""
     if fmt not in (*FORMATS, *PICTURES):
         raise unknown("format", fmt, (*FORMATS, *PICTURES))
     if fmt in PICTURES and out is None:
         raise InputError(f"a picture ({fmt}) goes into a file, got no --out; add --out front.{fmt}")
-    found = load_records(runs)
+    chosen = Selection(methods=methods, datasets=datasets, classes=classes, models=models)
+    found = _chosen(load_records(runs), chosen)
     if records is not None:
         _writable(records)
         write_csv(records, found)
         typer.echo(f"wrote {len(found)} records to {records}", err=True)
+    if fmt in (*PICTURES, "csv"):  # which have no room for a word
+        found = found if all_settings else _main(found)
     if fmt in PICTURES and out is not None:
         _writable(out)
         picture = draw(boards(found), fmt=fmt)
@@ -32,7 +51,8 @@ def execute(*, runs: list[Path], out: Path | None, fmt: str, baseline: str | Non
             part.write_bytes(picture)
         typer.echo(f"wrote {out}", err=True)
         return 0
-    text = render(found, fmt=fmt, baseline=baseline, sheets=load_sheets(runs) if fmt == "html" else None)
+    sheets = load_sheets(runs) if fmt == "html" else None
+    text = render(found, fmt=fmt, baseline=baseline, sheets=sheets, all_settings=all_settings)
     if out is None:
         typer.echo(text)
     else:
@@ -40,6 +60,21 @@ def execute(*, runs: list[Path], out: Path | None, fmt: str, baseline: str | Non
         write_text(out, text)
         typer.echo(f"wrote {out}", err=True)
     return 0
+
+
+def _chosen(records: tuple[Record, ...], chosen: Selection) -> tuple[Record, ...]:
+    found = select(records, chosen)
+    if not found:
+        raise InputError("no record fits all of these filters at once; leave one of them out")
+    return found
+
+
+def _main(records: tuple[Record, ...]) -> tuple[Record, ...]:
+    """The records without those of other settings, which are named on the error stream."""
+    found, asides = main_settings(records)
+    for aside in asides:
+        typer.echo(f"left out, unless --all-settings: {in_words(aside)}", err=True)
+    return found
 
 
 def load_sheets(runs: list[Path]) -> dict[str, bytes]:

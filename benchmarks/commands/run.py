@@ -21,6 +21,7 @@ from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for, take_sh
 from unlearn_bench.benchmarks.sweep.players import Choice, chosen_methods, chosen_metrics, load_player
 from unlearn_bench.benchmarks.sweep.progress import showing
 from unlearn_bench.benchmarks.sweep.rates import Sizes, load_rates
+from unlearn_bench.benchmarks.sweep.repeats import Repeats, kept_so_far, repeats
 from unlearn_bench.benchmarks.sweep.runner import Tally, label, recorded, sweep
 from unlearn_bench.cache import make_folder, write_text
 from unlearn_bench.errors import InputError
@@ -48,6 +49,7 @@ def execute(
     shard: str | None,
     dry_run: bool,
     fresh: bool,
+    keep: bool,
     limit: int | None,
     skip_bad: bool,
 ) -> int:
@@ -96,16 +98,24 @@ def execute(
     undone = [cell for cell in cells if ended.get(cell.run.key) != "ok"]
     # What was skipped before is asked last, so that no --limit is spent on it while other cells wait.
     waiting = sorted(undone, key=lambda cell: ended.get(cell.run.key) == "skipped")[:limit]
+    again = _say_repeats(console, waiting, folder, fresh=fresh)
     if dry_run:
         records = [*read_folder(folder).records, *published_records()]
         lasting = [cell for cell in waiting if ended.get(cell.run.key) != "skipped"]
-        _show_plan(cells, waiting, folder, conditions, estimate(lasting, records, known))
+        _show_plan(cells, waiting, folder, conditions, estimate(lasting, records, known, measured=again.measured))
         return 0
     with showing(console, len(waiting), folder) as listener:
         tally = sweep(
-            waiting, folder, conditions, listener=listener, fresh=fresh, warn=warn, before=_saying(console, warn)
+            waiting,
+            folder,
+            conditions,
+            listener=listener,
+            fresh=fresh,
+            keep=keep,
+            warn=warn,
+            before=_saying(console, warn),
         )
-    _finish(folder, cells, tally, resumed=len(cells) - len(undone))
+    _finish(folder, cells, tally, resumed=len(cells) - len(undone), keep=keep)
     return 1 if tally.failed else 0
 
 
@@ -183,7 +193,15 @@ def _show_plan(cells: list[Cell], waiting: list[Cell], folder: Path, conditions:
     )
 
 
-def _finish(folder: Path, cells: list[Cell], tally: Tally, *, resumed: int) -> None:
+def _say_repeats(console: Console, waiting: list[Cell], folder: Path, *, fresh: bool) -> Repeats:
+    """Before the sweep: which cells cost a second unlearning, which none. Who says --fresh knows."""
+    found = Repeats() if fresh else repeats(waiting, folder)
+    for line in found.say():
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return found
+
+
+def _finish(folder: Path, cells: list[Cell], tally: Tally, *, resumed: int, keep: bool) -> None:
     """Write the leaderboard of the planned cells and show it."""
     planned = {cell.run.key for cell in cells}
     records = [record for record in read_folder(folder).records if record.run.key in planned]
@@ -193,3 +211,5 @@ def _finish(folder: Path, cells: list[Cell], tally: Tally, *, resumed: int) -> N
     typer.echo(render(records, fmt="md", short=True))
     done = f"{tally.ok} ok, {tally.skipped} skipped, {tally.failed} failed, {resumed} done before"
     typer.echo(f"{done}; all tables in {path}")
+    if keep:
+        typer.echo(kept_so_far(cells, folder))

@@ -11,6 +11,7 @@ from unlearn_bench.benchmarks.data.dataset.base import Dataset
 from unlearn_bench.benchmarks.images.image_cache import PreparedImages
 from unlearn_bench.benchmarks.images.synthetic_cache import Made, synthetic_images
 from unlearn_bench.benchmarks.referee.cell import DESCRIPTIONS, Cell
+from unlearn_bench.benchmarks.referee.kept import Unlearned
 from unlearn_bench.benchmarks.referee.measuring import Stopwatch
 from unlearn_bench.benchmarks.referee.workbench import Workbench
 from unlearn_bench.errors import CellFailure
@@ -27,7 +28,13 @@ def unheard(_: str) -> None:
 
 @dataclass(kw_only=True)
 class Game:
-    """One run under way: what the referee hands out, and what it notes."""
+    """One run under way: what the referee hands out, and what it notes.
+
+    Attributes:
+        history: what the method reports. made: synthetic images, once they were asked for.
+        unlearned: the model that came back, or was kept by an earlier run if `from_kept`.
+        refused: why weights that were kept are not measured.
+    """
 
     cell: Cell
     bench: Workbench
@@ -36,6 +43,9 @@ class Game:
     note: Callable[[str], None]
     history: list[dict[str, float | str]] = field(default_factory=list)
     made: Made | None = None
+    unlearned: Unlearned | None = None
+    from_kept: bool = False
+    refused: str = ""
     synthesis_watch: Stopwatch = field(default_factory=lambda: Stopwatch(torch.device("cpu")))
 
     @property

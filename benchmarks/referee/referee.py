@@ -3,6 +3,7 @@
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -13,6 +14,7 @@ from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions, describe
 from unlearn_bench.benchmarks.referee.evidence import classified, evidence_of
 from unlearn_bench.benchmarks.referee.game import Game, request_for, request_hash, unheard
+from unlearn_bench.benchmarks.referee.kept import CONDITIONS, Unlearned, UnusableWeightsError, find_weights, origin
 from unlearn_bench.benchmarks.referee.measuring import PeakMemory, Stopwatch
 from unlearn_bench.benchmarks.referee.workbench import Workbench
 from unlearn_bench.clip import Clip
@@ -32,11 +34,19 @@ from unlearn_bench.synthesis.images import Synthetic
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """A record, and what is kept in files beside it: the history, and a look at the synthetic images if any."""
+    """A record, and what is kept in files beside it.
+
+    Attributes:
+        history: what the method reported. synthetic: images to look at, if any were made.
+        unlearned: what the method made, if it ran and all went well.
+        refused: why the kept weights were not taken, though there were some; empty otherwise.
+    """
 
     record: Record
     history: tuple[dict[str, float | str], ...]
     synthetic: Synthetic | None = None
+    unlearned: Unlearned | None = None
+    refused: str = ""
 
 
 def run_cell(
@@ -46,11 +56,13 @@ def run_cell(
     *,
     keep: Callable[[Clip], None] | None = None,
     note: Callable[[str], None] = unheard,
+    weights: Path | None = None,
 ) -> Outcome:
     """Carry out one cell; whatever the method does, this returns a record.
 
     `keep` is shown the unlearned model, already rebuilt from its tensors, when all went well. `note` is told what is
-    being done, for people who wait.
+    being done, for people who wait. Where the file `weights` holds what this very method made of the same request,
+    that is measured, and the method does not run.
 
     `skipped` when the method says why it does not apply; `failed` when it raises, runs out of memory, edits the
     request, or returns tensors that are not finite or do not fit the original architecture.
@@ -62,15 +74,13 @@ def run_cell(
     reason = ""
     measurements: tuple[Measurement, ...] = ()
     try:
-        method = _method(cell)
-        request, copy = request_for(game, method), bench.clip.copy()
-        why_not = _why_skipped(method, copy, request)
-        if why_not is not None:
+        why_not = _unlearn(game, weights)
+        if game.unlearned is None:
             status, reason = "skipped", why_not
         else:
-            unlearned, measurements = _play(game, method, request, copy)
+            measurements = _measured(game, game.unlearned, conditions)
             if keep is not None:
-                keep(unlearned)
+                keep(game.unlearned.clip)
     except CellFailure as error:
         status, reason = "failed", str(error)
     except torch.OutOfMemoryError as error:
@@ -93,8 +103,46 @@ def run_cell(
         preset=cell.preset,
         provenance=_provenance(game, conditions),
     )
-    synthetic = game.made.synthetic if game.made is not None else None
-    return Outcome(record=record, history=tuple(game.history), synthetic=synthetic)
+    made = game.unlearned if status == "ok" and not game.from_kept else None
+    return Outcome(
+        record=record,
+        history=tuple(game.history),
+        synthetic=game.made.synthetic if game.made is not None else None,
+        unlearned=replace(made, provenance=record.provenance) if made is not None else None,
+        refused=game.refused,
+    )
+
+
+def _unlearn(game: Game, weights: Path | None) -> str:
+    """Note the unlearned model, kept or made now; or, without one, say why the method does not apply."""
+    method = _method(game.cell)
+    request = request_for(game, method)
+    game.unlearned = _kept(game, request, weights)
+    game.from_kept = game.unlearned is not None
+    if game.unlearned is not None:
+        if game.unlearned.synthesized:
+            game.synthesize()
+        return ""
+    copy = game.bench.clip.copy()
+    why_not = _why_skipped(method, copy, request)
+    if why_not is None:
+        game.unlearned = _play(game, method, request, copy)
+    return why_not or ""
+
+
+def _kept(game: Game, request: Request, weights: Path | None) -> Unlearned | None:
+    """The model that is kept in the file, if it was made of this very request."""
+    if weights is None:
+        return None
+    try:
+        found = find_weights(weights, game.run, game.bench)
+    except UnusableWeightsError as error:
+        game.refused = str(error)
+        return None
+    if found is not None and found.request != request_hash(request):
+        game.refused = "the data or texts that the method is given are not those of then"
+        return None
+    return found
 
 
 def _method(cell: Cell) -> Method:
@@ -110,8 +158,8 @@ def _why_skipped(method: Method, copy: Clip, request: Request) -> str | None:
     raise CellFailure(f"skip returned {answer!r}; give None or a reason")
 
 
-def _play(game: Game, method: Method, request: Request, copy: Clip) -> tuple[Clip, tuple[Measurement, ...]]:
-    """Unlearn on the copy, check what came back, and measure it."""
+def _play(game: Game, method: Method, request: Request, copy: Clip) -> Unlearned:
+    """Unlearn on the copy, and check what came back."""
     bench = game.bench
     device = bench.clip.device
     before_request = request_hash(request)
@@ -131,12 +179,27 @@ def _play(game: Game, method: Method, request: Request, copy: Clip) -> tuple[Cli
         unlearned = bench.clip.with_state(returned.state())
     synthesis_seconds = game.made.seconds if game.made else 0.0
     method_seconds = max(0.0, whole.seconds - game.synthesis_watch.seconds)
-    evaluation = Stopwatch(device)
+    return Unlearned(
+        clip=unlearned,
+        record=game.run.key,
+        request=before_request,
+        synthesized=game.made is not None,
+        cost=Cost(seconds={"method": method_seconds, "synthesis": synthesis_seconds}, peak_memory_bytes=memory.bytes),
+    )
+
+
+def _measured(game: Game, unlearned: Unlearned, conditions: Conditions) -> tuple[Measurement, ...]:
+    """What the metrics say of the model, and what it took."""
+    evaluation = Stopwatch(game.bench.clip.device)
     game.note("measuring")
     with evaluation:
-        evidence = evidence_of(game, unlearned)
-    seconds = {"method": method_seconds, "synthesis": synthesis_seconds, "evaluation": evaluation.seconds}
-    return unlearned, _measure(game, unlearned, evidence, Cost(seconds=seconds, peak_memory_bytes=memory.bytes))
+        evidence = evidence_of(game, unlearned.clip)
+    seconds = dict(unlearned.cost.seconds)
+    now = describe(conditions)
+    if not game.from_kept or all(unlearned.provenance.get(name) == now[name] for name in CONDITIONS):
+        # Under other conditions than the method's, this and the audit would not compare with the seconds beside it.
+        seconds["evaluation"] = evaluation.seconds
+    return _measure(game, unlearned.clip, evidence, replace(unlearned.cost, seconds=seconds))
 
 
 def _measure(game: Game, unlearned: Clip, evidence: Evidence, cost: Cost) -> tuple[Measurement, ...]:
@@ -158,7 +221,8 @@ def _measure(game: Game, unlearned: Clip, evidence: Evidence, cost: Cost) -> tup
             further = further_evidence(needs, run=game.run, bench=bench, unlearned=unlearned)
             evidence = replace(evidence, **further)
             found = {metric.name: measure(metric) for metric in auditing}
-        cost = replace(cost, seconds={**cost.seconds, "audit": audit.seconds})
+        if "evaluation" in cost.seconds:
+            cost = replace(cost, seconds={**cost.seconds, "audit": audit.seconds})
     evidence = replace(evidence, cost=cost)
     parts = (found[metric.name] if metric.name in found else measure(metric) for metric in metrics)
     return tuple(item for part in parts for item in part)
@@ -167,6 +231,10 @@ def _measure(game: Game, unlearned: Clip, evidence: Evidence, cost: Cost) -> tup
 def _provenance(game: Game, conditions: Conditions) -> dict[str, Any]:
     bench = game.bench
     facts = describe(conditions)
+    if game.from_kept and game.unlearned is not None:
+        then = game.unlearned.provenance  # the method's costs are those of that run
+        facts |= {name: then[name] for name in CONDITIONS if name in then}
+        facts["kept_weights"] = origin(game.unlearned)
     facts["content"] = {name: item.images.content for name, item in bench.evaluated.items()}
     if game.run.precision != "fp32":
         facts["agreement"] = {name: round(item.agreement, 4) for name, item in bench.evaluated.items()}

@@ -1,6 +1,6 @@
 """How long a sweep will take, from what its cells took before, or from a rehearsal."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -59,13 +59,15 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 180 else f"{seconds / 60:.0f} min"
 
 
-def seconds_per_method(records: Iterable[Record]) -> dict[tuple[str, str], float]:
-    """Median seconds of a cell by (model, method): the method's own and evaluation; synthesis is shared."""
+def seconds_per_method(
+    records: Iterable[Record], parts: Sequence[str] = ("method", "evaluation")
+) -> dict[tuple[str, str], float]:
+    """Median seconds of a cell by (model, method), in these parts; synthesis is shared."""
     seen: dict[tuple[str, str], list[float]] = {}
     for record in records:
-        parts = [record.find("seconds", group=group) for group in ("method", "evaluation")]
-        if record.status == "ok" and all(part is not None and part.after is not None for part in parts):
-            total = sum(part.after for part in parts if part is not None and part.after is not None)
+        found = [record.find("seconds", group=group) for group in parts]
+        if record.status == "ok" and all(part is not None and part.after is not None for part in found):
+            total = sum(part.after for part in found if part is not None and part.after is not None)
             seen.setdefault((record.run.model, record.run.label), []).append(total)
     return {pair: median(values) for pair, values in seen.items()}
 
@@ -80,17 +82,27 @@ def seconds_per_synthesis(records: Iterable[Record]) -> dict[str, float]:
     return {model: median(values) for model, values in seen.items()}
 
 
-def estimate(cells: Sequence[Cell], records: Sequence[Record], known: Mapping[str, Known]) -> Estimate:
+def estimate(
+    cells: Sequence[Cell],
+    records: Sequence[Record],
+    known: Mapping[str, Known],
+    *,
+    measured: Collection[str] = (),
+) -> Estimate:
     """What `cells` will take, from `records` where they have a model's method, else from what is `known` by model.
 
-    A lower bound in spirit: start-up and the first decoding of images are not in it.
+    A lower bound in spirit: start-up and the first decoding of images are not in it. Cells whose keys are in
+    `measured` are evaluated only, since their unlearned models are kept.
     """
     per_method, per_class = seconds_per_method(records), seconds_per_synthesis(records)
+    per_evaluation = seconds_per_method(records, ("evaluation",))
     total, rehearsed = 0.0, False
     unknown: dict[str, None] = {}
     for cell in cells:
         run, about = cell.run, known.get(cell.run.model, Known())
-        if (run.model, run.label) in per_method:
+        if run.key in measured:
+            total += per_evaluation.get((run.model, run.label), 0.0)
+        elif (run.model, run.label) in per_method:
             total += per_method[run.model, run.label]
         elif about.rates is not None and run.label in about.rates.methods:
             total += about.rates.method_seconds(run, about.sizes[run.dataset])
@@ -98,7 +110,8 @@ def estimate(cells: Sequence[Cell], records: Sequence[Record], known: Mapping[st
             rehearsed = True
         else:
             unknown[run.label] = None
-    images = {(c.run.model, c.run.dataset, name, c.run.seed): c for c in cells for name in c.run.forget}
+    made = [cell for cell in cells if cell.run.key not in measured]
+    images = {(c.run.model, c.run.dataset, name, c.run.seed): c for c in made for name in c.run.forget}
     synthesis = 0.0
     for cell in images.values():
         rates = known.get(cell.run.model, Known()).rates

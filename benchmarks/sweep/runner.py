@@ -20,14 +20,21 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from unlearn_bench.benchmarks.images.sheets import write_sheet
 from unlearn_bench.benchmarks.referee.cell import Cell, on_device
 from unlearn_bench.benchmarks.referee.conditions import Conditions, describe
-from unlearn_bench.benchmarks.referee.referee import run_cell
+from unlearn_bench.benchmarks.referee.kept import keep_weights, weights_file
+from unlearn_bench.benchmarks.referee.referee import Outcome, run_cell
 from unlearn_bench.benchmarks.referee.workbench import Setting, open_workbench
 from unlearn_bench.benchmarks.referee.zero_shot import ZeroShot, zero_shot
 from unlearn_bench.benchmarks.sweep.notes import Note
 from unlearn_bench.cache import write_text
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record, Status
-from unlearn_bench.leaderboards.records.storage import CELLS, read_folder, read_records, write_record
+from unlearn_bench.leaderboards.records.storage import (
+    CELLS,
+    read_folder,
+    read_records,
+    set_aside,
+    write_record,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +43,7 @@ class Done:
 
     Attributes:
         busy: another sweep on the same folder holds the cell; it is asked again later.
+        warning: what the user should know of it beside how it ended.
     """
 
     key: str
@@ -43,6 +51,7 @@ class Done:
     status: str
     reason: str = ""
     busy: bool = False
+    warning: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +105,14 @@ def sweep(
     *,
     listener: Listener,
     fresh: bool = False,
+    keep: bool = False,
     warn: Callable[[str], None],
     before: Callable[[ZeroShot], None] = unheard,
 ) -> Tally:
     """Run the cells that have no record of status `ok` in `out`; each writes its record as it ends.
+
+    If `keep`, unlearned models are kept beside the records. Those that are there are measured, and their methods do
+    not run, unless `fresh`.
 
     Cells run in `conditions.jobs` processes. If the system kills one (out of memory, say), the others of the pool
     are lost with it: the cells that were in flight then run one by one, and one that kills its process again gets a
@@ -114,6 +127,8 @@ def sweep(
     def note(done: Done) -> None:
         if done.busy:
             return
+        if done.warning:
+            warn(done.warning)
         waiting.pop(done.key, None)
         counts[done.status] += 1
         listener(done)
@@ -125,11 +140,11 @@ def sweep(
     while waiting:
         there = len(waiting)
         try:
-            for done in _pool(list(waiting.values()), out, conditions, fresh=fresh):
+            for done in _pool(list(waiting.values()), out, conditions, fresh=fresh, keep=keep):
                 note(done)
         except TerminatedWorkerError:
             for cell in [waiting[key] for key in _in_flight(out) if key in waiting]:
-                note(_alone(cell, out, conditions))
+                note(_alone(cell, out, conditions, fresh=fresh, keep=keep))
             deaths = deaths + 1 if len(waiting) == there else 0
             if deaths == _MOST_DEATHS:
                 raise InputError(
@@ -142,14 +157,14 @@ def sweep(
     return Tally(resumed=resumed, **counts)
 
 
-def work(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool = False) -> Done:
+def work(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool = False, keep: bool = False) -> Done:
     """Carry out one cell in this process and write its record, unless another sweep has it in hand."""
     run = cell.run
     _stay_alive()
     torch.set_num_threads(conditions.threads)
     cells = out / CELLS
     cells.mkdir(parents=True, exist_ok=True)
-    claim = FileLock(cells / f".{run.key}.lock")
+    claim = hold(out, run.key)
     try:
         claim.acquire(timeout=0)
     except Timeout:
@@ -162,14 +177,8 @@ def work(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool = False) 
             if record is not None:
                 return Done(key=run.key, label=label(cell), status=record.status, reason=record.reason)
         flag.touch()
-        with Note(out, run.key, label(cell)) as note:
-            outcome = run_cell(_placed(cell), open_workbench(_placed(cell).setting), conditions, note=note)
-        lines = [json.dumps(step) for step in outcome.history]
-        write_text(cells / f"{run.key}.history.jsonl", "".join(f"{line}\n" for line in lines))
-        if outcome.synthetic is not None:
-            write_sheet(out, run, outcome.synthetic)
-        write_record(out, outcome.record)
-        return Done(key=run.key, label=label(cell), status=outcome.record.status, reason=outcome.record.reason)
+        record, warning = _carry_out(_placed(cell), out, conditions, fresh=fresh, keep=keep)
+        return Done(key=run.key, label=label(cell), status=record.status, reason=record.reason, warning=warning)
     except OSError as error:
         raise InputError(
             f"records can't be written to {str(out)!r} ({error.strerror}); free space or give another --out, then "
@@ -180,6 +189,47 @@ def work(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool = False) 
         claim.release()
 
 
+def hold(out: Path, key: str) -> FileLock:
+    """The lock of a cell: who has it may write or remove its record; the system frees it when its holder dies."""
+    return FileLock(out / CELLS / f".{key}.lock")
+
+
+def _carry_out(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool, keep: bool) -> tuple[Record, str]:
+    """Run one cell, or measure what is kept of it, and write all that it leaves; the record last, as it says "done".
+
+    Returns:
+        The record, and what to warn of.
+    """
+    run, bench = cell.run, open_workbench(cell.setting)
+    weights = weights_file(out, run)
+    keep = keep or weights.is_file()  # what is kept stays that of the newest run
+    with Note(out, run.key, label(cell)) as note:
+        outcome = run_cell(cell, bench, conditions, note=note, weights=None if fresh else weights)
+    warning = _refuse(weights, outcome.refused) if outcome.refused else ""
+    if keep and outcome.unlearned is not None:
+        keep_weights(out, run, bench, outcome.unlearned)
+    write_text(out / CELLS / f"{run.key}.history.jsonl", _history(out, outcome))
+    if outcome.synthetic is not None:
+        write_sheet(out, run, outcome.synthetic)
+    write_record(out, outcome.record)
+    return outcome.record, warning
+
+
+def _history(out: Path, outcome: Outcome) -> str:
+    """What the method reported, in this run or in the one whose weights were measured: a JSON object a line."""
+    origin = outcome.record.provenance.get("kept_weights")
+    if origin is None:
+        return "".join(f"{json.dumps(step)}\n" for step in outcome.history)
+    path = out / CELLS / f"{origin['record']}.history.jsonl"
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _refuse(weights: Path, reason: str) -> str:
+    moved = set_aside(weights)
+    where = f"set aside as {moved.name!r}" if moved else "left where it is"
+    return f"{str(weights)!r} holds no weights for its cell ({reason}); {where}; the method runs again"
+
+
 def _stay_alive() -> None:
     """Keep loky from ending a worker whose memory grew: that is torch's allocator, and a new worker takes seconds.
 
@@ -188,13 +238,15 @@ def _stay_alive() -> None:
     process_executor._USE_PSUTIL = False
 
 
-def _pool(cells: list[Cell], out: Path, conditions: Conditions, *, fresh: bool) -> Iterator[Done]:
+def _pool(cells: list[Cell], out: Path, conditions: Conditions, *, fresh: bool, keep: bool) -> Iterator[Done]:
     if conditions.jobs == 1:
         for cell in cells:
-            yield work(cell, out, conditions, fresh=fresh)
+            yield work(cell, out, conditions, fresh=fresh, keep=keep)
         return
     order = spread(cells, conditions.jobs)
-    yield from _parallel(conditions)(joblib.delayed(work)(cell, out, conditions, fresh=fresh) for cell in order)
+    yield from _parallel(conditions)(
+        joblib.delayed(work)(cell, out, conditions, fresh=fresh, keep=keep) for cell in order
+    )
 
 
 def _parallel(conditions: Conditions) -> joblib.Parallel:
@@ -264,7 +316,7 @@ def _in_flight(out: Path) -> list[str]:
     keys = []
     for flag in sorted((out / CELLS).glob(".*.running")):
         key = flag.name.removeprefix(".").removesuffix(".running")
-        lock = FileLock(flag.with_name(f".{key}.lock"))
+        lock = hold(out, key)
         try:
             with lock.acquire(timeout=0):
                 flag.unlink(missing_ok=True)
@@ -274,11 +326,11 @@ def _in_flight(out: Path) -> list[str]:
     return keys
 
 
-def _alone(cell: Cell, out: Path, conditions: Conditions) -> Done:
+def _alone(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool, keep: bool) -> Done:
     """Run a cell in a process of its own; if that is killed as well, its failed record says so."""
     parallel = joblib.Parallel(n_jobs=2, backend="loky", batch_size=1)  # one job in flight; n_jobs=1 forks nothing
     try:
-        (done,) = parallel([joblib.delayed(work)(cell, out, conditions)])
+        (done,) = parallel([joblib.delayed(work)(cell, out, conditions, fresh=fresh, keep=keep)])
         return cast(Done, done)
     except TerminatedWorkerError:
         _in_flight(out)

@@ -16,6 +16,15 @@ Place = tuple[str, str, str, tuple[str, ...], int]
 ADDED: Mapping[str, object] = {"variant": {}, "precision": "fp32", "split_name": ""}
 """Fields that came after the first published records, with the values at which nothing says them."""
 
+_NAMES = frozenset({"suite", "model", "access", "kind"})
+"""Fields that decide no number: what a run is called, and what follows from others."""
+
+_MEASURING = frozenset({"evaluation", "metrics", "precision"})
+"""Fields that say what is measured of an unlearned model, on what and how; a method sees none of them."""
+
+_UNSEEN = frozenset({"name", "template", "source"})
+"""Parts of a variant's definition of which the same holds."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSet:
@@ -86,14 +95,31 @@ class Run:
     @property
     def key(self) -> str:
         """Sixteen hex digits: equal runs have equal keys on every machine, and any difference changes it."""
-        parts = {
-            name: value
-            for name, value in stated(self).items()
-            if name not in {"suite", "model", "access", "kind", "evaluation"}
-        }
+        parts = {name: value for name, value in stated(self).items() if name not in _NAMES}
         parts["evaluation"] = [stated(item) for item in self.evaluation]
-        text = json.dumps(parts, sort_keys=True, default=list)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return _digest(parts)
+
+    @property
+    def unlearned_key(self) -> str:
+        """Sixteen hex digits: of runs with equal ones the method makes the same model, whatever is measured of it.
+
+        Everything counts but what a method never sees: metrics, precision, evaluation sets, and a variant's name and
+        template (methods keep the dataset's own). Of its own dataset it sees which version and partition the
+        training images come from, and how the class texts are worded.
+        """
+        parts = {name: value for name, value in stated(self).items() if name not in _NAMES | _MEASURING}
+        parts["variant"] = {name: value for name, value in self.variant.items() if name not in _UNSEEN}
+        parts["data"] = [
+            [item.version, item.split_name, "" if self.variant.get("template") else item.template]
+            for item in self.evaluation
+            if item.name == self.dataset
+        ]
+        return _digest(parts)
+
+
+def _digest(parts: Mapping[str, object]) -> str:
+    text = json.dumps(parts, sort_keys=True, default=list)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def stated(item: Run | EvaluationSet) -> dict[str, Any]:

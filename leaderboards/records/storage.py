@@ -11,7 +11,7 @@ from unlearn_bench.leaderboards.records.encoding import MalformedRecordError, fr
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.wide_csv import read_csv, write_csv
 
-__all__ = ["Loaded", "SetAside", "read_csv", "read_folder", "read_records", "write_csv", "write_record"]
+__all__ = ["Loaded", "SetAside", "read_csv", "read_folder", "read_records", "set_aside", "write_csv", "write_record"]
 
 CELLS = "cells"
 """The folder of the records inside a run's folder."""
@@ -127,10 +127,10 @@ def _read_file(path: Path) -> Record | SetAside | None:
         reason = f"it breaks off or is no JSON at line {error.lineno}" if path.stat().st_size else "it is empty"
     except (MalformedRecordError, UnicodeDecodeError, RecursionError) as error:
         reason = str(error)
-    return SetAside(path=path, moved_to=_set_aside(path), reason=reason)
+    return SetAside(path=path, moved_to=set_aside(path), reason=reason)
 
 
-def _set_aside(path: Path) -> Path | None:
+def set_aside(path: Path) -> Path | None:
     """Rename to `<name>.broken`, or the first free `<name>.broken.<number>`; None if that is not allowed."""
     target, number = path.with_name(f"{path.name}.broken"), 1
     while target.exists():

@@ -36,6 +36,7 @@ from unlearn_bench.leaderboards.statistics.rows import (
     mean_pair,
     seed_mean,
 )
+from unlearn_bench.leaderboards.statistics.settings import by_settings
 from unlearn_bench.leaderboards.statistics.tradeoff import Point, forgetting, front, harmonic_mean, retention
 from unlearn_bench.metrics.shared.outcomes import unpack
 
@@ -44,7 +45,7 @@ _DIGITS = 12
 
 
 def boards(records: Iterable[Record], *, plan: Collection[Cell] = ()) -> tuple[Board, ...]:
-    """The leaderboards in `records`, by suite and model.
+    """The leaderboards in `records`, by suite and model; of one model, the most complete and newest first.
 
     Args:
         plan: cells that there should be for every method, besides those of which any method has a record.
@@ -56,8 +57,7 @@ def boards(records: Iterable[Record], *, plan: Collection[Cell] = ()) -> tuple[B
     Raises:
         InputError: two records of one row are about the same cell.
     """
-    ordered = sorted(records, key=lambda record: (record.run.suite, record.run.model, record.run.key))
-    grouped = _group(ordered, lambda record: compact(board_identity(record.run)))
+    grouped = by_settings(records)
     titles = [(group[0].run.suite, group[0].run.model) for group in grouped]
     found = []
     for title, group in zip(titles, grouped, strict=True):

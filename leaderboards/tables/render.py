@@ -13,7 +13,9 @@ from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.aggregate import boards
 from unlearn_bench.leaderboards.statistics.rows import Board, Cell, Row
+from unlearn_bench.leaderboards.statistics.settings import main_settings
 from unlearn_bench.leaderboards.tables import audits
+from unlearn_bench.leaderboards.tables.asides import section_of
 from unlearn_bench.leaderboards.tables.captions import FRONT, READING, title
 from unlearn_bench.leaderboards.tables.front_plot import inline
 from unlearn_bench.leaderboards.tables.long_table import tidy
@@ -57,6 +59,7 @@ def render(
     short: bool = False,
     plan: Collection[Cell] = (),
     sheets: Mapping[str, bytes] | None = None,
+    all_settings: bool = False,
 ) -> str:
     """The leaderboards of `records` as text, ending in a line feed.
 
@@ -67,13 +70,16 @@ def render(
         short: only the overall tables.
         plan: cells that there should be, besides those of which there are records.
         sheets: contact sheets of synthetic images, PNGs by name, for the HTML page.
+        all_settings: also of records that fuller ones of the same model stand for (`main_settings`); else those are
+            named in a short section at the end, and left out of `csv`.
 
     Raises:
         InputError: no records, an unknown format, or a baseline that no board has.
     """
     if fmt not in FORMATS:
         raise unknown("format", fmt, FORMATS)
-    found = boards(records, plan=plan)
+    main, aside = (tuple(records), ()) if all_settings else main_settings(records)
+    found = boards(main, plan=plan)
     if not found:
         raise InputError("no records to make a leaderboard of; give a run's folder that has cells in it")
     if baseline is not None and not any(board.find(baseline) for board in found):
@@ -85,6 +91,7 @@ def render(
     said = (*READING, audits.READING) if audited else READING
     reading = Section(title="" if short else "How to read the tables", level=2, paragraphs=said)
     parts = [*parts, reading] if short else [reading, *parts]
+    parts.extend(section_of(aside))
     if sheets and fmt == "html":
         parts.append(_pictures(sheets))
     return _WRITERS[cast("Format", fmt)](parts, short)

@@ -16,9 +16,10 @@ from unlearn_bench.benchmarks.commands import forget as forget_command
 from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.errors import InputError
+from unlearn_bench.leaderboards.records.storage import read_records
 from unlearn_bench.models.sources import open_model, save_model, with_weights
 
-COMMANDS = ("run", "prepare", "list", "leaderboard", "check", "compare", "tune", "forget")
+COMMANDS = ("run", "prepare", "list", "leaderboard", "drop", "check", "compare", "tune", "forget")
 
 
 def test_leaderboard_and_check(sweep: Call, call: Call, tmp_path: Path) -> None:
@@ -33,6 +34,50 @@ def test_leaderboard_and_check(sweep: Call, call: Call, tmp_path: Path) -> None:
     is_one_error(call("leaderboard", tmp_path / "nowhere"), "no records at")
     is_one_error(call("leaderboard", tmp_path / "out", "--out", tmp_path / "no" / "x.md"), "no folder")
     is_one_error(call("check", tmp_path / "out", "--against", tmp_path / "none.csv"), "no records at")
+
+
+def test_a_leaderboard_of_some_of_the_records(sweep: Call, call: Call, tmp_path: Path) -> None:
+    out, csv = tmp_path / "out", tmp_path / "some.csv"
+    both = f"{tmp_path / 'method_mine.py'}:Mine,{write_method(tmp_path, 'return clip', name='other')}"
+    sweep("--methods", both, "--classes", "red,cyan")
+    chosen = ("--methods", "other", "--classes", "folder:warm/red", "--datasets", "folder:warm")
+    said = call("leaderboard", out, *chosen, "--model", "colours", "--records", csv)
+    assert said.code == 2
+    model = read_records([out]).records[0].run.model
+    is_one_error(
+        call("leaderboard", out, "--model", "colours"), f"unknown model in these records 'colours'; known: {model}"
+    )
+    said = call("leaderboard", out, *chosen, "--model", model, "--records", csv)
+    assert said.code == 0, said.err
+    assert [(r.run.method, r.run.forget) for r in read_records([csv]).records] == [("other", ("red",))]
+    assert "other" in said.out
+    assert "| mine" not in said.out
+    is_one_error(
+        call("leaderboard", out, "--methods", "lip"), "unknown method in these records 'lip'; known: mine, other"
+    )
+    one = ("--classes", "red", "--datasets", "folder:cold")
+    is_one_error(call("leaderboard", out, *one), "no record fits all of these filters at once")
+
+
+def test_records_of_other_settings_are_named_and_left_out(sweep: Call, call: Call, tmp_path: Path) -> None:
+    """The older run has fewer cells and fewer metrics; its key may sort before or after."""
+    out, picture = tmp_path / "out", tmp_path / "front.svg"
+    sweep("--classes", "red", "--metrics", "accuracy")
+    own = sweep("--classes", "red,green", "--metrics", "accuracy,predictions,seconds")
+    heading = "measured in other settings"
+    assert heading not in own.out
+    assert heading not in (out / "leaderboard.md").read_text()
+    page = call("leaderboard", out).out
+    assert page.count("\n## ") == 3  # how to read, the report, and the short section
+    assert page.index("2 cells for each method") < page.index(heading)
+    assert "1 cell of mine with other metrics (accuracy only), the last on 20" in page
+    assert call("leaderboard", out, "--all-settings").out.count("\n## ") == 3  # how to read, and two reports
+    assert heading not in call("leaderboard", out, "--all-settings").out
+    drawn = call("leaderboard", out, "--format", "svg", "--out", picture)
+    assert "left out, unless --all-settings: " in drawn.err
+    assert picture.read_text().count("forgetting: 1 - AF/BF") == 1
+    assert "left out" not in call("leaderboard", out, "--format", "svg", "--out", picture, "--all-settings").err
+    assert picture.read_text().count("forgetting: 1 - AF/BF") == 2
 
 
 def test_the_plot_goes_into_a_file(sweep: Call, call: Call, tmp_path: Path) -> None:

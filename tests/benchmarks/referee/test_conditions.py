@@ -133,6 +133,14 @@ def test_estimates(cells: list[Cell]) -> None:
     assert estimate([], past, {}) == Estimate()
 
 
+def test_a_cell_whose_model_is_kept_is_only_evaluated(cells: list[Cell]) -> None:
+    quick = next(cell for cell in cells if cell.run.method == "quick")
+    past = [took(quick, method=1.0, evaluation=2.0, synthesis=4.0)]
+    assert estimate([quick], past, {}) == Estimate(cells=3.0, synthesis=4.0)
+    assert estimate([quick], past, {}, measured={quick.run.key}) == Estimate(cells=2.0)
+    assert estimate([quick], [], {}, measured={quick.run.key}).unknown == ()
+
+
 def test_no_estimate_without_a_measurement(cells: list[Cell]) -> None:
     quick = next(c for c in cells if c.run.method == "quick")
     assert estimate(cells, [took(quick, method=1.0)], {}).unknown == ("slow",)

@@ -24,6 +24,7 @@ from tests.benchmarks.support import (
     write_skipper,
 )
 from unlearn_bench.benchmarks.referee.cell import Cell
+from unlearn_bench.benchmarks.referee.kept import weights_file
 from unlearn_bench.benchmarks.sweep import runner as module
 from unlearn_bench.benchmarks.sweep.runner import Done, Tally, claim_slot, label, recorded, spread, sweep, work
 from unlearn_bench.errors import InputError
@@ -182,6 +183,24 @@ def test_two_jobs_give_what_one_gives(suite_file: Path, tmp_path: Path, out: Pat
         assert (first.provenance["contended"], second.provenance["contended"]) == (False, True)
         same = [(tmp_path / name / "cells" / f"{key}.history.jsonl").read_text() for name in ("one", "two")]
         assert same[0] == same[1]
+
+
+def test_workers_keep_weights_and_measure_them(
+    suite_file: Path, noted: Path, tmp_path: Path, out: Path, pool: None
+) -> None:
+    """And what a worker has to say of a broken file reaches the user."""
+    spec = write_method(tmp_path, counting(NOISE, noted))
+    run(warm_cells(suite_file, spec), out, conditions=TWO, keep=True)
+    more = plan(suite_file, [spec], datasets=["folder:warm"], metrics=["accuracy", "predictions"])
+    broken = weights_file(out, more[0].run)
+    broken.write_bytes(b"")
+    said: list[str] = []
+    assert run(more, out, conditions=TWO, warn=said.append)[0] == Tally(ok=3)
+    assert calls(noted) == sorted(["blue", "green", "red", more[0].run.forget[0]])
+    (warning,) = said
+    assert broken.name in warning
+    found = [record.provenance.get("kept_weights") for record in read_folder(out).records]
+    assert len([origin for origin in found if origin]) == 2
 
 
 def test_neighbours_forget_different_classes(suite_file: Path, tmp_path: Path) -> None:

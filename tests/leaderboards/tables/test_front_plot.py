@@ -147,6 +147,6 @@ def test_the_reader_s_own_style_changes_nothing() -> None:
 
 
 def test_text_leaderboards_do_without_matplotlib() -> None:
-    code = "import sys, unlearn_bench.leaderboards.render; print('matplotlib' in sys.modules)"
+    code = "import sys, unlearn_bench.leaderboards.tables.render; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
