@@ -21,6 +21,14 @@ app = typer.Typer(
 )
 
 
+Threads = Annotated[
+    int,
+    typer.Option(
+        help="Of each worker; 0: OMP_NUM_THREADS, else the cores by the workers. Last digits depend on it.", min=0
+    ),
+]
+
+
 def main() -> None:
     """The console script: errors of the user's, and files that fail, are one line and exit code 2."""
     try:
@@ -94,6 +102,7 @@ def run(
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Whole numbers, separated by commas.")] = None,
     jobs: Annotated[int, typer.Option(help="Cells at a time; 0: one per core, or one per GPU.", min=0)] = 0,
+    threads: Threads = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     precision: Annotated[
         str | None, typer.Option(help="Of the encoding of test images: fp32, bf16, fp16; the suite's by default.")
@@ -123,6 +132,7 @@ def run(
         classes=_split(classes),
         seeds=_split(seeds),
         jobs=jobs,
+        threads=threads,
         device=device,
         precision=precision,
         out=out,
@@ -218,6 +228,7 @@ def tune(
     methods: Annotated[str, typer.Option(help="all, names, or path/to/file.py:Class.")] = "all",
     trials: Annotated[int, typer.Option(help="The budget of each method.", min=1)] = 16,
     jobs: Annotated[int, typer.Option(help="Methods at a time; 0: one per core.", min=0)] = 0,
+    threads: Threads = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Preset file to write.")] = None,
 ) -> None:
@@ -232,6 +243,7 @@ def tune(
         methods=_split(methods),
         trials=trials,
         jobs=jobs,
+        threads=threads,
         device=device,
         out=out,
     )
@@ -247,6 +259,7 @@ def forget(
     suite: Annotated[str, typer.Option(help="Whose datasets say what else there is, and measure.")] = "mini",
     data: Annotated[str | None, typer.Option(help="Replace the suite's datasets.")] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    threads: Threads = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Unlearn classes from a model and write a folder that open_clip loads as local-dir:DIR.
@@ -262,5 +275,6 @@ def forget(
         suite=suite,
         data=_split(data),
         seed=seed,
+        threads=threads,
         device=device,
     )

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 import typer
 
-from unlearn_bench.benchmarks.commands.run import conditions_for, with_data
+from unlearn_bench.benchmarks.commands.run import with_data
+from unlearn_bench.benchmarks.referee.conditions import conditions_for
 from unlearn_bench.benchmarks.referee.referee import run_cell
 from unlearn_bench.benchmarks.referee.workbench import Workbench, choose_device, open_workbench
 from unlearn_bench.benchmarks.suites.suite import load_suite
@@ -36,6 +37,7 @@ def execute(
     suite: str,
     data: Sequence[str] | None,
     seed: int,
+    threads: int,
     device: str,
 ) -> int:
     """Unlearn, measure before and after, and write the folder; 1 if the method failed or does not apply."""
@@ -44,7 +46,7 @@ def execute(
     load_method(method)
     chosen = with_data(load_suite(suite), data)
     choice = Choice(models=[model], methods=[method], seeds=[seed], metrics=_METRICS)  # audits are for tables
-    conditions = conditions_for(choose_device(device), 1)
+    conditions = conditions_for(choose_device(device), 1, threads)
     torch.set_num_threads(conditions.threads)
     (setting,) = settings_for(chosen, replace(choice, classes=classes), device=conditions.device, skip_bad=False)
     bench = open_workbench(setting)

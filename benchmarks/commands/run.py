@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import joblib
 import torch
 import typer
 from rich.console import Console
 
 from unlearn_bench.benchmarks.referee.cell import Cell
-from unlearn_bench.benchmarks.referee.conditions import Conditions, current_commit, device_name
+from unlearn_bench.benchmarks.referee.conditions import Conditions, conditions_for, device_name
 from unlearn_bench.benchmarks.referee.workbench import Workbench, as_split, choose_device, open_workbench
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
 from unlearn_bench.benchmarks.sweep.estimate import Estimate, Known, estimate
@@ -38,6 +37,7 @@ def execute(
     classes: Sequence[str] | None,
     seeds: Sequence[str] | None,
     jobs: int,
+    threads: int,
     device: str,
     precision: str | None,
     out: Path | None,
@@ -64,7 +64,7 @@ def execute(
         load_player(chosen, name)  # a misspelt name shall not wait for models and images
     chosen_metrics(chosen, choice)
     place = choose_device(device)
-    conditions = conditions_for(place, jobs)
+    conditions = conditions_for(place, jobs, threads)
     torch.set_num_threads(conditions.threads)
     folder = out or Path("runs") / chosen.name
     if not dry_run:
@@ -103,14 +103,6 @@ def with_data(suite: Suite, data: Sequence[str] | None) -> Suite:
     if data is None:
         return suite
     return replace(suite, name=f"{suite.name}-own-data", datasets=tuple(data), control=(), classes={}, tuning={})
-
-
-def conditions_for(device: str, jobs: int) -> Conditions:
-    """Workers and threads so that no core is asked twice: one worker per core, or per GPU."""
-    cores = joblib.cpu_count()
-    if jobs == 0:
-        jobs = cores if device == "cpu" else max(1, torch.cuda.device_count() if device == "cuda" else 1)
-    return Conditions(device=device, jobs=jobs, threads=max(1, cores // jobs), commit=current_commit())
 
 
 def parse_seeds(texts: Sequence[str] | None) -> list[int] | None:

@@ -9,9 +9,8 @@ import tomli_w
 import torch
 import typer
 
-from unlearn_bench.benchmarks.commands.run import conditions_for
 from unlearn_bench.benchmarks.presets.preset import preset_file, read_presets
-from unlearn_bench.benchmarks.referee.conditions import Conditions
+from unlearn_bench.benchmarks.referee.conditions import Conditions, conditions_for
 from unlearn_bench.benchmarks.referee.workbench import Setting, choose_device, open_workbench
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
 from unlearn_bench.benchmarks.sweep.players import Choice, chosen_methods, load_method
@@ -33,6 +32,7 @@ def execute(
     methods: Sequence[str] | None,
     trials: int,
     jobs: int,
+    threads: int,
     device: str,
     out: Path | None,
 ) -> int:
@@ -47,7 +47,7 @@ def execute(
         test_split=VALIDATION_SPLIT,
         device=choose_device(device),
     )
-    conditions = conditions_for(setting.device, jobs)
+    conditions = conditions_for(setting.device, jobs, threads)
     target = out or RUNS / preset_file(name).name
     make_folder(target.parent, what="preset folder")
     folder = make_folder(RUNS / f"tune-{chosen.name}-{preset_file(name).stem}", what="tuning folder")

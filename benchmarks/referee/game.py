@@ -10,7 +10,7 @@ from unlearn_bench.benchmarks.data.dataset.base import Dataset
 from unlearn_bench.benchmarks.images.image_cache import PreparedImages
 from unlearn_bench.benchmarks.images.synthetic_cache import Made, synthetic_images
 from unlearn_bench.benchmarks.referee.cell import DESCRIPTIONS, Cell
-from unlearn_bench.benchmarks.referee.measuring import Stopwatch
+from unlearn_bench.benchmarks.referee.measuring import Load, Stopwatch
 from unlearn_bench.benchmarks.referee.workbench import Workbench
 from unlearn_bench.errors import CellFailure
 from unlearn_bench.leaderboards.records.record import Run
@@ -30,6 +30,7 @@ class Game:
     targets: tuple[int, ...]
     history: list[dict[str, float | str]] = field(default_factory=list)
     made: Made | None = None
+    load: Load = field(default_factory=lambda: Load(1))
     synthesis_watch: Stopwatch = field(default_factory=lambda: Stopwatch(torch.device("cpu")))
 
     @property

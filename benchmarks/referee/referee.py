@@ -13,7 +13,7 @@ from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions, describe
 from unlearn_bench.benchmarks.referee.evidence import classified, evidence_of
 from unlearn_bench.benchmarks.referee.game import Game, request_for, request_hash
-from unlearn_bench.benchmarks.referee.measuring import PeakMemory, Stopwatch
+from unlearn_bench.benchmarks.referee.measuring import Load, PeakMemory, Stopwatch
 from unlearn_bench.benchmarks.referee.workbench import Workbench
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure
@@ -55,7 +55,7 @@ def run_cell(
     """
     dataset = bench.evaluated[cell.run.dataset].dataset
     targets = dataset.labels(cell.run.forget)
-    game = Game(cell=cell, bench=bench, dataset=dataset, targets=targets)
+    game = Game(cell=cell, bench=bench, dataset=dataset, targets=targets, load=Load(conditions.threads))
     status: Status = "ok"
     reason = ""
     measurements: tuple[Measurement, ...] = ()
@@ -116,7 +116,7 @@ def _play(game: Game, method: Method, request: Request, copy: Clip) -> tuple[Cli
     whole, memory = Stopwatch(device), PeakMemory(device)
     # A method that draws from torch's global stream is made repeatable, and leaves the stream as it was.
     # The same for the gradient mode.
-    with torch.random.fork_rng(), torch.enable_grad(), memory, whole:
+    with torch.random.fork_rng(), torch.enable_grad(), memory, game.load, whole:
         torch.manual_seed(derive_seed(game.run.seed, game.run.dataset, *game.run.forget, "global"))
         returned = method.unlearn(copy, request)
     if not isinstance(returned, Clip):
@@ -130,7 +130,7 @@ def _play(game: Game, method: Method, request: Request, copy: Clip) -> tuple[Cli
     synthesis_seconds = game.made.seconds if game.made else 0.0
     method_seconds = max(0.0, whole.seconds - game.synthesis_watch.seconds)
     evaluation = Stopwatch(device)
-    with evaluation:
+    with evaluation, game.load:
         evidence = evidence_of(game, unlearned)
     seconds = {"method": method_seconds, "synthesis": synthesis_seconds, "evaluation": evaluation.seconds}
     return unlearned, _measure(game, unlearned, evidence, Cost(seconds=seconds, peak_memory_bytes=memory.bytes))
@@ -163,6 +163,8 @@ def _measure(game: Game, unlearned: Clip, evidence: Evidence, cost: Cost) -> tup
 def _provenance(game: Game, conditions: Conditions) -> dict[str, Any]:
     bench = game.bench
     facts = describe(conditions)
+    busy = {"cpu_share": game.load.own, "others_cpu_share": game.load.others}
+    facts |= {name: round(share, 2) for name, share in busy.items() if share is not None}
     facts["content"] = {name: item.images.content for name, item in bench.evaluated.items()}
     if game.run.precision != "fp32":
         facts["agreement"] = {name: round(item.agreement, 4) for name, item in bench.evaluated.items()}

@@ -26,11 +26,10 @@ from PIL import Image
 from rich.console import Console
 from tabulate import tabulate
 
-from unlearn_bench.benchmarks.commands.run import conditions_for
 from unlearn_bench.benchmarks.data.dataset.base import Dataset, Index, Split
 from unlearn_bench.benchmarks.presets.preset import load_synthesis
 from unlearn_bench.benchmarks.referee.cell import Cell
-from unlearn_bench.benchmarks.referee.conditions import Conditions, device_name
+from unlearn_bench.benchmarks.referee.conditions import Conditions, conditions_for, device_name
 from unlearn_bench.benchmarks.referee.embedding import BATCH, agreement, embed_after, encoding_in
 from unlearn_bench.benchmarks.referee.measuring import Stopwatch
 from unlearn_bench.benchmarks.referee.referee import run_cell
