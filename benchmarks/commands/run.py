@@ -13,6 +13,7 @@ from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions, conditions_for, device_name
 from unlearn_bench.benchmarks.referee.workbench import Workbench, as_split, choose_device, open_workbench
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
+from unlearn_bench.benchmarks.sweep.advice import Given, rehearsal_command, what_next, why_no_numbers
 from unlearn_bench.benchmarks.sweep.estimate import Estimate, Known, estimate
 from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for, take_shard
 from unlearn_bench.benchmarks.sweep.players import Choice, chosen_methods, chosen_metrics, load_player
@@ -50,6 +51,7 @@ def execute(
     """Run the sweep; 0 if all cells are ok or skipped, 1 if some failed."""
     console = Console(stderr=True)
     chosen = with_data(load_suite(suite), data)
+    given = Given(suite=suite, models=models, methods=methods, data=data, classes=classes, precision=precision)
     choice = Choice(
         methods=methods,
         models=models,
@@ -90,11 +92,13 @@ def execute(
     if dry_run:
         records = [*read_folder(folder).records, *published_records()]
         lasting = [cell for cell in waiting if ended.get(cell.run.key) != "skipped"]
-        _show_plan(cells, waiting, folder, conditions, estimate(lasting, records, known))
+        sizes = [item for about in known.values() for item in about.sizes.values()]
+        hint = rehearsal_command(given, conditions.device, sizes)
+        _show_plan(cells, waiting, folder, conditions, estimate(lasting, records, known), hint=hint)
         return 0
     with showing(console, len(waiting)) as listener:
         tally = sweep(waiting, folder, conditions, listener=listener, fresh=fresh, warn=warn)
-    _finish(folder, cells, tally, resumed=len(cells) - len(undone))
+    _finish(folder, cells, tally, given, resumed=len(cells) - len(undone))
     return 1 if tally.failed else 0
 
 
@@ -138,14 +142,13 @@ def _known(bench: Workbench) -> Known:
     return Known(rates=rates, sizes=sizes)
 
 
-def _show_plan(cells: list[Cell], waiting: list[Cell], folder: Path, conditions: Conditions, guess: Estimate) -> None:
+def _show_plan(
+    cells: list[Cell], waiting: list[Cell], folder: Path, conditions: Conditions, guess: Estimate, *, hint: str
+) -> None:
     for cell in waiting:
         typer.echo(f"{cell.run.key}  {label(cell)}")
     if guess.unknown and waiting:
-        typer.echo(
-            "to measure how long these methods take, rehearse: python -m unlearn_bench.benchmarks.speed.rehearsal "
-            f"--suite {waiting[0].run.suite} --device {conditions.device}"
-        )
+        typer.echo(f"to measure how long these methods take, rehearse: {hint}")
     typer.echo(
         f"{len(waiting)} cells to run, {len(cells) - len(waiting)} left out or done in {str(folder)!r}; "
         f"{conditions.jobs} at a time, {conditions.threads} threads each, on {conditions.device}; "
@@ -153,8 +156,8 @@ def _show_plan(cells: list[Cell], waiting: list[Cell], folder: Path, conditions:
     )
 
 
-def _finish(folder: Path, cells: list[Cell], tally: Tally, *, resumed: int) -> None:
-    """Write the leaderboard of the planned cells and show it."""
+def _finish(folder: Path, cells: list[Cell], tally: Tally, given: Given, *, resumed: int) -> None:
+    """Write the leaderboard of the planned cells, show it, and say what is missing and what to do next."""
     planned = {cell.run.key for cell in cells}
     records = [record for record in read_folder(folder).records if record.run.key in planned]
     text = render(records, fmt="md")
@@ -162,4 +165,5 @@ def _finish(folder: Path, cells: list[Cell], tally: Tally, *, resumed: int) -> N
     write_text(path, text)
     typer.echo(render(records, fmt="md", short=True))
     done = f"{tally.ok} ok, {tally.skipped} skipped, {tally.failed} failed, {resumed} done before"
-    typer.echo(f"{done}; all tables in {path}")
+    for line in (*why_no_numbers(records), f"{done}; all tables in {path}", *what_next(records, cells, given)):
+        typer.echo(line)
