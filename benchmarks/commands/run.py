@@ -19,6 +19,7 @@ from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for, take_sh
 from unlearn_bench.benchmarks.sweep.players import Choice, chosen_methods, chosen_metrics, load_player
 from unlearn_bench.benchmarks.sweep.progress import showing
 from unlearn_bench.benchmarks.sweep.rates import Sizes, load_rates
+from unlearn_bench.benchmarks.sweep.relearning_cost import bounded
 from unlearn_bench.benchmarks.sweep.runner import Tally, label, recorded, sweep
 from unlearn_bench.cache import make_folder, write_text
 from unlearn_bench.errors import InputError
@@ -74,9 +75,11 @@ def execute(
     cells, known = [], {}
     for setting in settings_for(chosen, choice, device=place, skip_bad=skip_bad):
         bench = open_workbench(setting)
-        cells += cells_for(chosen, choice, bench)
+        within = bounded(chosen, choice, bench)
+        within.say(console)
+        cells += cells_for(chosen, within.choice, bench)
         if dry_run:
-            known[setting.model] = _known(bench)
+            known[setting.model] = replace(_known(bench), audits=within.seconds)
     if not cells:
         raise InputError("nothing to run: no method, class or seed is left; give at least one of each")
     if part is not None:
