@@ -50,6 +50,18 @@ def test_dry_run_runs_nothing(sweep: Call, tmp_path: Path) -> None:
     assert "about " in planned[-1]
 
 
+def test_threads_that_were_asked_for_are_in_the_records(
+    sweep: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert ", 1 threads each" in sweep("--dry-run").out
+    assert sweep("--threads", 3, "--limit", 1).code == 0
+    (record,) = read_folder(tmp_path / "out").records
+    assert record.provenance["threads"] == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "few")
+    is_one_error(sweep("--dry-run"), "OMP_NUM_THREADS is 'few'")
+
+
 def test_other_metrics_than_the_suites(sweep: Call, tmp_path: Path) -> None:
     said = sweep("--metrics", "accuracy,predictions", "--classes", "red")
     assert said.code == 0, said.err
