@@ -24,6 +24,14 @@ _PRESETS = "Settings: a file that `tune` wrote, or a folder; else those beside t
 _TEMPLATE = "The sentence around a class name, with {} for it; each dataset's own by default."
 
 
+Threads = Annotated[
+    int,
+    typer.Option(
+        help="Of each worker; 0: OMP_NUM_THREADS, else the cores by the workers. Last digits depend on it.", min=0
+    ),
+]
+
+
 def main() -> None:
     """The console script: errors of the user's, and files that fail, are one line and exit code 2."""
     try:
@@ -107,6 +115,7 @@ def run(
     presets: Annotated[Path | None, typer.Option(help=_PRESETS)] = None,
     seeds: Annotated[str | None, typer.Option(help="Whole numbers, separated by commas.")] = None,
     jobs: Annotated[int, typer.Option(help="Cells at a time; 0: one per core, or one per GPU.", min=0)] = 0,
+    threads: Threads = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     precision: Annotated[
         str | None, typer.Option(help="Of the encoding of test images: fp32, bf16, fp16; the suite's by default.")
@@ -141,6 +150,7 @@ def run(
         presets=presets,
         seeds=_split(seeds),
         jobs=jobs,
+        threads=threads,
         device=device,
         precision=precision,
         out=out,
@@ -300,6 +310,7 @@ def tune(
     ] = False,
     trials: Annotated[int, typer.Option(help="The budget of each method.", min=1)] = 16,
     jobs: Annotated[int, typer.Option(help="Methods at a time; 0: one per core.", min=0)] = 0,
+    threads: Threads = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     presets: Annotated[Path | None, typer.Option(help=f"{_PRESETS} Also written to.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write here in place of that.")] = None,
@@ -320,6 +331,7 @@ def tune(
         synthesis=synthesis,
         trials=trials,
         jobs=jobs,
+        threads=threads,
         device=device,
         presets=presets,
         out=out,
@@ -343,6 +355,7 @@ def forget(
     template: Annotated[str, typer.Option(help=_TEMPLATE)] = "",
     presets: Annotated[Path | None, typer.Option(help=_PRESETS)] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    threads: Threads = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Unlearn classes from a model, say what that cost the others, and write the weights with a card of what was
@@ -362,5 +375,6 @@ def forget(
         template=template,
         presets=presets,
         seed=seed,
+        threads=threads,
         device=device,
     )

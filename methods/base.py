@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from unlearn_bench.clip import Clip
+from unlearn_bench.errors import InputError
 from unlearn_bench.synthesis.images import Synthetic
 from unlearn_bench.training.candidates import Candidates
 
@@ -150,6 +151,12 @@ class Range:
     log: bool = False
     choices: tuple[float, ...] = ()
 
+    def __contains__(self, value: float) -> bool:
+        return value in self.choices if self.choices else self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        return ", ".join(map(repr, self.choices)) if self.choices else f"{self.low!r} to {self.high!r}"
+
 
 def tunable(
     default: Any,  # noqa: ANN401  (dataclasses.field is typed so, and the annotation beside it says what it is)
@@ -159,8 +166,16 @@ def tunable(
     log: bool = False,
     choices: Sequence[float] = (),
 ) -> Any:  # noqa: ANN401
-    """A hyperparameter with a default and the range in which `tune` searches it."""
+    """A hyperparameter with a default and the range in which `tune` searches it.
+
+    Raises:
+        InputError: the default is outside the range: nobody could reach it by tuning, nor would tuning start there.
+    """
     found = Range(low=low, high=high, log=log, choices=tuple(choices))
+    if default not in found:
+        raise InputError(
+            f"the default {default!r} of a tunable hyperparameter is not among {found}; give one that is"
+        )
     return field(default=default, metadata={"range": found})
 
 

@@ -33,6 +33,7 @@ class Emb(Selective):
     Departures: the paper leaves alpha, the loop, the choice of tensors, the stop and the optimiser open, and no code
     is known. Here all of them are Lip's: noise schedule, selection by gradient, taking back, stop, Adam with its
     decay, tensors that never move, noisy embeddings as constants and noise clamped to the range of the batch.
+    The learning rate is Lip's too: 5e-5 on RN50 and ViT-B/16, and 5e-3 by default (`Selective`).
     """
 
     name = "emb"

@@ -40,8 +40,9 @@ class Lip(Selective):
 
     Departures: when no epoch lowered the accuracy, the original is returned (the authors' script: the last state
     that it had taken back). For models that the paper does not treat, numbers of tensors are shares of the movable
-    ones. Several classes at once: their images are shuffled into common batches, and up to `accumulate` of them
-    share one update, as the script does for real images.
+    ones, and the default learning rate is 5e-3, not the 5e-5 of the authors' script (`Selective`). Several classes at
+    once: their images are shuffled into common batches, and up to `accumulate` of them share one update, as the
+    script does for real images.
     """
 
     name = "lip"

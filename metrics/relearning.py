@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from unlearn_bench.clip import Clip
+from unlearn_bench.clip import Clip, changed_names
 from unlearn_bench.metrics.base import Embedded, Evidence, Measurement, Metric
 from unlearn_bench.metrics.further import Images, Models
 from unlearn_bench.metrics.shared.classification import belongs, predictions, similarities, target_and_other
@@ -113,7 +113,9 @@ class Relearning(Metric):
             purpose = f"{self.name} {self.version} {forget} {evidence.seed}"
             before = models.once(purpose, lambda: taken(models.original))
             original = target_and_other(before[_START] == labels, labels, forget)
-            sides = [list(seen == labels) for seen in (before, taken(models.unlearned, original))]
+            is_same = not changed_names(models.original.state(), models.unlearned.state())
+            after = before if is_same else taken(models.unlearned, original)
+            sides = [list(seen == labels) for seen in (before, after)]
         found = [[target_and_other(right, labels, forget) for right in side] for side in sides]
         target = int(belongs(labels, forget).sum())
         for row, shots in zip(

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 import typer
 
-from unlearn_bench.benchmarks.commands.run import conditions_for, with_data
+from unlearn_bench.benchmarks.commands.run import with_data
 from unlearn_bench.benchmarks.presets.preset import Presets, presets_for
+from unlearn_bench.benchmarks.referee.conditions import conditions_for
 from unlearn_bench.benchmarks.referee.referee import run_cell
 from unlearn_bench.benchmarks.referee.workbench import Workbench, choose_device, open_workbench
 from unlearn_bench.benchmarks.suites.suite import load_suite
@@ -42,6 +43,7 @@ def execute(
     template: str,
     presets: Path | None,
     seed: int,
+    threads: int,
     device: str,
 ) -> int:
     """Unlearn, measure before and after, and write the folder; 1 if the method failed or does not apply."""
@@ -59,7 +61,7 @@ def execute(
     choice = Choice(
         models=[model], seeds=[seed], metrics=_METRICS, presets=presets, template=template, classes=classes
     )
-    conditions = conditions_for(choose_device(device), 1)
+    conditions = conditions_for(choose_device(device), 1, threads)
     torch.set_num_threads(conditions.threads)
     (setting,) = settings_for(chosen, choice, device=conditions.device, skip_bad=False)
     bench = open_workbench(replace(setting, weights=None if start is None else str(start)))

@@ -5,22 +5,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import joblib
 import torch
 import typer
 from rich.console import Console
 
 from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.referee.cell import Cell
-from unlearn_bench.benchmarks.referee.conditions import Conditions, current_commit, device_name
+from unlearn_bench.benchmarks.referee.conditions import Conditions, conditions_for, device_name
 from unlearn_bench.benchmarks.referee.workbench import Workbench, as_split, choose_device, open_workbench
 from unlearn_bench.benchmarks.referee.zero_shot import ZeroShot
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
+from unlearn_bench.benchmarks.sweep.advice import Given, rehearsal_command, what_next, why_no_numbers
 from unlearn_bench.benchmarks.sweep.estimate import Estimate, Known, estimate
 from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for, take_shard
 from unlearn_bench.benchmarks.sweep.players import Choice, chosen_methods, chosen_metrics, load_player
 from unlearn_bench.benchmarks.sweep.progress import showing
 from unlearn_bench.benchmarks.sweep.rates import Sizes, load_rates
+from unlearn_bench.benchmarks.sweep.relearning_cost import bounded
 from unlearn_bench.benchmarks.sweep.repeats import Repeats, kept_so_far, repeats
 from unlearn_bench.benchmarks.sweep.runner import Tally, label, recorded, sweep
 from unlearn_bench.cache import make_folder, write_text
@@ -43,6 +44,7 @@ def execute(
     presets: Path | None,
     seeds: Sequence[str] | None,
     jobs: int,
+    threads: int,
     device: str,
     precision: str | None,
     out: Path | None,
@@ -60,6 +62,15 @@ def execute(
         console.print(f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
     chosen = with_data(load_suite(suite), data)
+    given = Given(
+        suite=suite,
+        models=models,
+        methods=methods,
+        data=data,
+        classes=classes,
+        template=template,
+        precision=precision,
+    )
     choice = Choice(
         methods=methods,
         models=models,
@@ -76,7 +87,7 @@ def execute(
         load_player(chosen, name)  # a misspelt name shall not wait for models and images
     chosen_metrics(chosen, choice)
     place = choose_device(device)
-    conditions = conditions_for(place, jobs)
+    conditions = conditions_for(place, jobs, threads)
     torch.set_num_threads(conditions.threads)
     folder = out or Path("runs") / chosen.name
     if not dry_run:
@@ -84,11 +95,13 @@ def execute(
     cells, known = [], {}
     for setting in settings_for(chosen, choice, device=place, skip_bad=skip_bad):
         bench = open_workbench(setting)
-        cells += cells_for(chosen, choice, bench)
+        within = bounded(chosen, choice, bench)
+        within.say(console)
+        cells += cells_for(chosen, within.choice, bench)
         for file in presets_for(setting.model, given=presets, suite=chosen.file).of_other_models(bench.fingerprint):
             warn(f"the settings in {file!r} were found for a model with other weights; tune this one anew")
         if dry_run:
-            known[setting.model] = _known(bench)
+            known[setting.model] = replace(_known(bench), audits=within.seconds)
     if not cells:
         raise InputError("nothing to run: no method, class or seed is left; give at least one of each")
     if part is not None:
@@ -102,7 +115,10 @@ def execute(
     if dry_run:
         records = [*read_folder(folder).records, *published_records()]
         lasting = [cell for cell in waiting if ended.get(cell.run.key) != "skipped"]
-        _show_plan(cells, waiting, folder, conditions, estimate(lasting, records, known, measured=again.measured))
+        sizes = [item for about in known.values() for item in about.sizes.values()]
+        hint = rehearsal_command(given, conditions.device, sizes)
+        guess = estimate(lasting, records, known, measured=again.measured)
+        _show_plan(cells, waiting, folder, conditions, guess, hint=hint)
         return 0
     with showing(console, len(waiting), folder) as listener:
         tally = sweep(
@@ -115,7 +131,7 @@ def execute(
             warn=warn,
             before=_saying(console, warn),
         )
-    _finish(folder, cells, tally, resumed=len(cells) - len(undone), keep=keep)
+    _finish(folder, cells, tally, given, resumed=len(cells) - len(undone), keep=keep)
     return 1 if tally.failed else 0
 
 
@@ -135,14 +151,6 @@ def with_data(suite: Suite, data: Sequence[str] | None) -> Suite:
     if data is None:
         return suite
     return replace(suite, name=f"{suite.name}-own-data", datasets=tuple(data), control=(), classes={}, tuning={})
-
-
-def conditions_for(device: str, jobs: int) -> Conditions:
-    """Workers and threads so that no core is asked twice: one worker per core, or per GPU."""
-    cores = joblib.cpu_count()
-    if jobs == 0:
-        jobs = cores if device == "cpu" else max(1, torch.cuda.device_count() if device == "cuda" else 1)
-    return Conditions(device=device, jobs=jobs, threads=max(1, cores // jobs), commit=current_commit())
 
 
 def parse_seeds(texts: Sequence[str] | None) -> list[int] | None:
@@ -178,14 +186,13 @@ def _known(bench: Workbench) -> Known:
     return Known(rates=rates, sizes=sizes)
 
 
-def _show_plan(cells: list[Cell], waiting: list[Cell], folder: Path, conditions: Conditions, guess: Estimate) -> None:
+def _show_plan(
+    cells: list[Cell], waiting: list[Cell], folder: Path, conditions: Conditions, guess: Estimate, *, hint: str
+) -> None:
     for cell in waiting:
         typer.echo(f"{cell.run.key}  {label(cell)}")
     if guess.unknown and waiting:
-        typer.echo(
-            "to measure how long these methods take, rehearse: python -m unlearn_bench.benchmarks.speed.rehearsal "
-            f"--suite {waiting[0].run.suite} --device {conditions.device}"
-        )
+        typer.echo(f"to measure how long these methods take, rehearse: {hint}")
     typer.echo(
         f"{len(waiting)} cells to run, {len(cells) - len(waiting)} left out or done in {str(folder)!r}; "
         f"{conditions.jobs} at a time, {conditions.threads} threads each, on {conditions.device}; "
@@ -201,8 +208,8 @@ def _say_repeats(console: Console, waiting: list[Cell], folder: Path, *, fresh: 
     return found
 
 
-def _finish(folder: Path, cells: list[Cell], tally: Tally, *, resumed: int, keep: bool) -> None:
-    """Write the leaderboard of the planned cells and show it."""
+def _finish(folder: Path, cells: list[Cell], tally: Tally, given: Given, *, resumed: int, keep: bool) -> None:
+    """Write the leaderboard of the planned cells, show it, and say what is missing and what to do next."""
     planned = {cell.run.key for cell in cells}
     records = [record for record in read_folder(folder).records if record.run.key in planned]
     text = render(records, fmt="md")
@@ -210,6 +217,6 @@ def _finish(folder: Path, cells: list[Cell], tally: Tally, *, resumed: int, keep
     write_text(path, text)
     typer.echo(render(records, fmt="md", short=True))
     done = f"{tally.ok} ok, {tally.skipped} skipped, {tally.failed} failed, {resumed} done before"
-    typer.echo(f"{done}; all tables in {path}")
-    if keep:
-        typer.echo(kept_so_far(cells, folder))
+    kept = (kept_so_far(cells, folder),) if keep else ()
+    for line in (*why_no_numbers(records), f"{done}; all tables in {path}", *kept, *what_next(records, cells, given)):
+        typer.echo(line)

@@ -12,10 +12,10 @@ import torch
 import typer
 
 from unlearn_bench import __version__
-from unlearn_bench.benchmarks.commands.run import conditions_for, with_data
+from unlearn_bench.benchmarks.commands.run import with_data
 from unlearn_bench.benchmarks.presets.places import home_of, preset_name
 from unlearn_bench.benchmarks.presets.preset import ABOUT, SYNTHESIS, Presets, merged, presets_for, read_presets
-from unlearn_bench.benchmarks.referee.conditions import Conditions
+from unlearn_bench.benchmarks.referee.conditions import Conditions, conditions_for
 from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench, choose_device, open_workbench
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
 from unlearn_bench.benchmarks.sweep.plan import settings_for
@@ -45,6 +45,7 @@ def execute(
     synthesis: bool,
     trials: int,
     jobs: int,
+    threads: int,
     device: str,
     presets: Path | None,
     out: Path | None,
@@ -55,7 +56,7 @@ def execute(
     names = [] if methods is None and synthesis else chosen_methods(chosen, Choice(methods=methods or ["all"]))
     wanted = _tunable([item for item in names if item not in chosen.variants]) if names else []
     choice = Choice(models=[name], classes=classes, template=template)
-    conditions = conditions_for(choose_device(device), jobs)
+    conditions = conditions_for(choose_device(device), jobs, threads)
     torch.set_num_threads(conditions.threads)
     bench = open_workbench(_validation(chosen, choice, conditions))  # decode and embed once, before the workers ask
     tasks = tuning_tasks(chosen, bench, choice)

@@ -1,5 +1,6 @@
 """Under what conditions a run took place, for its record."""
 
+import os
 import platform
 import subprocess
 from dataclasses import dataclass
@@ -9,10 +10,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import joblib
 import torch
 
 from unlearn_bench import __version__
 from unlearn_bench.benchmarks.referee.measuring import counted_memory
+from unlearn_bench.errors import InputError
 
 _PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "scikit-learn", "matplotlib")
 
@@ -32,10 +35,38 @@ class Conditions:
     commit: str | None
 
 
+def conditions_for(device: str, jobs: int, threads: int = 0) -> Conditions:
+    """Workers and threads so that no core is asked twice: one worker per core, or per GPU.
+
+    Args:
+        jobs: workers; 0: as many as there are cores for, or GPUs.
+        threads: of each worker; 0: what OMP_NUM_THREADS says, or else the cores shared among the workers.
+
+    Raises:
+        InputError: OMP_NUM_THREADS is no number above 0.
+    """
+    cores, threads = joblib.cpu_count(), threads or _wished_threads()
+    if jobs == 0:
+        gpus = torch.cuda.device_count() if device == "cuda" else 1
+        jobs = max(1, cores // max(1, threads) if device == "cpu" else gpus)
+    return Conditions(device=device, jobs=jobs, threads=threads or max(1, cores // jobs), commit=current_commit())
+
+
+def _wished_threads() -> int:
+    """What OMP_NUM_THREADS asks for (of a list, its outermost level), 0 where it is not set."""
+    text = os.environ.get("OMP_NUM_THREADS", "").strip()
+    first = text.partition(",")[0].strip()
+    if text and not (first.isdecimal() and int(first)):
+        raise InputError(f"OMP_NUM_THREADS is {text!r}, not a number above 0; mend it, or give --threads")
+    return int(first or 0)
+
+
 def describe(conditions: Conditions) -> dict[str, Any]:
     """The record's provenance.
 
-    Tables mark seconds of contended runs, since a neighbour slows them, and memory that was counted in another way.
+    `contended`: other cells of the sweep ran beside this one. How busy the machine was otherwise is measured while a
+    method runs (`measuring.Load`) and stands in the record as `cpu_share` and `others_cpu_share`. Tables mark seconds
+    of runs with company, since a neighbour slows them, and memory that was counted in another way.
     """
     return {
         "version": __version__,

@@ -12,7 +12,7 @@ from unlearn_bench.benchmarks.images.image_cache import PreparedImages
 from unlearn_bench.benchmarks.images.synthetic_cache import Made, synthetic_images
 from unlearn_bench.benchmarks.referee.cell import DESCRIPTIONS, Cell
 from unlearn_bench.benchmarks.referee.kept import Unlearned
-from unlearn_bench.benchmarks.referee.measuring import Stopwatch
+from unlearn_bench.benchmarks.referee.measuring import Load, Stopwatch
 from unlearn_bench.benchmarks.referee.workbench import Workbench
 from unlearn_bench.errors import CellFailure
 from unlearn_bench.leaderboards.records.record import Run
@@ -46,6 +46,7 @@ class Game:
     unlearned: Unlearned | None = None
     from_kept: bool = False
     refused: str = ""
+    load: Load = field(default_factory=lambda: Load(1))
     synthesis_watch: Stopwatch = field(default_factory=lambda: Stopwatch(torch.device("cpu")))
 
     @property

@@ -1,6 +1,7 @@
-"""Measuring what a block of work takes: seconds and memory."""
+"""Measuring what a block of work takes: seconds, memory, and its share of the machine."""
 
 import ctypes
+import os
 import sys
 import threading
 import time
@@ -81,11 +82,65 @@ class PeakMemory:
         self.bytes = max(self.bytes, self._own() - self._base, 0)
 
 
+class Load:
+    """Who kept the processor's cores busy during blocks of work: this process, and all others.
+
+    What the system counts of all processes comes in ticks of its clock: what one tick a core may be wrong by is taken
+    off the others, so that they are never more than said.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._seconds = self._own = self._others = 0.0
+        self._counts = True
+
+    def __enter__(self) -> Self:
+        self._began = self._now()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        seconds, own, everyone = (now - then for now, then in zip(self._now(), self._began, strict=True))
+        unsure = _TICK_S * _cores()
+        self._seconds += seconds
+        self._own += own
+        self._others += max(0.0, everyone - own - unsure)
+        self._counts = self._counts and everyone + unsure >= own  # else it counts nothing, or another machine
+
+    @property
+    def own(self) -> float | None:
+        """CPU seconds of this process, over wall seconds and its threads: 1 when all of them were always busy."""
+        return self._own / (self._seconds * self._threads) if self._seconds else None
+
+    @property
+    def others(self) -> float | None:
+        """CPU seconds of all other processes, over wall seconds and cores; None where the system doesn't tell."""
+        return min(1.0, self._others / (self._seconds * _cores())) if self._seconds and self._counts else None
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        """The time, and CPU seconds of this process and of all."""
+        times = psutil.cpu_times()
+        busy = sum(getattr(times, name, 0.0) for name in ("user", "nice", "system", "irq", "softirq", "steal"))
+        return time.perf_counter(), time.process_time(), busy
+
+
+def _cores() -> int:
+    return psutil.cpu_count() or 1
+
+
 def counted_memory(device: str) -> str:
     """What `PeakMemory` counts there, for the record: numbers of different counting don't compare."""
     if device.startswith("cuda"):
         return "allocated by torch"
     return "pages of its own" if _TRIM is not None else "growth of the process"
+
+
+def _tick() -> float:
+    """Seconds of the clock by which the system counts CPU time."""
+    return 1 / os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0.016  # of Windows
+
+
+_TICK_S = _tick()
 
 
 def _find_trim() -> Callable[[int], int] | None:

@@ -15,7 +15,7 @@ from unlearn_bench.benchmarks.referee.conditions import Conditions, describe
 from unlearn_bench.benchmarks.referee.evidence import classified, evidence_of
 from unlearn_bench.benchmarks.referee.game import Game, request_for, request_hash, unheard
 from unlearn_bench.benchmarks.referee.kept import CONDITIONS, Unlearned, UnusableWeightsError, find_weights, origin
-from unlearn_bench.benchmarks.referee.measuring import PeakMemory, Stopwatch
+from unlearn_bench.benchmarks.referee.measuring import Load, PeakMemory, Stopwatch
 from unlearn_bench.benchmarks.referee.workbench import Workbench
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure
@@ -69,7 +69,7 @@ def run_cell(
     """
     dataset = bench.evaluated[cell.run.dataset].dataset
     targets = dataset.labels(cell.run.forget)
-    game = Game(cell=cell, bench=bench, dataset=dataset, targets=targets, note=note)
+    game = Game(cell=cell, bench=bench, dataset=dataset, targets=targets, note=note, load=Load(conditions.threads))
     status: Status = "ok"
     reason = ""
     measurements: tuple[Measurement, ...] = ()
@@ -166,7 +166,7 @@ def _play(game: Game, method: Method, request: Request, copy: Clip) -> Unlearned
     whole, memory = Stopwatch(device), PeakMemory(device)
     # A method that draws from torch's global stream is made repeatable, and leaves the stream as it was.
     # The same for the gradient mode.
-    with torch.random.fork_rng(), torch.enable_grad(), memory, whole:
+    with torch.random.fork_rng(), torch.enable_grad(), memory, game.load, whole:
         torch.manual_seed(derive_seed(game.run.seed, game.run.dataset, *game.run.forget, "global"))
         returned = method.unlearn(copy, request)
     if not isinstance(returned, Clip):
@@ -192,7 +192,7 @@ def _measured(game: Game, unlearned: Unlearned, conditions: Conditions) -> tuple
     """What the metrics say of the model, and what it took."""
     evaluation = Stopwatch(game.bench.clip.device)
     game.note("measuring")
-    with evaluation:
+    with evaluation, game.load:
         evidence = evidence_of(game, unlearned.clip)
     seconds = dict(unlearned.cost.seconds)
     now = describe(conditions)
@@ -235,6 +235,8 @@ def _provenance(game: Game, conditions: Conditions) -> dict[str, Any]:
         then = game.unlearned.provenance  # the method's costs are those of that run
         facts |= {name: then[name] for name in CONDITIONS if name in then}
         facts["kept_weights"] = origin(game.unlearned)
+    busy = {"cpu_share": game.load.own, "others_cpu_share": game.load.others}
+    facts |= {name: round(share, 2) for name, share in busy.items() if share is not None}
     facts["content"] = {name: item.images.content for name, item in bench.evaluated.items()}
     if game.run.precision != "fp32":
         facts["agreement"] = {name: round(item.agreement, 4) for name, item in bench.evaluated.items()}

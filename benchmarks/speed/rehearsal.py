@@ -26,11 +26,10 @@ from PIL import Image
 from rich.console import Console
 from tabulate import tabulate
 
-from unlearn_bench.benchmarks.commands.run import conditions_for
 from unlearn_bench.benchmarks.data.dataset.base import Dataset, Index, Split
 from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.referee.cell import Cell
-from unlearn_bench.benchmarks.referee.conditions import Conditions, device_name
+from unlearn_bench.benchmarks.referee.conditions import Conditions, conditions_for, device_name
 from unlearn_bench.benchmarks.referee.embedding import BATCH, agreement, embed_after, encoding_in
 from unlearn_bench.benchmarks.referee.measuring import Stopwatch
 from unlearn_bench.benchmarks.referee.referee import run_cell
@@ -219,7 +218,8 @@ def _ascent_seconds(bench: Workbench, item: Evaluated, forget: str, model: str) 
 @app.command()
 def main(
     *,
-    suite: Annotated[str, typer.Option(help="Whose models and methods.")] = "paper",
+    suite: Annotated[str, typer.Option(help="Whose models and methods: a name, or a .toml file.")] = "paper",
+    model: Annotated[str | None, typer.Option(help="These models, not the suite's; commas between.")] = None,
     methods: Annotated[str | None, typer.Option(help="Names, separated by commas; the suite's by default.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N.")] = "auto",
     precision: Annotated[str | None, typer.Option(help="fp32, bf16 or fp16; the suite's by default.")] = None,
@@ -235,11 +235,11 @@ def main(
         conditions = conditions_for(choose_device(device), 1)
         torch.set_num_threads(conditions.threads)
         noise = Noise(classes=classes, train=train, test=test)
-        for model in chosen.models:
+        for spec in model.split(",") if model else chosen.models:
             with empty_cache() as folder:  # a folder that goes away
                 rates, architecture = rehearse(
                     chosen,
-                    model,
+                    spec,
                     noise,
                     conditions,
                     folder,
@@ -247,7 +247,7 @@ def main(
                     told=lambda text: console.print(text, style="dim", markup=False, highlight=False),
                 )
             path = save_rates(rates, architecture)
-            typer.echo(f"{model}: {summary(rates)}\nkept in {str(path)!r}")
+            typer.echo(f"{spec}: {summary(rates)}\nkept in {str(path)!r}")
     except InputError as error:
         console.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error

@@ -20,10 +20,12 @@ class Known:
     Attributes:
         rates: of its architecture on this device, if it was rehearsed.
         sizes: of the evaluated datasets by name.
+        audits: seconds of audits in a cell by the dataset of its forget set, where no record has them.
     """
 
     rates: Rates | None = None
     sizes: Mapping[str, Sizes] = field(default_factory=dict)
+    audits: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,7 @@ class Estimate:
     """Seconds of all cells, before they are shared among workers.
 
     Attributes:
-        cells: unlearning and evaluation. synthesis: making synthetic images, once for each class and seed.
+        cells: unlearning, evaluation and audits. synthesis: making synthetic images, once for each class and seed.
         rehearsed: whether any of it rests on a rehearsal with random weights.
         unknown: rows of which nothing is known; where there are any, the seconds are of the others.
     """
@@ -82,6 +84,16 @@ def seconds_per_synthesis(records: Iterable[Record]) -> dict[str, float]:
     return {model: median(values) for model, values in seen.items()}
 
 
+def seconds_per_audit(records: Iterable[Record]) -> dict[tuple[str, frozenset[str]], float]:
+    """Median seconds of a cell's audits by model and metrics."""
+    seen: dict[tuple[str, frozenset[str]], list[float]] = {}
+    for record in records:
+        part = record.find("seconds", group="audit")
+        if part is not None and part.after is not None:
+            seen.setdefault((record.run.model, frozenset(record.run.metrics)), []).append(part.after)
+    return {pair: median(values) for pair, values in seen.items()}
+
+
 def estimate(
     cells: Sequence[Cell],
     records: Sequence[Record],
@@ -96,10 +108,12 @@ def estimate(
     """
     per_method, per_class = seconds_per_method(records), seconds_per_synthesis(records)
     per_evaluation = seconds_per_method(records, ("evaluation",))
+    per_audit = seconds_per_audit(records)
     total, rehearsed = 0.0, False
     unknown: dict[str, None] = {}
     for cell in cells:
         run, about = cell.run, known.get(cell.run.model, Known())
+        total += per_audit.get((run.model, frozenset(run.metrics)), about.audits.get(run.dataset, 0.0))
         if run.key in measured:
             total += per_evaluation.get((run.model, run.label), 0.0)
         elif (run.model, run.label) in per_method:

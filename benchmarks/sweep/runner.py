@@ -145,16 +145,25 @@ def sweep(
         except TerminatedWorkerError:
             for cell in [waiting[key] for key in _in_flight(out) if key in waiting]:
                 note(_alone(cell, out, conditions, fresh=fresh, keep=keep))
-            deaths = deaths + 1 if len(waiting) == there else 0
-            if deaths == _MOST_DEATHS:
-                raise InputError(
-                    "the worker processes die before they finish a cell; most often that means out of memory: "
-                    "give fewer --jobs (finished cells are kept)"
-                ) from None
+            deaths = _one_more_death(deaths) if len(waiting) == there else 0
             continue
         if len(waiting) == there:
             time.sleep(_POLL_S)  # the rest is in the hands of another sweep on this folder
     return Tally(resumed=resumed, **counts)
+
+
+def _one_more_death(deaths: int) -> int:
+    """Count a pool that died with nothing done.
+
+    Raises:
+        InputError: it was one too many.
+    """
+    if deaths + 1 == _MOST_DEATHS:
+        raise InputError(
+            "the worker processes die before they finish a cell; most often that means out of memory: "
+            "give fewer --jobs (finished cells are kept)"
+        ) from None
+    return deaths + 1
 
 
 def work(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool = False, keep: bool = False) -> Done:
@@ -244,9 +253,8 @@ def _pool(cells: list[Cell], out: Path, conditions: Conditions, *, fresh: bool, 
             yield work(cell, out, conditions, fresh=fresh, keep=keep)
         return
     order = spread(cells, conditions.jobs)
-    yield from _parallel(conditions)(
-        joblib.delayed(work)(cell, out, conditions, fresh=fresh, keep=keep) for cell in order
-    )
+    tasks = (joblib.delayed(work)(cell, out, conditions, fresh=fresh, keep=keep) for cell in order)
+    yield from _parallel(conditions)(tasks)
 
 
 def _parallel(conditions: Conditions) -> joblib.Parallel:

@@ -75,7 +75,7 @@ def tune_method(
     conditions: Conditions,
     say: Callable[[str], None],
 ) -> Tuned:
-    """Search the method's declared ranges; the first trial is its defaults, or the nearest values in the ranges.
+    """Search the method's declared ranges; the first trial is its defaults.
 
     Args:
         tasks: what is forgotten in a trial, of `tuning_tasks`. synthesis: the settings of the synthetic images.
@@ -103,7 +103,7 @@ def tune_method(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=max(4, trials // 3)))
     defaults = build_method(method.kind, {})
-    study.enqueue_trial({name: _nearest(getattr(defaults, name), where) for name, where in space.items()})
+    study.enqueue_trial({name: getattr(defaults, name) for name in space})
     study.optimize(objective, n_trials=trials)
     best = min(done, key=lambda trial: trial.score)
     forgot = [trial for trial in done if trial.target_ratio <= FORGOTTEN]
@@ -197,16 +197,12 @@ def _suggest(trial: optuna.Trial, name: str, where: Range) -> float | int:
     return _number(trial.suggest_float(name, where.low, where.high, log=where.log))
 
 
-def _nearest(default: float, where: Range) -> float:
-    return default if where.choices else min(max(default, where.low), where.high)
-
-
 def to_preset(tuned: Tuned, *, suite: Suite, conditions: Conditions) -> dict[str, Any]:
     """The preset table of a tuned method, with everything that says how it was found."""
     table: dict[str, Any] = {
         "source": "tuned",
         "trials": len(tuned.trials),
-        "sampler": "optuna TPE, seed 0; the first trial is the defaults, or what is nearest to them in the ranges",
+        "sampler": "optuna TPE, seed 0; the first trial is the defaults",
         "objective": "class-averaged Avg. Score, mean over datasets, one seed",
         "images": "val",
         "suite": suite.name,

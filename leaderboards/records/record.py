@@ -141,7 +141,8 @@ class Record:
         run: what was run. status: `ok`, `skipped` or `failed`. reason: why not `ok`; empty otherwise.
         measurements: empty unless `ok`.
         preset: where the hyperparameters come from (`source`, and for tuned ones budget, classes, scores).
-        provenance: version, commit, dirty, packages, device, threads, jobs, time, contended, memory, notes.
+        provenance: version, commit, packages, device, threads, jobs, time, memory, what the images were, and whether
+            it had the machine for itself: contended, cpu_share, others_cpu_share (`referee.conditions`).
     """
 
     run: Run

@@ -24,7 +24,7 @@ from unlearn_bench.leaderboards.statistics.intervals import (
     resampled_class_accuracies,
     scores,
 )
-from unlearn_bench.leaderboards.statistics.ranking import STANDINGS, rank, standing_of
+from unlearn_bench.leaderboards.statistics.ranking import rank, standing_of
 from unlearn_bench.leaderboards.statistics.rows import (
     Board,
     Cell,
@@ -104,13 +104,14 @@ def _board(records: Sequence[Record], variant: str, plan: frozenset[Cell]) -> Bo
 
 
 def _with_front(rows: Sequence[Row]) -> list[Row]:
-    """The rows, marked where they are on the front of their standing; references show the scale and are on none."""
-    found = list(rows)
-    for standing in STANDINGS:
-        places = [place for place, row in enumerate(rows) if row.standing == standing != "reference"]
-        for place, is_on in zip(places, front([_point(rows[place].overall) for place in places]), strict=True):
-            found[place] = replace(rows[place], on_front=is_on)
-    return found
+    """The rows, marked where they are on the front.
+
+    References show the scale, and what was tuned on the reported classes has seen the answers: these are on no front
+    and keep nobody off it.
+    """
+    competing = [row for row in rows if row.standing in {"ranked", "not tuned"}]
+    on = dict(zip(map(id, competing), front([_point(row.overall) for row in competing]), strict=True))
+    return [replace(row, on_front=on.get(id(row), False)) for row in rows]
 
 
 def _point(summary: Summary) -> Point:

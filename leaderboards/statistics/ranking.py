@@ -7,10 +7,10 @@ from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.intervals import Interval
 
 Standing = Literal["ranked", "apart", "not tuned", "reference"]
-"""Ranked; ranked among those tuned on the reported classes; without a rank; a row that shows the scale."""
+"""Ranked; tuned on the reported classes; not tuned; a row that shows the scale. Only the first has a rank."""
 
-STANDINGS: tuple[Standing, ...] = ("ranked", "apart", "not tuned", "reference")
-
+UNRANKED: Mapping[Standing, str] = {"apart": "tuned on reported classes", "not tuned": "not tuned"}
+"""Competitors without a rank, and the note that says why."""
 
 _DIGITS = 12
 """Scores that differ by less are equal: the last bits depend on the order of adding."""
@@ -60,31 +60,31 @@ def standing_of(records: Sequence[Record]) -> Standing:
 
 
 def rank(rows: Iterable[R], paired: Callable[[R, R], Interval | None]) -> list[tuple[R, int | None]]:
-    """The rows in the order of the table with their ranks, best first, references last.
+    """The rows in the order of the table with their ranks: competitors by Avg. Score, best first, then references.
 
-    Rows are ranked by Avg. Score within their standing. A row shares the rank of the best row of the group
-    before it unless `paired(row, best)`, the interval of their paired difference, leaves out 0; without an
-    interval only equal scores share. The next rank counts the rows before it (1, 1, 3). Rows without a score,
-    references and rows that were not tuned have no rank.
+    Only rows of the standing `ranked` with a score have a rank, and only they are counted: the others stand where
+    their score puts them. A row shares the rank of the best row of the group before it unless `paired(row, best)`,
+    the interval of their paired difference, leaves out 0; without an interval only equal scores share. The next rank
+    counts the ranked rows before it (1, 1, 3).
 
     Departures: sharing is judged against the first of a group, as "not told apart" is no transitive relation.
     """
 
-    def order(row: R) -> tuple[int, bool, float, str]:
+    def order(row: R) -> tuple[bool, bool, float, str]:
         score = row.overall.score
-        return (STANDINGS.index(row.standing), score is None, round(score or 0.0, _DIGITS), row.label)
+        return (row.standing == "reference", score is None, round(score or 0.0, _DIGITS), row.label)
 
     placed: list[tuple[R, int | None]] = []
-    for standing in STANDINGS:
-        best: R | None = None
-        place = 0
-        for number, row in enumerate(sorted((row for row in rows if row.standing == standing), key=order), start=1):
-            if row.overall.score is None or standing in {"not tuned", "reference"}:
-                placed.append((row, None))
-                continue
-            if best is None or not _tied(row, best, paired(row, best)):
-                best, place = row, number
-            placed.append((row, place))
+    best: R | None = None
+    place = number = 0
+    for row in sorted(rows, key=order):
+        if row.standing != "ranked" or row.overall.score is None:
+            placed.append((row, None))
+            continue
+        number += 1
+        if best is None or not _tied(row, best, paired(row, best)):
+            best, place = row, number
+        placed.append((row, place))
     return placed
 
 

@@ -98,9 +98,9 @@ class Row:
     Attributes:
         label: the method's name, with what differs where several rows have that name.
         records: all of the row's, ok or not. by_class: the ok ones of each forget class, by seed.
-        standing: how it may be ranked. place: its rank among rows of the same standing, or None.
+        standing: how it may be ranked. place: its rank among the ranked rows, or None.
         overall, datasets, classes: its numbers. draws: resampled scores by dataset, and over all under "".
-        on_front: whether no other row of its standing forgets and retains more (`tradeoff.front`).
+        on_front: whether no other row, ranked or not tuned, forgets and retains more (`tradeoff.front`).
     """
 
     label: str
@@ -167,7 +167,7 @@ class Board:
 
     Attributes:
         variant: what tells it from another board of the same suite and model; empty if there is none.
-        rows: ranked ones first, references last.
+        rows: competitors by their score, references last.
         cells: what every row should have.
     """
 

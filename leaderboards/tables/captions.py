@@ -18,7 +18,10 @@ SCORE = (
 )
 RANKS = (
     "Ranks: by Avg. Score; methods whose paired difference to the best of their group has an interval that includes "
-    "0 share its rank. 'Did not forget': target AF/BF over .5. A row with a missing cell has no mean."
+    "0 share its rank. A row with '-' in place of a rank is not counted; its note says why. 'Not tuned': its "
+    "hyperparameters are defaults or were given by hand, and nobody knows what an equal budget would have made of "
+    "it. 'Tuned on reported classes': it has seen what it is tested on. 'Did not forget': target AF/BF over .5. "
+    "A row with a missing cell has no mean."
 )
 TRADE_OFF = (
     "Forgetting: 1 - AF/BF of the target, clipped to 0 to 1. Retention: the mean of min(1, AF/BF) over the own "
@@ -28,7 +31,8 @@ TRADE_OFF = (
     "accuracy on the other classes is less than half of that with the original: a model that calls everything by the "
     "target's name has not brought it back. A model that never saw the class sets its scale; '-' where no audit ran. "
     "Of all four, higher is better. Front (Pareto): no other method of the table is as good in forgetting and in "
-    "retention and better in one; a method whose forgetting has an interval that reaches 0 is not on it."
+    "retention and better in one; a method whose forgetting has an interval that reaches 0 is not on it, nor is one "
+    "that was tuned on reported classes."
 )
 READING = (
     "BF, AF: before and after forgetting; zero-shot accuracy where the table names nothing else. " + SCORE,

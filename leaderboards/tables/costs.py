@@ -15,6 +15,9 @@ MARK = "*"
 
 _MARKED = f"{MARK}: measured under other conditions or with neighbours, not comparable."
 
+QUIET = 0.1
+"""The share of the machine's cores that other processes may use without counting as neighbours."""
+
 UNKNOWN = "-"
 """For what the records don't say."""
 
@@ -40,7 +43,8 @@ TUNING = ("tuned parameters", "tuning trials")
 class Costs:
     """Which costs of a board compare.
 
-    Seconds: those taken alone on the machine, under its most common conditions. Memory: what was counted in the most
+    Seconds: those taken without neighbours, as far as the records tell (`has_company`), under the most common
+    conditions. Memory: what was counted in the most
     common of the ways that records name (see `measuring`); those that name none counted too little.
     """
 
@@ -48,8 +52,8 @@ class Costs:
 
     @cached_property
     def conditions(self) -> tuple[str, ...] | None:
-        """Device, jobs and threads of most of the runs that had the machine for themselves; None without any."""
-        return _most_common(_conditions(record) for record in self._done if not record.provenance.get("contended"))
+        """Device, jobs and threads of most of the runs without neighbours; None without any."""
+        return _most_common(_conditions(record) for record in self._done if not has_company(record))
 
     @cached_property
     def counting(self) -> tuple[str, ...] | None:
@@ -88,8 +92,17 @@ class Costs:
         if not self.conditions:
             return ""
         device, jobs, threads = self.conditions
-        under = f"{device}, jobs {jobs}, threads {threads}, nothing else running"
+        under = f"{device}, jobs {jobs}, threads {threads}, {self._company}"
         return f"Seconds: {under} ({self._share('seconds')}). "
+
+    @property
+    def _company(self) -> str:
+        """What the comparable runs say of other processes: no more than was measured."""
+        alike = [record for record in self._done if self._compares(record, "seconds")]
+        known = [share for share in map(_others, alike) if share is not None]
+        if len(known) == len(alike):
+            return f"nothing else running: other processes used at most {max(known):.0%} of the cores"
+        return f"the machine's load was {f'measured in {len(known)}' if known else 'not measured'}"
 
     @cached_property
     def _done(self) -> tuple[Record, ...]:
@@ -97,11 +110,22 @@ class Costs:
 
     def _compares(self, record: Record, metric: str) -> bool:
         if metric == "seconds":
-            return not record.provenance.get("contended") and _conditions(record) == self.conditions
+            return not has_company(record) and _conditions(record) == self.conditions
         return metric != "peak-memory" or (bool(self.counting) and _counting(record) == self.counting)
 
     def _share(self, metric: str) -> str:
         return f"{sum(self._compares(record, metric) for record in self._done)} of {len(self._done)} runs"
+
+
+def has_company(record: Record) -> bool:
+    """Whether a run shared the machine: with other cells of its sweep, or with processes that it measured."""
+    return bool(record.provenance.get("contended")) or (_others(record) or 0.0) > QUIET
+
+
+def _others(record: Record) -> float | None:
+    """The share of the cores that other processes used meanwhile; None where it was not measured."""
+    found = record.provenance.get("others_cpu_share")
+    return float(found) if isinstance(found, int | float) else None
 
 
 def _most_common(found: Iterable[tuple[str, ...]]) -> tuple[str, ...] | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.leaderboards.statistics.intervals import Interval
-from unlearn_bench.leaderboards.statistics.ranking import STANDINGS
+from unlearn_bench.leaderboards.statistics.ranking import UNRANKED
 from unlearn_bench.leaderboards.statistics.rows import Board, Row
 from unlearn_bench.leaderboards.tables.captions import title
 from unlearn_bench.leaderboards.tables.labels import Scene, leader, place_labels
@@ -139,8 +139,8 @@ def inline(board: Board) -> str:
 
 
 def _name(row: Row) -> str:
-    told = {"apart": " (apart)", "not tuned": " (not tuned)"}.get(row.standing, "")
-    return f"{row.label}{told}"
+    told = UNRANKED.get(row.standing)
+    return f"{row.label} ({told})" if told else row.label
 
 
 def _look(mark: Mark) -> tuple[str, str]:
@@ -191,15 +191,14 @@ def _reach(value: float, interval: Interval) -> list[list[float]]:
 
 
 def _stairs(board: Board, bottom: float) -> tuple[list[float], list[float]]:
-    """The edge of what the front beats, corner by corner, for the first standing that has a front."""
-    for standing in STANDINGS:
-        on = [row.overall for row in board.rows if row.standing == standing and row.on_front]
-        points = sorted((item.forgetting or 0.0, item.retention or 0.0) for item in on)
-        if points:
-            left = [0.0, *(gone for gone, _ in points)]  # each step is as high as the next method's retention
-            x = [value for value in left for _ in range(2)][1:]
-            return x, [*(kept for _, kept in points for _ in range(2)), bottom]
-    return [], []
+    """The edge of what the front beats, corner by corner; nothing without a front."""
+    on = [row.overall for row in board.rows if row.on_front]
+    points = sorted((item.forgetting or 0.0, item.retention or 0.0) for item in on)
+    if not points:
+        return [], []
+    left = [0.0, *(gone for gone, _ in points)]  # each step is as high as the next method's retention
+    x = [value for value in left for _ in range(2)][1:]
+    return x, [*(kept for _, kept in points for _ in range(2)), bottom]
 
 
 def _legend(figure: "Figure", found: Sequence[Mark]) -> None:

@@ -121,7 +121,8 @@ def _front(board: Board) -> tuple[Section, ...]:
 def _baseline(board: Board, name: str | None) -> Row | None:
     chosen = board.find(name) if name else None
     scored = [row for row in board.rows if row.overall.score is not None]
-    return chosen or (scored[0] if scored else None)
+    ranked = [row for row in scored if row.place is not None]
+    return chosen or next(iter([*ranked, *scored]), None)
 
 
 def _frame(section: Section) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from unlearn_bench.leaderboards.statistics.aggregate import difference
 from unlearn_bench.leaderboards.statistics.intervals import OTHER, ClassKey
-from unlearn_bench.leaderboards.statistics.ranking import STANDINGS
+from unlearn_bench.leaderboards.statistics.ranking import UNRANKED
 from unlearn_bench.leaderboards.statistics.rows import Board, Row, Summary
 from unlearn_bench.leaderboards.tables import captions, costs
 from unlearn_bench.leaderboards.tables.section import Section, both, label, number, sides, span
@@ -17,12 +17,8 @@ NOT_AUDITED = "-"
 """For irreversibility, where no audit ran."""
 
 
-_STANDING_TITLES = {
-    "ranked": "Overall",
-    "apart": "Overall, tuned on the reported classes (ranked apart)",
-    "not tuned": "Overall, not tuned (without a rank)",
-    "reference": "References",
-}
+NO_RANK = "-"
+"""In the column of ranks, for competitors that are not ranked; the note says why."""
 
 
 _LONG = (
@@ -38,18 +34,18 @@ _SHORT = (
 
 
 def overall(board: Board, *, short: bool = False) -> tuple[Section, ...]:
-    """One table for each standing that occurs: ranked, ranked apart, not tuned, references.
+    """The competitors by their score, ranked or not, and the references.
 
     The short one says seconds, as no table of costs follows it, and leaves out intervals but the score's.
     """
     headers = _SHORT if short else _LONG
     spent = costs.Costs(board)
     found = []
-    for standing in STANDINGS:
-        rows = [row for row in board.rows if row.standing == standing]
+    for name, is_reference in (("Overall", False), ("References", True)):
+        rows = [row for row in board.rows if (row.standing == "reference") == is_reference]
         if rows:
             cells = [_short_row(row, spent) if short else _long_row(row) for row in rows]
-            title = f"{_STANDING_TITLES[standing]}: {captions.title(board)}"
+            title = f"{name}: {captions.title(board)}"
             found.append(Section(title=title, level=3, headers=headers, rows=tuple(cells), words=3))
     return tuple(found)
 
@@ -67,7 +63,7 @@ def _long_row(row: Row) -> tuple[str, ...]:
         span(summary.intervals.get("retention")),
         *_tail(row),
         _cells(summary),
-        _note(summary),
+        _note(row, summary),
     )
 
 
@@ -81,12 +77,13 @@ def _short_row(row: Row, spent: costs.Costs) -> tuple[str, ...]:
         number(summary.retention),
         *_tail(row),
         spent.shown(row, "seconds", "method"),
-        _note(summary),
+        _note(row, summary),
     )
 
 
 def _names(row: Row) -> tuple[str, str, str]:
-    return "" if row.place is None else str(row.place), row.label, row.run.access
+    place = NO_RANK if row.standing in UNRANKED else "" if row.place is None else str(row.place)
+    return place, row.label, row.run.access
 
 
 def _tail(row: Row) -> tuple[str, str, str]:
@@ -94,8 +91,9 @@ def _tail(row: Row) -> tuple[str, str, str]:
     return number(row.overall.harmonic), audited, "yes" if row.on_front else ""
 
 
-def _note(summary: Summary) -> str:
-    return "did not forget" if summary.did_not_forget else ""
+def _note(row: Row, summary: Summary) -> str:
+    said = [UNRANKED.get(row.standing, ""), "did not forget" if summary.did_not_forget else ""]
+    return "; ".join(filter(None, said))
 
 
 def for_dataset(board: Board, dataset: str) -> Section:
@@ -137,7 +135,7 @@ def _accuracies(
         for name in names:
             cells += (OWN, OWN) if name == own else sides(found.others.get(name))
         cells += [number(found.score), *([span(found.interval)] if has_intervals else []), _cells(found)]
-        rows.append((*cells, _note(found)))
+        rows.append((*cells, _note(row, found)))
     return Section(title=title, level=level, paragraphs=(caption,), headers=tuple(headers), rows=tuple(rows), words=2)
 
 

@@ -97,14 +97,13 @@ def test_docstring_states_source_and_departures(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_hyperparameters_are_frozen_and_their_ranges_are_ranges(name: str) -> None:
-    """A default is its source's, for the source's models, and may lie outside of what is tried on others."""
     method = method_class(name)()
     for item in dataclasses.fields(method):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(method, item.name, 0)
     for field, span in search_space(type(method)).items():
-        default = getattr(method, field)
-        assert default in span.choices if span.choices else 0 < span.low < span.high
+        assert getattr(method, field) in span, field
+        assert span.choices or 0 < span.low < span.high
     if method.kind == "method":
         assert 2 <= len(search_space(type(method))) <= 4
         assert ("learning_rate" in search_space(type(method))) == (name not in CLOSED_FORM | WITHOUT_OPTIMISER)

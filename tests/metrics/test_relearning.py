@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -209,6 +210,24 @@ def test_a_forget_class_without_training_images_is_a_gap() -> None:
     train = Images(pixels=models.train.pixels[keep], labels=models.train.labels[keep])
     for item in Relearning().measure(replace(evidence, models=replace(models, train=train))):
         assert (item.before, item.after) == (None, None)
+
+
+def test_a_model_that_nobody_changed_is_not_trained_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence = lesson(without_name(0.0))
+    models = evidence.models
+    assert models is not None
+    same = replace(evidence, models=replace(models, unlearned=models.original.copy()))
+    trained: list[Clip] = []
+
+    def counted(clip: Clip, *arguments: Any, **named: Any) -> Tensor:
+        trained.append(clip)
+        return relearn(clip, *arguments, **named)
+
+    monkeypatch.setattr("unlearn_bench.metrics.relearning.relearn", counted)
+    found = Relearning().measure(same)
+    assert trained == [models.original]
+    assert all(item.after == item.before for item in found)
+    assert next(item.after for item in found if item.group == "steps-to-return") == 0.0
 
 
 @pytest.mark.parametrize("strength", [0.0, 1.9])

@@ -50,6 +50,18 @@ def test_dry_run_runs_nothing(sweep: Call, tmp_path: Path) -> None:
     assert "about " in planned[-1]
 
 
+def test_threads_that_were_asked_for_are_in_the_records(
+    sweep: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert ", 1 threads each" in sweep("--dry-run").out
+    assert sweep("--threads", 3, "--limit", 1).code == 0
+    (record,) = read_folder(tmp_path / "out").records
+    assert record.provenance["threads"] == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "few")
+    is_one_error(sweep("--dry-run"), "OMP_NUM_THREADS is 'few'")
+
+
 def test_other_metrics_than_the_suites(sweep: Call, tmp_path: Path) -> None:
     said = sweep("--metrics", "accuracy,predictions", "--classes", "red")
     assert said.code == 0, said.err
@@ -67,7 +79,8 @@ def test_limit_and_shard(sweep: Call, tmp_path: Path) -> None:
     assert "2 ok, 0 skipped, 0 failed, 2 done before" in sweep("--limit", 2).out
     out = tmp_path / "shards"
     shown = [sweep("--out", out, "--shard", f"{index}/4").out for index in range(1, 5)]
-    assert [text.splitlines()[-1].split(",")[0] for text in shown] == ["2 ok", "2 ok", "1 ok", "1 ok"]
+    counted = [line.split(",")[0] for text in shown for line in text.splitlines() if "done before" in line]
+    assert counted == ["2 ok", "2 ok", "1 ok", "1 ok"]
     assert len(read_folder(out).records) == 6
 
 

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from tests.benchmarks.support import COLOURS, WARM, bench_of, colour_image, plan, write_colours, write_method
-from unlearn_bench.benchmarks.commands.run import conditions_for
 from unlearn_bench.benchmarks.data.dataset.base import BadImageError, Dataset, Index
 from unlearn_bench.benchmarks.data.layouts.folder import FolderDataset
 from unlearn_bench.benchmarks.data.sources import known_datasets, open_dataset
+from unlearn_bench.benchmarks.referee.conditions import conditions_for
 from unlearn_bench.benchmarks.referee.referee import run_cell
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.errors import InputError

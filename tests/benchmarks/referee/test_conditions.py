@@ -4,21 +4,22 @@ import dataclasses
 import io
 import mmap
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from rich.console import Console
 
 from tests.benchmarks.support import CONDITIONS, plan, write_method
-from unlearn_bench.benchmarks.commands.run import conditions_for
 from unlearn_bench.benchmarks.referee import conditions as provenance
 from unlearn_bench.benchmarks.referee.cell import Cell
-from unlearn_bench.benchmarks.referee.conditions import current_commit, describe
-from unlearn_bench.benchmarks.referee.measuring import PeakMemory, Stopwatch, counted_memory
+from unlearn_bench.benchmarks.referee.conditions import conditions_for, current_commit, describe
+from unlearn_bench.benchmarks.referee.measuring import Load, PeakMemory, Stopwatch, counted_memory
 from unlearn_bench.benchmarks.referee.workbench import choose_device
 from unlearn_bench.benchmarks.sweep import progress
 from unlearn_bench.benchmarks.sweep.estimate import (
@@ -60,6 +61,49 @@ def test_a_stopwatch_counts_a_block_that_fails() -> None:
     with pytest.raises(ValueError, match="not a number"), watch:
         _slowly("not a number")
     assert 0.01 <= watch.seconds < 5
+
+
+def test_the_load_sees_another_process() -> None:
+    cores = psutil.cpu_count() or 1
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+        seen, load = psutil.Process(other.pid), Load(1)
+        began = time.perf_counter()
+        with load:
+            before = sum(seen.cpu_times()[:2])
+            time.sleep(0.6)
+            used = sum(seen.cpu_times()[:2]) - before
+        seconds = time.perf_counter() - began
+        other.kill()
+    assert used > 0.05
+    assert load.own is not None
+    assert load.own < 0.3  # asleep
+    assert load.others is not None
+    assert (used - 0.04 * cores) / (seconds * cores) <= load.others <= 1
+
+
+def test_the_load_is_of_its_blocks_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four cores and two threads: 10 s in which 15 s of ours and 25 s of all were used, then 10 s of nothing."""
+    monkeypatch.setattr("psutil.cpu_count", lambda: 4)
+    monkeypatch.setattr("unlearn_bench.benchmarks.referee.measuring._TICK_S", 0.0)
+    moments = iter([(0, 0, 0), (10, 15, 25), (50, 50, 90), (60, 50, 90)])
+    monkeypatch.setattr(Load, "_now", staticmethod(lambda: next(moments)))
+    load = Load(2)
+    assert (load.own, load.others) == (None, None)
+    with load:
+        pass
+    assert (load.own, load.others) == (15 / 20, 10 / 40)
+    with load:
+        pass
+    assert (load.own, load.others) == (15 / 40, 10 / 80)
+
+
+def test_a_system_that_counts_nothing_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter([(0, 0, 0), (10, 5, 0)])
+    monkeypatch.setattr(Load, "_now", staticmethod(lambda: next(moments)))
+    load = Load(1)
+    with load:
+        pass
+    assert (load.own, load.others) == (0.5, None)
 
 
 def _held(*sizes: int) -> float:
@@ -281,15 +325,50 @@ def test_no_commit_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
     assert current_commit() is None
 
 
-@pytest.mark.parametrize(("jobs", "expected"), [(0, (8, 1)), (1, (1, 8)), (3, (3, 2)), (20, (20, 1))])
-def test_no_core_is_asked_twice(jobs: int, expected: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("joblib.cpu_count", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+
+@pytest.mark.usefixtures("eight_cores")
+@pytest.mark.parametrize(("jobs", "expected"), [(0, (8, 1)), (1, (1, 8)), (3, (3, 2)), (20, (20, 1))])
+def test_no_core_is_asked_twice(jobs: int, expected: tuple[int, int]) -> None:
     found = conditions_for("cpu", jobs)
     assert (found.jobs, found.threads) == expected
 
 
+@pytest.mark.usefixtures("eight_cores")
+@pytest.mark.parametrize(
+    ("jobs", "threads", "wished", "expected"),
+    [
+        (0, 2, None, (4, 2)),
+        (1, 3, "4", (1, 3)),  # what is given comes before the environment
+        (0, 0, "4", (2, 4)),
+        (3, 0, "2,1", (3, 2)),
+        (0, 0, " ", (8, 1)),
+        (0, 16, None, (1, 16)),
+    ],
+)
+def test_threads_are_those_that_were_asked_for(
+    jobs: int, threads: int, wished: str | None, expected: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if wished is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", wished)
+    found = conditions_for("cpu", jobs, threads)
+    assert (found.jobs, found.threads) == expected
+
+
+@pytest.mark.parametrize("wished", ["many", "0", "-2"])
+def test_a_wish_that_is_no_number_of_threads(wished: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", wished)
+    with pytest.raises(InputError, match=rf"OMP_NUM_THREADS is '{wished}', not a number above 0; .* --threads"):
+        conditions_for("cpu", 1)
+    assert conditions_for("cpu", 1, 2).threads == 2
+
+
+@pytest.mark.usefixtures("eight_cores")
 def test_one_worker_for_each_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("joblib.cpu_count", lambda: 8)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert (conditions_for("cuda", 0).jobs, conditions_for("cuda:1", 0).jobs) == (2, 1)
 

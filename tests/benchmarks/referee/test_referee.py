@@ -292,6 +292,9 @@ def test_all_metrics_and_multi_class(tmp_path: Path) -> None:
     assert 0 < changed.after < 1
     assert outcome.history == ({"step": 1, "sigma": 0.5},)
     assert set(outcome.record.provenance["content"]) == {"folder:warm", "folder:cold"}
+    assert 0 <= outcome.record.provenance["cpu_share"] < 1.5  # of one thread; the clock of CPU time has its ticks
+    if "others_cpu_share" in outcome.record.provenance:
+        assert 0 <= outcome.record.provenance["others_cpu_share"] <= 1
     assert set(COLD) == set(bench_of(load_suite(str(path))).evaluated["folder:cold"].dataset.class_names)
 
 

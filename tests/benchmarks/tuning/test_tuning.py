@@ -130,14 +130,10 @@ def test_a_failed_cell_scores_as_the_worst(path: Path, tmp_path: Path) -> None:
     assert found.forgot is None
 
 
-def test_a_default_outside_its_range_starts_at_the_nearest_end(path: Path, tmp_path: Path) -> None:
-    spec = tunable_method(tmp_path)
-    file = Path(spec.partition(":")[0])
-    file.write_text(file.read_text().replace("tunable(0.2", "tunable(7.0"))
-    found, _ = tuned(path, spec, tmp_path / "tuning", trials=2)
-    (span,) = found.space.values()
-    assert found.trials[0].hyperparameters == {"strength": span.high}
-    assert span.high < 7.0
+def test_a_default_outside_its_range_is_one_line(tmp_path: Path) -> None:
+    spec = tunable_method(tmp_path, field="tunable(7.0, low=0.0, high=1.0)")
+    with pytest.raises(InputError, match=r"the default 7.0 of a tunable .* not among 0.0 to 1.0; give one that is"):
+        load_method(spec)
 
 
 def test_a_failed_cell_ends_its_trial(path: Path, tmp_path: Path) -> None:

@@ -82,14 +82,16 @@ def test_no_score_no_rank() -> None:
     assert places(lines(None, 0.3), 0.01) == [("b", 1), ("a", None)]
 
 
-def test_each_standing_is_ranked_by_itself() -> None:
+def test_what_is_not_ranked_stands_by_its_score_and_is_not_counted() -> None:
     mixed = [
         Line("reference", Score(0.0), "reference"),
         Line("untuned", Score(0.1), "not tuned"),
-        Line("apart", Score(0.2), "apart"),
-        Line("apart too", Score(0.5), "apart"),
+        Line("apart", Score(0.35), "apart"),
+        Line("second", Score(0.4)),
         Line("ranked", Score(0.3)),
+        Line("no score", Score(None), "not tuned"),
     ]
     assert places(mixed, 0.01) == [
-        ("ranked", 1), ("apart", 1), ("apart too", 2), ("untuned", None), ("reference", None)
+        ("untuned", None), ("ranked", 1), ("apart", None), ("second", 2), ("no score", None), ("reference", None)
     ]  # fmt: skip
+    assert dict(places(mixed, 0.2))["second"] == 1

@@ -56,7 +56,7 @@ def test_conditions_are_those_of_most_quiet_runs() -> None:
     board = only(records)
     done = sum(len(row.records) for row in board.rows)
     assert costs.Costs(board).conditions == ("cpu x86_64", "1", "2")
-    assert f"nothing else running ({done - 1} of {done} runs)" in costs.Costs(board).caption
+    assert f"the machine's load was not measured ({done - 1} of {done} runs)" in costs.Costs(board).caption
     loud = [replace(item, provenance={**item.provenance, "contended": True}) for item in records]
     spent = costs.Costs(only(loud))
     assert spent.conditions is None
@@ -65,6 +65,32 @@ def test_conditions_are_those_of_most_quiet_runs() -> None:
     )
     assert "Seconds:" not in spent.caption
     assert spent.shown(only(loud).rows[0], "seconds", "method") == "1.00*"
+
+
+def with_load(records: list[Record], *shares: float) -> list[Record]:
+    return [
+        replace(item, provenance={**item.provenance, "others_cpu_share": share})
+        for item, share in zip(records, shares, strict=True)
+    ]
+
+
+def test_nothing_else_running_is_said_where_it_was_measured() -> None:
+    quiet = with_load(sweep(seconds=1.0), 0.0, 0.04, 0.1)
+    said = costs.Costs(only(quiet)).about_seconds
+    assert "threads 2, nothing else running: other processes used at most 10% of the cores (3 of 3 runs). " in said
+    partly = costs.Costs(only([*quiet[:1], *sweep(seconds=1.0)[1:]])).about_seconds
+    assert "the machine's load was measured in 1 (3 of 3 runs)" in partly
+
+
+def test_a_busy_machine_is_company() -> None:
+    busy = with_load(sweep("busy", seconds=5.0), 0.5, 0.9, 0.11)
+    board = only([*busy, *with_load(sweep("calm", seconds=1.0), 0.0, 0.0, 0.0)])
+    spent = costs.Costs(board)
+    assert {row.label: spent.shown(row, "seconds", "method") for row in board.rows} == {
+        "busy": "5.00*",
+        "calm": "1.00",
+    }
+    assert "at most 0% of the cores (3 of 6 runs)" in spent.caption
 
 
 def test_memory_compares_where_records_say_that_it_was_counted_alike() -> None:

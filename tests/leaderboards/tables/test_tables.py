@@ -19,6 +19,7 @@ from tests.leaderboards.examples import (
 )
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.intervals import Interval
+from unlearn_bench.leaderboards.statistics.ranking import UNRANKED
 from unlearn_bench.leaderboards.tables import captions, costs
 from unlearn_bench.leaderboards.tables.by_metric import controls, further, retrieval
 from unlearn_bench.leaderboards.tables.scores import differences, for_class, overall
@@ -57,12 +58,22 @@ def test_short_has_the_overall_tables_and_says_what_they_are_of() -> None:
     assert short[-1].paragraphs == (*captions.about(board), costs.Costs(board).about_seconds)
 
 
-def test_standings_have_tables_of_their_own() -> None:
-    board = only(sweep() + sweep("mine", preset={"source": "given"}) + identity())
-    titles = [section.title.split(":")[0] for section in overall(board)]
-    assert titles == ["Overall", "Overall, not tuned (without a rank)", "References"]
-    assert cell(overall(board)[1], "mine", "rank") == ""
-    assert cell(overall(board)[0], "lip", "rank") == "1"
+def test_competitors_share_a_table_and_what_has_no_rank_is_marked() -> None:
+    peeked = sweep("peeked", targets=(12,), preset={"source": "paper-per-class"})
+    board = only(sweep() + sweep("mine", targets=(0,), preset={"source": "given"}) + peeked + identity())
+    for short in (False, True):
+        competitors, references = overall(board, short=short)
+        assert competitors.title.startswith("Overall: ")
+        assert references.title.startswith("References: ")
+        shown = [(row[0], row[1], row[-1]) for row in competitors.rows]
+        assert shown == [
+            ("-", "mine", "not tuned"),
+            ("1", "lip", ""),
+            ("-", "peeked", "tuned on reported classes; did not forget"),
+        ]
+        assert [row[:2] for row in references.rows] == [("", "identity")]
+    assert cell(for_class(board, (SHAPES, ("red cube",))), "mine", "note") == "not tuned"
+    assert all(f"'{note.capitalize()}'" in captions.RANKS for note in UNRANKED.values())
 
 
 def test_a_class_has_an_interval_and_gaps_where_nothing_ran() -> None:
