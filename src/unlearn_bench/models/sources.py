@@ -173,6 +173,7 @@ def _from_function(spec: str, function: object) -> Clip:
     if not isinstance(clip, Clip):
         raise InputError(f"model {spec!r} returned a {type(clip).__name__}; expected an unlearn_bench.clip.Clip")
     clip.module.float().eval().requires_grad_(False)
+    clip.weights()  # a model that tells roles by running itself does so as it was built, not as a method left it
     return clip
 
 

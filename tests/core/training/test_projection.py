@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.core import tiny
-from tests.methods.support import Projected, colours
+from tests.methods.support import Untold, colours
 from unlearn_bench.clip import Clip, Tower
 from unlearn_bench.errors import CellFailure
 from unlearn_bench.training.projection import (
@@ -32,10 +32,6 @@ def custom_text() -> Clip:
     return clip
 
 
-def coloured() -> Clip:
-    return colours(Projected)
-
-
 def embed(clip: Clip, tower: Tower) -> Tensor:
     if tower == "text":
         return clip.embed_texts(tiny.TEXTS).detach()
@@ -55,8 +51,8 @@ def draw(*shape: int, seed: int = 0) -> Tensor:
         (tiny.transformer, "image"),
         (tiny.transformer, "text"),
         (custom_text, "text"),
-        (coloured, "image"),
-        (coloured, "text"),
+        (colours, "image"),
+        (colours, "text"),
     ],
 )
 def test_what_follows_a_projection_maps_every_embedding_bias_included(make: Callable[[], Clip], tower: Tower) -> None:
@@ -81,7 +77,7 @@ def test_a_square_matrix_is_told_by_its_holder_and_not_by_its_shape() -> None:
     torch.testing.assert_close(embed(square, "image").double(), before.double() @ onward.T, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize("make", [tiny.resnet, tiny.transformer, custom_text, coloured])
+@pytest.mark.parametrize("make", [tiny.resnet, tiny.transformer, custom_text, colours])
 def test_hidden_texts_are_what_the_projection_maps_and_the_model_comes_back(make: Callable[[], Clip]) -> None:
     clip = make()
     kept = {name: value.clone() for name, value in clip.state().items()}
@@ -96,7 +92,7 @@ def test_hidden_texts_are_what_the_projection_maps_and_the_model_comes_back(make
 
 
 def test_the_model_comes_back_even_when_the_tower_fails() -> None:
-    clip = coloured()
+    clip = colours()
     projection = find_projection(clip, "text")
     assert projection is not None
     kept = {name: value.clone() for name, value in clip.state().items()}
@@ -111,10 +107,10 @@ def test_the_model_comes_back_even_when_the_tower_fails() -> None:
 
 
 def test_a_model_that_does_not_say_where_its_projection_is_gives_a_reason() -> None:
-    assert find_projection(colours(), "image") is None
-    assert "text tower" in str(lacks_projection(colours(), ("text",)))
-    assert lacks_projection(coloured(), ("image", "text")) is None
-    assert lacks_projection(colours(), ()) is None
+    assert find_projection(colours(Untold), "image") is None
+    assert "text tower" in str(lacks_projection(colours(Untold), ("text",)))
+    assert lacks_projection(colours(), ("image", "text")) is None
+    assert lacks_projection(colours(Untold), ()) is None
 
 
 def test_directions_have_length_one_and_must_be_finite() -> None:
