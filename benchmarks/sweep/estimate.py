@@ -81,7 +81,7 @@ def seconds_per_synthesis(records: Iterable[Record]) -> dict[str, float]:
 
 
 def estimate(cells: Sequence[Cell], records: Sequence[Record], known: Mapping[str, Known]) -> Estimate:
-    """What `cells` will take, from `records` where they have a model's method, else from what is `known` by model.
+    """What `cells` will take, from `records` where they have a model's method, else from what is `known` by spec.
 
     A lower bound in spirit: start-up and the first decoding of images are not in it.
     """
@@ -89,7 +89,7 @@ def estimate(cells: Sequence[Cell], records: Sequence[Record], known: Mapping[st
     total, rehearsed = 0.0, False
     unknown: dict[str, None] = {}
     for cell in cells:
-        run, about = cell.run, known.get(cell.run.model, Known())
+        run, about = cell.run, known.get(cell.setting.model, Known())
         if (run.model, run.label) in per_method:
             total += per_method[run.model, run.label]
         elif about.rates is not None and run.label in about.rates.methods:
@@ -101,7 +101,7 @@ def estimate(cells: Sequence[Cell], records: Sequence[Record], known: Mapping[st
     images = {(c.run.model, c.run.dataset, name, c.run.seed): c for c in cells for name in c.run.forget}
     synthesis = 0.0
     for cell in images.values():
-        rates = known.get(cell.run.model, Known()).rates
+        rates = known.get(cell.setting.model, Known()).rates
         if cell.run.model in per_class:
             synthesis += per_class[cell.run.model]
         elif rates is not None:

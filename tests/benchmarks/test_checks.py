@@ -25,6 +25,25 @@ def test_an_honest_method_keeps_every_law(access: str, place: dict[str, str], tm
     )
 
 
+def test_each_law_that_holds_is_said_until_one_does_not(place: dict[str, str], tmp_path: Path) -> None:
+    said: list[str] = []
+    check_method(write_method(tmp_path, NOISE), **place, say=said.append)
+    assert [line.split(":")[0] for line in said[:-1]] == [f"ok  {law.__name__.replace('_', ' ')}" for law in LAWS]
+    assert said[2].endswith("The returned state fits a fresh original strictly, and is finite.")
+    assert said[-1] == f"mine keeps all {len(LAWS)} laws on colours with own"
+    said.clear()
+    with pytest.raises(LawBrokenError):
+        check_method(write_method(tmp_path, "pass", name="lazy"), **place, say=said.append)
+    assert [line.split(":")[0] for line in said] == ["ok  it is a frozen dataclass", "ok  it says whether it applies"]
+
+
+def test_laws_are_printed_where_nobody_says_otherwise(
+    place: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check_method(write_method(tmp_path, NOISE), **place)
+    assert len(capsys.readouterr().out.splitlines()) == len(LAWS) + 1
+
+
 DISHONEST = {
     "global-randomness": ("clip.module.text[2].weight.data += torch.rand(3, 3); return clip", "global random stream"),
     "not-repeatable": (

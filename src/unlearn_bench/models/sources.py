@@ -18,10 +18,9 @@ from unlearn_bench.downloads.transfer import brief, silent
 from unlearn_bench.errors import InputError
 from unlearn_bench.models import embedded as mini_models
 from unlearn_bench.models.checkpoints import load_strictly, read_tensors, refuse_torchscript
-from unlearn_bench.models.names import MINI, PLAIN
+from unlearn_bench.models.names import LOCAL_FOLDER, MINI, PLAIN, shown_name
 from unlearn_bench.models.open_clip_model import OpenClip, Tokenizer, build_open_clip
 from unlearn_bench.models.open_clip_names import (
-    LOCAL_FOLDER,
     architecture_config,
     file_config,
     is_file,
@@ -196,7 +195,7 @@ def _assemble(
     preprocessing: Preprocessing,
     tokenizer: Tokenizer,
 ) -> OpenClip:
-    return OpenClip(model, tokenizer, name=spec, config=config, **asdict(preprocessing))
+    return OpenClip(model, tokenizer, name=shown_name(spec, ""), config=config, **asdict(preprocessing))
 
 
 def _tokenizer(spec: str, name: str) -> Tokenizer:
