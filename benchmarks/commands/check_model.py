@@ -11,7 +11,7 @@ _COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 def execute(*, model: str, device: str) -> int:
     """Check it, line by line; 0 if it can be used, 1 if an error was found."""
     found = check_model(model, device=choose_device(device), say=_show)
-    counted = f"{found.errors} errors, {found.count('warning')} warnings"
+    counted = ", ".join(f"{found.count(verdict)} {verdict}s" for verdict in ("error", "warning"))
     typer.echo(f"\n{'not usable yet' if found.errors else 'usable'}: {counted}")
     return 1 if found.errors else 0
 

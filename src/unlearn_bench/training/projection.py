@@ -72,7 +72,8 @@ def lacks_projection(clip: Clip, towers: Sequence[Tower]) -> str | None:
     """Why the final projections of these towers can't be changed; None where each has one."""
     for tower in towers:
         if find_projection(clip, tower) is None:
-            return f"{clip.name!r} has no final projection in its {tower} tower that can be told; its `locate` may name one"
+            missing = f"{clip.name!r} has no final projection in its {tower} tower that can be told"
+            return f"{missing}; its `locate` may name one"
     return None
 
 
