@@ -98,7 +98,7 @@ def estimate(cells: Sequence[Cell], records: Sequence[Record], known: Mapping[st
             rehearsed = True
         else:
             unknown[run.label] = None
-    images = {(c.run.model, c.run.dataset, name, c.run.seed): c for c in cells for name in c.run.forget}
+    images = {(c.run.fingerprint, c.run.dataset, name, c.run.seed): c for c in cells for name in c.run.forget}
     synthesis = 0.0
     for cell in images.values():
         rates = known.get(cell.setting.model, Known()).rates
