@@ -95,7 +95,7 @@ def _carried_out(check: Check, subject: Subject) -> Iterator[Finding]:
 
 
 def speed(subject: Subject) -> Iterator[Finding]:
-    """Images and texts a second, in batches of 64."""
+    """What an image and a text take, in batches of 64."""
     clip = subject.clip
     inputs = subject.inputs.repeat(_AT_ONCE // len(subject.inputs), 1, 1, 1)
     tokens = subject.tokens.repeat(_AT_ONCE // len(subject.tokens), 1)
@@ -104,7 +104,8 @@ def speed(subject: Subject) -> Iterator[Finding]:
         texts = _rate(lambda: clip.encode_texts(tokens), clip.device)
     threads = f", {torch.get_num_threads()} threads" if clip.device.type == "cpu" else ""
     where = f"{device_name(str(clip.device))}{threads}"
-    yield good("speed", f"{images:,.0f} images and {texts:,.0f} texts a second, forward, in fp32 ({where})")
+    each = f"{1000 / images:.2g} ms an image ({images:,.0f} a second), {1000 / texts:.2g} ms a text"
+    yield good("speed", f"{each}; forward, fp32, in batches of {_AT_ONCE} ({where})")
 
 
 def _rate(run: Callable[[], object], device: torch.device) -> float:
