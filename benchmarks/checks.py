@@ -3,17 +3,20 @@
     from unlearn_bench.benchmarks.checks import check_method
     check_method("path/to/file.py:MyMethod")
 
-needs the embedded models and data only, and takes some seconds.
+says each law that holds. It needs the embedded models and data only, and takes some seconds. For a model there is
+`unlearn_bench.benchmarks.checkup.checkup.check_model`.
 """
 
 import copy
 import dataclasses
+import inspect
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+import typer
 from torch import Tensor
 
 from unlearn_bench.benchmarks.images.synthetic_cache import synthetic_images
@@ -116,12 +119,19 @@ class Case:
 Law = Callable[[Case], None]
 
 
-def check_method(target: str, *, model: str = "mini-rn", dataset: str = "mini-digits") -> None:
-    """Hold a method to every law; silent if it keeps them all.
+def check_method(
+    target: str,
+    *,
+    model: str = "mini-rn",
+    dataset: str = "mini-digits",
+    say: Callable[[str], None] = typer.echo,
+) -> None:
+    """Hold a method to every law, and say each one that it keeps.
 
     Args:
         target: a registered name, or `path/to/file.py:Class`.
         model: a model spec. dataset: a dataset spec with images in its train split.
+        say: takes a line for each law as soon as it held, then one for all.
 
     Raises:
         LawBrokenError: at the first law that does not hold.
@@ -130,6 +140,8 @@ def check_method(target: str, *, model: str = "mini-rn", dataset: str = "mini-di
     case = open_case(target, model=model, dataset=dataset)
     for law in LAWS:
         law(case)
+        say(f"ok  {law.__name__.replace('_', ' ')}: {inspect.getdoc(law)}")
+    say(f"{case.method.name} keeps all {len(LAWS)} laws on {case.bench.clip.name} with {case.dataset}")
 
 
 def open_case(target: str, *, model: str = "mini-rn", dataset: str = "mini-digits") -> Case:

@@ -278,6 +278,20 @@ def check(
     _execute("check", runs=runs, against=against, tolerances=tolerance or [])
 
 
+@app.command("check-model")
+def check_model(
+    model: Annotated[str, typer.Argument(help="Any model, as `run` takes it; file.py:build for one of your own.")],
+    *,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Check whether a model fits, without any data: shapes, batches, padding, copies, stages, gradients, roles,
+    projections, speed; and which methods apply, or why not. Exit code 0 if it can be used, 1 if an error was found.
+
+    Example: unlearn-bench check-model mine.py:build
+    """
+    _execute("check_model", model=model, device=device)
+
+
 @app.command()
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, or CSVs of records.")],

@@ -35,7 +35,9 @@ class RandomWeights(Method):
             if list(module.parameters(recurse=False)) and not hasattr(module, "reset_parameters")
         ]
         return (
-            f"modules {fixed[:3]} have no reset_parameters, so nobody knows their untrained state" if fixed else None
+            f"modules {fixed[:3]} have no reset_parameters, so nobody knows their untrained state; give them one"
+            if fixed
+            else None
         )
 
     def unlearn(self, clip: Clip, request: Request) -> Clip:

@@ -11,7 +11,7 @@ from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure, InputError
 from unlearn_bench.methods.base import Access, Method, Request, tunable
 from unlearn_bench.training.loop import finite
-from unlearn_bench.training.projection import find_projection, hidden_texts, lacks_projection
+from unlearn_bench.training.projection import directions, find_projection, hidden_texts, lacks_hidden_texts
 
 _DRAWS, _DRAWS_AT_A_NOISE = 1000, 100
 
@@ -74,14 +74,15 @@ class TextSpaceAdaptation(Method):
         """No text projection that can be told, or no kept class to hold on to."""
         if not request.retain:
             return "no class is kept whose text could be held in place"
-        return lacks_projection(clip, ("text",))
+        return lacks_hidden_texts(clip)
 
     def unlearn(self, clip: Clip, request: Request) -> Clip:
         """Train the addition and merge it, in place."""
         projection = find_projection(clip, "text")
-        if projection is None:
-            return clip
         names = [concept.fill(self.template) for concept in request.concepts]
+        if projection is None:
+            directions(clip.embed_texts(names))  # a model that is not finite says nothing of itself, and fails here
+            return clip
         hidden = hidden_texts(clip, projection, [*names, ""])  # (C + 1, H)
         embeddings = projection(hidden)  # (C + 1, D)
         count = len(request.forget)

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from unlearn_bench.errors import InputError
-from unlearn_bench.models.names import PLAIN, QUICK
-from unlearn_bench.models.open_clip_names import LOCAL_FOLDER, is_file
+from unlearn_bench.models.names import LOCAL_FOLDER, PLAIN, QUICK
+from unlearn_bench.models.open_clip_names import is_file
 from unlearn_bench.registry import is_path_target
 
 _PACKAGE = Path(__file__).parent

@@ -101,7 +101,7 @@ def estimate(
     *,
     measured: Collection[str] = (),
 ) -> Estimate:
-    """What `cells` will take, from `records` where they have a model's method, else from what is `known` by model.
+    """What `cells` will take, from `records` where they have a model's method, else from what is `known` by spec.
 
     A lower bound in spirit: start-up and the first decoding of images are not in it. Cells whose keys are in
     `measured` are evaluated only, since their unlearned models are kept.
@@ -112,7 +112,7 @@ def estimate(
     total, rehearsed = 0.0, False
     unknown: dict[str, None] = {}
     for cell in cells:
-        run, about = cell.run, known.get(cell.run.model, Known())
+        run, about = cell.run, known.get(cell.setting.model, Known())
         total += per_audit.get((run.model, frozenset(run.metrics)), about.audits.get(run.dataset, 0.0))
         if run.key in measured:
             total += per_evaluation.get((run.model, run.label), 0.0)
@@ -125,10 +125,10 @@ def estimate(
         else:
             unknown[run.label] = None
     made = [cell for cell in cells if cell.run.key not in measured]
-    images = {(c.run.model, c.run.dataset, name, c.run.seed): c for c in made for name in c.run.forget}
+    images = {(c.run.fingerprint, c.run.dataset, name, c.run.seed): c for c in made for name in c.run.forget}
     synthesis = 0.0
     for cell in images.values():
-        rates = known.get(cell.run.model, Known()).rates
+        rates = known.get(cell.setting.model, Known()).rates
         if cell.run.model in per_class:
             synthesis += per_class[cell.run.model]
         elif rates is not None:

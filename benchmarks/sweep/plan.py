@@ -27,6 +27,7 @@ from unlearn_bench.cache import data_root
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.leaderboards.records.record import EvaluationSet, Run
 from unlearn_bench.metrics.base import Metric
+from unlearn_bench.models.names import shown_name
 from unlearn_bench.synthesis.settings import SynthesisSettings
 
 
@@ -150,7 +151,7 @@ def run_for(
     """The identity of one cell."""
     return Run(
         suite=suite,
-        model=bench.setting.model,
+        model=shown_name(bench.setting.model, bench.clip.name),
         fingerprint=bench.fingerprint,
         method=method.kind.name,
         method_version=method.kind.version,

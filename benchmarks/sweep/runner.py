@@ -313,7 +313,7 @@ def spread(cells: Sequence[Cell], jobs: int) -> list[Cell]:
     groups: dict[tuple[str, str, tuple[str, ...], int], list[Cell]] = {}
     for cell in cells:
         run = cell.run
-        groups.setdefault((run.model, run.dataset, run.forget, run.seed), []).append(cell)
+        groups.setdefault((run.fingerprint, run.dataset, run.forget, run.seed), []).append(cell)
     listed = list(groups.values())
     blocks = [listed[start : start + jobs] for start in range(0, len(listed), jobs)]
     return [cell for block in blocks for row in zip_longest(*block) for cell in row if cell is not None]

@@ -49,7 +49,7 @@ class Run:
 
     Attributes:
         suite: whose cell it is; not part of the key.
-        model: its name, perhaps with a path; not part of the key. fingerprint: a hash of what it computes.
+        model: what reports call it, without folders; not part of the key. fingerprint: a hash of what it computes.
         method: its name. method_version: raised by hand. method_file: hash of an outside method's file, else None.
         access, kind: of the method, for the tables.
         hyperparameters: all of the method's fields, resolved.

@@ -65,7 +65,7 @@ class Clip(ABC):
 
     Attributes:
         module: everything that is trained; its state dict is the model's state.
-        name: how the model was asked for.
+        name: what reports call the model.
         image_size: side of the square input in pixels.
         mean, std: of the input normalisation, per channel, for pixels in [0, 1].
     """

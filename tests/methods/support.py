@@ -160,12 +160,12 @@ def borderline(forget: Sequence[str], count: int = 16) -> Synthetic:
     return synthetic(share * own + (1 - share) * others, labels)
 
 
-class Projected(TwoTowers):
-    """Two towers of which it is known that their last layers are projections."""
+class Untold(TwoTowers):
+    """Two towers that do not say which of their layers are projections."""
 
     def locate(self, name: str) -> Place:
         place = super().locate(name)
-        return replace(place, role="projection") if name.startswith(("image.3.", "text.4.")) else place
+        return replace(place, role="mlp") if place.role == "projection" else place
 
 
 def blank_colours(kind: type[TwoTowers] = TwoTowers) -> TwoTowers:
@@ -197,12 +197,6 @@ def _trained_state() -> State:
 def colours(kind: type[TwoTowers] = TwoTowers) -> TwoTowers:
     """A model that tells the five colours apart."""
     return blank_colours(kind).with_state(_trained_state())
-
-
-def colours_for(method: Method) -> TwoTowers:
-    """The model of five colours, with projections that can be told if the method needs them."""
-    clip = colours()
-    return clip if method.skip(clip, colour_request()) is None else colours(Projected)
 
 
 def accuracy(clip: Clip, names: Sequence[str]) -> float:

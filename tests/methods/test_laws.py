@@ -13,7 +13,7 @@ from tests.methods.support import (
     COLOURS,
     History,
     colour_request,
-    colours_for,
+    colours,
     copied,
     examples,
     method_class,
@@ -113,13 +113,13 @@ def test_hyperparameters_are_frozen_and_their_ranges_are_ranges(name: str) -> No
 def test_missing_images_are_a_reason_not_an_error(name: str) -> None:
     kind, given = method_class(name), colour_request()
     needs_forget = "it needs real images of the forget set, and there are none"
-    without = kind().skip(colours_for(kind()), dataclasses.replace(given, forget_examples=None))
+    without = kind().skip(colours(), dataclasses.replace(given, forget_examples=None))
     assert without == (None if kind.kind == "reference" else needs_forget)
     if kind.access == "not-ZS":
         assert given.retain_examples is not None
         nothing = examples(torch.zeros(0, 3, 8, 8), torch.zeros(0, dtype=torch.int64))
         for missing in (None, nothing):
-            without = kind().skip(colours_for(kind()), dataclasses.replace(given, retain_examples=missing))
+            without = kind().skip(colours(), dataclasses.replace(given, retain_examples=missing))
             assert without == "it needs real images of the retain set, and there are none"
 
 
@@ -133,7 +133,7 @@ def test_the_same_request_gives_the_same_bits_and_the_request_stays(name: str) -
         torch.manual_seed(seed)  # nothing may depend on it
         history = History()
         again = dataclasses.replace(given, report=history)
-        states.append(copied(method.unlearn(colours_for(method), again)))
+        states.append(copied(method.unlearn(colours(), again)))
         histories.append(history.lines)
     assert histories[0] == histories[1]
     for key, value in states[0].items():
@@ -150,7 +150,7 @@ def test_another_seed_gives_another_history(name: str) -> None:
     lines = []
     for seed in (0, 1):
         history = History()
-        method.unlearn(colours_for(method), colour_request(seed=seed, history=history))
+        method.unlearn(colours(), colour_request(seed=seed, history=history))
         lines.append(history.column("loss"))
     assert lines[0]
     assert lines[0] != lines[1]
@@ -178,7 +178,7 @@ def test_scale_tokens_and_statistics_stay_on_a_real_architecture(name: str) -> N
 @pytest.mark.parametrize("name", LEARNING)
 def test_a_model_gone_to_nan_fails_the_cell(name: str) -> None:
     method = method_class(name)(**QUICK.get(name, {}))
-    clip = colours_for(method)
+    clip = colours()
     with torch.no_grad():
         for item in clip.weights():
             item.value.fill_(float("nan"))

@@ -11,7 +11,6 @@ from torch.nn.functional import normalize
 from tests.core import tiny
 from tests.methods.support import (
     History,
-    Projected,
     accuracy,
     colour_request,
     colours,
@@ -58,11 +57,11 @@ def found_map(given: Request, *, strength: float = 1.0, prototypes: Tensor | Non
             return texts[: len(given.forget)] if prototypes is None else prototypes
 
     method = Shown(strength=strength)
-    return method.find(colours(Projected), given, texts, texts[len(given.forget) :].mean(0)).at(strength)
+    return method.find(colours(), given, texts, texts[len(given.forget) :].mean(0)).at(strength)
 
 
 def test_global_mode_projects_texts_and_prototypes_out_of_every_image_by_hand() -> None:
-    clip, given = colours(Projected), colour_request(("red", "blue"))
+    clip, given = colours(), colour_request(("red", "blue"))
     names = ["red", "blue", *retained(("red", "blue"))]
     texts = directions(clip.embed_texts([item.text for item in concepts(names)]))
     centre = texts[2:].mean(0)
@@ -81,12 +80,12 @@ def test_global_mode_projects_texts_and_prototypes_out_of_every_image_by_hand() 
 @pytest.mark.parametrize("rank", [1, 2, 0])
 def test_rank_is_the_number_of_directions_at_most(rank: int) -> None:
     history = History()
-    NullSpace(rank=rank).unlearn(colours(Projected), colour_request(history=history))
+    NullSpace(rank=rank).unlearn(colours(), colour_request(history=history))
     assert history.column("directions") == [rank or 2]  # of one class: its text and its prototype
 
 
 def test_the_forgotten_text_scores_the_mean_of_the_kept_ones_with_prototypes_too() -> None:
-    clip = colours(Projected)
+    clip = colours()
     NullSpace(strength=1.0).unlearn(clip, colour_request())
     texts = directions(clip.embed_texts([item.text for item in concepts(["red", *retained()])]))
     noise = torch.randn(20, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -95,7 +94,7 @@ def test_the_forgotten_text_scores_the_mean_of_the_kept_ones_with_prototypes_too
 
 
 def test_the_class_is_forgotten_and_the_others_are_mostly_kept() -> None:
-    clip = colours(Projected)
+    clip = colours()
     NullSpace(strength=1.0).unlearn(clip, colour_request())
     assert accuracy(clip, ["red"]) == 0.0
     assert accuracy(clip, retained()) >= 0.6  # of four classes in a space of four differences, two directions went
@@ -117,7 +116,7 @@ def test_a_gap_that_all_images_share_does_not_reach_the_subspace() -> None:
         def prototypes(self, clip: Clip, request: Request) -> Tensor:
             return wide + gap
 
-    found = Shown().find(colours(Projected), given, texts, texts[3:].mean(0)).at(1.0)
+    found = Shown().find(colours(), given, texts, texts[3:].mean(0)).at(1.0)
     torch.testing.assert_close(found @ gap, gap)
 
 
@@ -180,7 +179,7 @@ def test_complete_mode_takes_the_style_and_keeps_the_classes_of_the_other_domain
 
 
 def test_what_can_not_be_told_from_what_is_kept_stays_and_the_history_says_so() -> None:
-    clip, history = colours(Projected), History()
+    clip, history = colours(), History()
     twin = Concept(name="other red", text="red it is", domain="sketch", class_name="red")
     forget = (Concept(name="red", text="red it is", domain="photo", class_name="red"),)
     images = synthetic(torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)))

@@ -12,7 +12,7 @@ from tests.core import tiny
 from tests.methods.support import (
     COLOURS,
     History,
-    Projected,
+    Untold,
     accuracy,
     colour_request,
     colours,
@@ -39,7 +39,7 @@ def images_of(clip: Clip) -> Tensor:
 
 @pytest.mark.parametrize("strength", [0.5, 1.0, 1.5])
 def test_every_image_embedding_is_projected_as_the_formula_says(strength: float) -> None:
-    clip = colours(Projected)
+    clip = colours()
     texts, before = texts_of(clip), images_of(clip)
     u = texts[0] - (texts[1] + texts[2] + texts[3] + texts[4]) / 4
     u = u / u.square().sum().sqrt()
@@ -52,7 +52,7 @@ def test_every_image_embedding_is_projected_as_the_formula_says(strength: float)
 def test_at_strength_1_a_forgotten_text_scores_the_mean_of_the_kept_ones_on_any_image(
     forget: tuple[str, ...],
 ) -> None:
-    clip = colours(Projected)
+    clip = colours()
     TextNullSpace(strength=1.0).unlearn(clip, colour_request(forget))
     noise = torch.randn(40, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     scores = normalize(clip.encode_images(noise).double(), dim=-1) @ texts_of(clip, forget).T  # (40, 5)
@@ -62,7 +62,7 @@ def test_at_strength_1_a_forgotten_text_scores_the_mean_of_the_kept_ones_on_any_
 
 
 def test_a_part_of_the_strength_leaves_a_part_of_the_lead() -> None:
-    clip = colours(Projected)
+    clip = colours()
     texts = texts_of(clip)
     u = texts[0] - texts[1:].mean(0)
     before = images_of(clip) @ u
@@ -71,7 +71,7 @@ def test_a_part_of_the_strength_leaves_a_part_of_the_lead() -> None:
 
 
 def test_the_class_is_forgotten_and_the_others_are_kept() -> None:
-    clip = colours(Projected)
+    clip = colours()
     assert accuracy(clip, ["red"]) == 1.0
     history = History()
     TextNullSpace(strength=1.0).unlearn(clip, colour_request(history=history))
@@ -95,14 +95,14 @@ def test_what_all_images_and_texts_share_changes_no_ranking_only_if_the_mean_is_
 
 
 def test_without_centring_it_is_the_plain_projection() -> None:
-    clip = colours(Projected)
+    clip = colours()
     t, before = texts_of(clip)[0], images_of(clip)
     TextNullSpace(strength=1.0, centred=False).unlearn(clip, colour_request())
     torch.testing.assert_close(images_of(clip), before - (before @ t)[:, None] * t, rtol=1e-4, atol=1e-4)
 
 
 def test_in_the_text_tower_the_forgotten_text_moves_towards_the_mean() -> None:
-    clip = colours(Projected)
+    clip = colours()
     texts = clip.embed_texts([item.text for item in concepts(list(COLOURS))]).detach().double()
     u = directions(texts)
     u = u[0] - u[1:].mean(0)
@@ -131,10 +131,10 @@ def test_only_final_projections_move(chosen: dict[str, Any], moved: set[str]) ->
 
 
 def test_it_skips_with_a_reason() -> None:
-    assert TextNullSpace().skip(colours(Projected), colour_request()) is None
-    assert "image tower" in str(TextNullSpace().skip(colours(), colour_request()))
+    assert TextNullSpace().skip(colours(), colour_request()) is None
+    assert "image tower" in str(TextNullSpace().skip(colours(Untold), colour_request()))
     alone = dataclasses.replace(colour_request(), retain=())
-    assert "no class is kept" in str(TextNullSpace().skip(colours(Projected), alone))
+    assert "no class is kept" in str(TextNullSpace().skip(colours(), alone))
     assert TextNullSpace(strength=0.0, text_strength=1.0).skip(tiny.transformer(), colour_request()) is None
 
 

@@ -11,7 +11,7 @@ from tests.core import tiny
 from tests.methods.support import (
     COLOURS,
     History,
-    Projected,
+    Untold,
     accuracy,
     colour_request,
     colours,
@@ -73,7 +73,7 @@ def test_two_steps_of_adam_on_the_loss_by_hand() -> None:
 
 
 def test_the_forgotten_name_goes_to_the_target_and_similar_names_stay() -> None:
-    clip, method = colours(Projected), TextSpaceAdaptation(steps=400, forget_weight=3.0)
+    clip, method = colours(), TextSpaceAdaptation(steps=400, forget_weight=3.0)
     names = ["red", *retained()]
     before, empty = clip.embed_texts(names).detach(), clip.embed_texts([""]).detach()
     wanted = method.target(torch.cat([before, empty]), 1, generator(0, "empty"))
@@ -84,7 +84,7 @@ def test_the_forgotten_name_goes_to_the_target_and_similar_names_stay() -> None:
 
 
 def test_the_class_is_forgotten_through_its_sentence_too() -> None:
-    clip = colours(Projected)
+    clip = colours()
     TextSpaceAdaptation(steps=400, forget_weight=3.0, size_weight=0.1).unlearn(clip, request(["red"], retained()))
     assert accuracy(clip, ["red"]) <= 0.2
     assert accuracy(clip, retained()) >= 0.95
@@ -95,7 +95,7 @@ def test_a_class_in_one_domain_is_its_own_text_whatever_the_template() -> None:
     given = request(["red"], retained())
     forget, retain = (tuple(plain(concept.text) for concept in part) for part in (given.forget, given.retain))
     named = dataclasses.replace(given, forget=forget, retain=retain)
-    clips = [colours(Projected) for _ in range(3)]
+    clips = [colours() for _ in range(3)]
     TextSpaceAdaptation(steps=3, template="no {}").unlearn(clips[0], parted(given))
     TextSpaceAdaptation(steps=3).unlearn(clips[1], named)
     TextSpaceAdaptation(steps=3, template="no {}").unlearn(clips[2], given)
@@ -125,11 +125,11 @@ def test_it_starts_again_with_more_weight_until_the_distance_fell_enough() -> No
 
     few, enough = History(), History()
     given = request(["red"], retained(), history=few)
-    TextSpaceAdaptation(steps=2, trials=3, weight_step=0.5).unlearn(colours(Projected), given)
+    TextSpaceAdaptation(steps=2, trials=3, weight_step=0.5).unlearn(colours(), given)
     assert trials(few) == pytest.approx([1.3, 1.8, 2.3])
     assert few.column("step") == [0, 2, 4]
     given = dataclasses.replace(given, report=enough)
-    TextSpaceAdaptation(steps=2, trials=3, least_reduction=0.0).unlearn(colours(Projected), given)
+    TextSpaceAdaptation(steps=2, trials=3, least_reduction=0.0).unlearn(colours(), given)
     assert trials(enough) == [1.3]
 
 
@@ -157,7 +157,7 @@ def test_similar_names_are_the_nearest_by_cosine_of_any_forgotten_one_each_once(
 
 def test_it_skips_with_a_reason() -> None:
     assert TextSpaceAdaptation().skip(tiny.transformer(), colour_request()) is None
-    assert "text tower" in str(TextSpaceAdaptation().skip(colours(), colour_request()))
+    assert "text tower" in str(TextSpaceAdaptation().skip(colours(Untold), colour_request()))
     alone = dataclasses.replace(colour_request(), retain=())
     assert "no class is kept" in str(TextSpaceAdaptation().skip(tiny.transformer(), alone))
 

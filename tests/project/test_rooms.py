@@ -41,6 +41,7 @@ ROOMS = (
     "benchmarks.referee",
     "benchmarks.sweep",
     "benchmarks.tuning",
+    "benchmarks.checkup",
     "benchmarks.commands",
     "benchmarks.speed",
     "benchmarks.mini",

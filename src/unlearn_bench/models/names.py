@@ -1,11 +1,15 @@
 """What models can be named, told without importing torch."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from unlearn_bench.registry import catalogue
+from unlearn_bench.registry import catalogue, is_path_target
 
 QUICK, PLAIN = "-quickgelu", "-gelu"
 """What open_clip, and we, hang on an architecture's name for its activation."""
+
+LOCAL_FOLDER = "local-dir:"
+"""What stands before a folder with a model, as in open_clip."""
 
 MINI = ("mini-rn", "mini-vit")
 
@@ -27,8 +31,32 @@ _FORMS = (
     ModelInfo(name="NAME:FILE", summary="weights of your own, .safetensors or .pt; RN50-quickgelu or RN50-gelu"),
     ModelInfo(name="NAME:random", summary="an architecture of open_clip, random weights; random-7 for seed 7"),
     ModelInfo(name="local-dir:DIR", summary="a folder as open_clip and `unlearn-bench forget` write it"),
-    ModelInfo(name="FILE.py:FUNCTION", summary="a function without arguments that returns a Clip"),
+    ModelInfo(
+        name="FILE.py:FUNCTION",
+        summary="a function without arguments that returns a Clip: for a model of your own, TwoTowers around its "
+        "image and text encoder; `check-model FILE.py:FUNCTION` says whether it fits",
+    ),
 )
+
+
+def shown_name(spec: str, own: str) -> str:
+    """What reports call a model: without folders of the machine, and a plug-in by its own name.
+
+    >>> shown_name("models/mine.py:build", "bytes-clip"), shown_name("RN50-gelu:/home/me/own.pt", "")
+    ('bytes-clip', 'RN50-gelu:own.pt')
+    >>> shown_name("local-dir:/home/me/forgotten/", ""), shown_name("RN50:openai", "")
+    ('local-dir:forgotten', 'RN50:openai')
+
+    Args:
+        spec: how it was asked for. own: its `name`, which counts where `spec` is `FILE.py:FUNCTION`.
+    """
+    if is_path_target(spec):
+        kind, colon, rest = own.rpartition(":")
+        path = rest.startswith(("/", "~"))
+    else:
+        kind, colon, rest = spec.partition(":")
+        path = "/" in rest or f"{kind}{colon}" == LOCAL_FOLDER
+    return f"{kind}{colon}{Path(rest).resolve().name if path else rest}"
 
 
 def list_models() -> tuple[ModelInfo, ...]:

@@ -34,7 +34,7 @@ class OpenClip(Clip):
     Args:
         model: what open_clip built: `CLIP` or `CustomTextCLIP`.
         tokenizer: texts to ids, as open_clip makes it for the same configuration.
-        name: how the model was asked for.
+        name: what reports call the model.
         config: open_clip's `model_cfg`, so that an unlearned model can be written out and loaded again.
         mean, std: of the input normalisation.
         interpolation, resize_mode: of the resizing, in open_clip's words: `bicubic` or `bilinear`; `shortest`

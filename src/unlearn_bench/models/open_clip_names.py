@@ -9,10 +9,9 @@ from typing import Any, cast
 import open_clip
 
 from unlearn_bench.errors import InputError, unknown
-from unlearn_bench.models.names import MINI, PLAIN, QUICK, list_models
+from unlearn_bench.models.names import LOCAL_FOLDER, MINI, PLAIN, QUICK, list_models
 from unlearn_bench.registry import catalogue, is_path_target
 
-LOCAL_FOLDER = "local-dir:"
 _WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
 

@@ -17,10 +17,9 @@ from unlearn_bench.downloads.transfer import brief, silent
 from unlearn_bench.errors import CellFailure, InputError
 from unlearn_bench.models import embedded as mini_models
 from unlearn_bench.models.checkpoints import load_strictly, read_tensors, refuse_torchscript
-from unlearn_bench.models.names import MINI, PLAIN
+from unlearn_bench.models.names import LOCAL_FOLDER, MINI, PLAIN, shown_name
 from unlearn_bench.models.open_clip_model import CONFIG_FILE, WEIGHTS_FILE, OpenClip, Tokenizer, build_open_clip
 from unlearn_bench.models.open_clip_names import (
-    LOCAL_FOLDER,
     architecture_config,
     file_config,
     is_file,
@@ -188,6 +187,7 @@ def _from_function(spec: str, function: object) -> Clip:
     if not isinstance(clip, Clip):
         raise InputError(f"model {spec!r} returned a {type(clip).__name__}; expected an unlearn_bench.clip.Clip")
     clip.module.float().eval().requires_grad_(False)
+    clip.weights()  # a model that tells roles by running itself does so as it was built, not as a method left it
     return clip
 
 
@@ -210,7 +210,7 @@ def _assemble(
     preprocessing: Preprocessing,
     tokenizer: Tokenizer,
 ) -> OpenClip:
-    return OpenClip(model, tokenizer, name=spec, config=config, **asdict(preprocessing))
+    return OpenClip(model, tokenizer, name=shown_name(spec, ""), config=config, **asdict(preprocessing))
 
 
 def _tokenizer(spec: str, name: str) -> Tokenizer:

@@ -6,15 +6,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from unlearn_bench.clip import Clip, Place, Role
+from unlearn_bench.clip import Clip, Place, Role, Tower
+from unlearn_bench.models.roles import tell_roles
 
-_ROLES: tuple[tuple[type[nn.Module], Role], ...] = (
-    (nn.Conv2d, "convolution"),
-    (nn.BatchNorm2d, "batch_norm"),
-    (nn.LayerNorm, "norm"),
-    (nn.Embedding, "token_embedding"),
-    (nn.MultiheadAttention, "attention"),
-)
+_TOWERS: tuple[Tower, ...] = ("image", "text")
 
 
 class TwoTowers(Clip):
@@ -55,6 +50,7 @@ class TwoTowers(Clip):
         self.name, self.image_size = name, image_size
         self.mean, self.std = mean, std
         self._tokenizer = tokenizer
+        self._roles: dict[str, Role] = {}  # told once; copies have the same tensors, and share this
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         """Token ids (N, L) int64."""
@@ -86,11 +82,14 @@ class TwoTowers(Clip):
         return dict(self.module.named_buffers()).get("logit_bias")
 
     def locate(self, name: str) -> Place:
-        """Tower by the name's first part, role by the kind of module that holds the tensor."""
-        tower, _, inner = name.partition(".")
-        if tower not in {"image", "text"}:
+        """Tower by the name's first part; role as `tell_roles` finds it, by kind, shape, name and use.
+
+        The towers run a few times on small inputs when this is first asked. Override it, and call this one for all
+        other tensors, where a role is told wrongly or not at all; `unlearn-bench check-model` says which.
+        """
+        tower = next((tower for tower in _TOWERS if name.startswith(f"{tower}.")), None)
+        if tower is None:
             return Place(tower="joint", stage="scale", role="scale")
-        holder = self.module.get_submodule(name.rpartition(".")[0])
-        usual: Role = "mlp" if inner and isinstance(holder, nn.Linear) else "other"
-        role = next((role for kind, role in _ROLES if isinstance(holder, kind)), usual)
-        return Place(tower="image" if tower == "image" else "text", stage="tower", role=role)
+        if name not in self._roles:
+            self._roles.update(tell_roles(self, {tower: tower for tower in _TOWERS}))
+        return Place(tower=tower, stage="tower", role=self._roles.get(name, "other"))

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from unlearn_bench.clip import Clip, Tower
 from unlearn_bench.errors import CellFailure
+from unlearn_bench.models.last_map import find_last_map
+from unlearn_bench.models.open_clip_model import OpenClip
 
 _NOISE = 1e-3
 """Singular values under this span nothing: in `span` as a share of the greatest one, in `removal`, whose columns have
@@ -21,10 +23,12 @@ class Projection:
     Attributes:
         matrix: W, (H, D), a view of the parameter's memory, whichever way round the parameter stores it.
         bias: b, (D,), or None.
+        normalised: the tower brings y to a length of its own before it gives it back.
     """
 
     matrix: Tensor
     bias: Tensor | None
+    normalised: bool = False
 
     @torch.no_grad()
     def __call__(self, hidden: Tensor) -> Tensor:
@@ -42,7 +46,10 @@ class Projection:
 
 
 def find_projection(clip: Clip, tower: Tower) -> Projection | None:
-    """The final projection of a tower; None where the model does not say which tensor that is."""
+    """The final projection of a tower; None where the model does not say which tensor that is.
+
+    What a model that is not open_clip's says is held against what its tower does: see `find_last_map`.
+    """
     own = [weight for weight in clip.weights() if weight.place.tower == tower and weight.place.role == "projection"]
     matrices = [weight for weight in own if weight.value.ndim == 2]
     biases = [weight.value.detach() for weight in own if weight.value.ndim == 1]
@@ -50,16 +57,37 @@ def find_projection(clip: Clip, tower: Tower) -> Projection | None:
         return None
     (found,) = matrices
     value = found.value.detach()
-    holder = clip.module.get_submodule(found.name.rpartition(".")[0])
-    # A Linear stores (D, H), open_clip's bare parameters (H, D); a square matrix does not tell by its shape.
-    return Projection(matrix=value.T if isinstance(holder, nn.Linear) else value, bias=biases[0] if biases else None)
+    if isinstance(clip, OpenClip):
+        # A Linear stores (D, H), open_clip's bare parameters (H, D); a square matrix does not tell by its shape.
+        by_rows = isinstance(clip.module.get_submodule(found.name.rpartition(".")[0]), nn.Linear)
+        return Projection(matrix=value.T if by_rows else value, bias=biases[0] if biases else None)
+    told = find_last_map(clip, tower, among=[found.name])
+    if told is None:
+        return None
+    bias = None if told.bias is None else clip.module.get_parameter(told.bias).detach()
+    return Projection(matrix=value.T if told.by_rows else value, bias=bias, normalised=told.normalised)
 
 
 def lacks_projection(clip: Clip, towers: Sequence[Tower]) -> str | None:
     """Why the final projections of these towers can't be changed; None where each has one."""
     for tower in towers:
         if find_projection(clip, tower) is None:
-            return f"{clip.name!r} has no final projection in its {tower} tower that can be told"
+            missing = f"{clip.name!r} has no final projection in its {tower} tower that can be told"
+            return f"{missing}; its `locate` may name one"
+    return None
+
+
+def lacks_hidden_texts(clip: Clip) -> str | None:
+    """Why `hidden_texts` can't read what enters the text projection; None where it can."""
+    projection = find_projection(clip, "text")
+    if projection is None:
+        return lacks_projection(clip, ("text",))
+    hidden, joint = projection.matrix.shape
+    if projection.normalised and (hidden > joint or projection.bias is not None):
+        return (
+            f"the text tower of {clip.name!r} normalises its embeddings, so that what enters its projection can't be "
+            "read; let it give them back as they are"
+        )
     return None
 
 
@@ -68,6 +96,7 @@ def hidden_texts(clip: Clip, projection: Projection, texts: Sequence[str]) -> Te
     """What enters the text projection, (N, H), for any model: the tower's output while W is the identity.
 
     Where D < H it takes several passes, each with another block of the identity. W and b come back bit for bit.
+    From a tower that normalises its embeddings x comes at length 1, and rightly only if `lacks_hidden_texts` is None.
     """
     matrix, bias = projection.matrix, projection.bias
     kept = matrix.clone(), None if bias is None else bias.clone()

@@ -25,6 +25,30 @@ def test_a_run_from_end_to_end(sweep: Call, tmp_path: Path) -> None:
     assert "6 ok, 0 skipped, 0 failed, 0 done before" in sweep("--fresh").out
 
 
+def test_a_model_of_ones_own_goes_by_its_name_and_no_folder_is_told(sweep: Call, tmp_path: Path) -> None:
+    said = sweep("--classes", "red")
+    assert "colours mine folder:warm/red seed 0" in sweep("--classes", "red", "--fresh", "--dry-run").out
+    assert "colours, suite colours" in said.out
+    for path in [*(tmp_path / "out").rglob("*.json*"), tmp_path / "out" / "leaderboard.md"]:
+        text = path.read_text()
+        assert "colours" in text or path.suffix == ".jsonl"
+        assert str(tmp_path) not in text
+
+
+def test_two_models_of_one_name_have_a_board_each(sweep: Call, suite_file: Path, tmp_path: Path) -> None:
+    first = tmp_path / "colours_model.py"
+    other = tmp_path / "further.py"
+    other.write_text(first.read_text().replace("logit_scale=20.0", "logit_scale=30.0"))
+    said = sweep("--model", f"{first}:build,{other}:build", "--classes", "red")
+    assert said.code == 0, said.err
+    records = read_folder(tmp_path / "out").records
+    assert {record.run.model for record in records} == {"colours"}
+    prints = {record.run.fingerprint for record in records}
+    assert len(prints) == len(records) == 2
+    titles = [line for line in (tmp_path / "out" / "leaderboard.md").read_text().splitlines() if line.startswith("#")]
+    assert all(any(f"fingerprint={mark}" in title for title in titles) for mark in prints)
+
+
 def test_failed_cells_are_exit_code_1(sweep: Call, tmp_path: Path) -> None:
     bad = write_method(tmp_path, "raise ValueError('no such layer')", name="bad")
     said = sweep("--methods", f"{tmp_path / 'method_mine.py'}:Mine,{bad}", "--classes", "red")

@@ -220,7 +220,7 @@ def test_a_rehearsal_is_scaled_to_the_images_that_there_are(
 ) -> None:
     cell = next(c for c in cells if c.run.forget == ("red",) and c.run.method == "slow")
     sizes = {name: Sizes(test=25, train=30, train_by_class={"red": 6}) for name in _evaluated(cell)}
-    known = {cell.run.model: Known(rates=rates(access), sizes=sizes)}
+    known = {cell.setting.model: Known(rates=rates(access), sizes=sizes)}
     found = estimate([cell], [], known)
     assert found.rehearsed
     assert found.cells == pytest.approx(unlearning + 2.0 * 25 * len(sizes) / 10)
@@ -232,7 +232,7 @@ def test_a_rehearsal_is_scaled_to_the_images_that_there_are(
 def test_records_come_before_a_rehearsal(cells: list[Cell]) -> None:
     quick = next(c for c in cells if c.run.method == "quick")
     sizes = {name: Sizes(test=25, train=30, train_by_class={}) for name in _evaluated(quick)}
-    known = {quick.run.model: Known(rates=rates("ZS"), sizes=sizes)}
+    known = {quick.setting.model: Known(rates=rates("ZS"), sizes=sizes)}
     found = estimate([quick], [took(quick, method=1.0, synthesis=3.0)], known)
     assert (found.cells, found.synthesis, found.rehearsed) == (2.0, 3.0, False)
 

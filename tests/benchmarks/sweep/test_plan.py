@@ -324,7 +324,8 @@ def test_the_key_is_that_of_the_content(suite_file: Path, mine: str, tmp_path: P
     elsewhere.mkdir()
     copied = write_suite(elsewhere)
     (there,) = plan(copied, [mine], classes=["red"])
-    assert there.run.model != here.run.model
+    assert there.setting.model != here.setting.model
+    assert there.run.model == here.run.model == "colours"
     assert there.run.key == here.run.key
     (elsewhere / "data" / "cold" / "cyan" / "000.png").unlink()
     suite = load_suite(str(copied))

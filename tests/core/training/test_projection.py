@@ -1,20 +1,24 @@
 """Final projections: found whichever way round they are stored, changed, looked behind; the closed form by hand."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from tests.core import tiny
-from tests.methods.support import Projected, colours
-from unlearn_bench.clip import Clip, Tower
+from tests.core.foreign import Last, foreign
+from tests.methods.support import Untold, colours
+from unlearn_bench.clip import Clip, Place, Tower
 from unlearn_bench.errors import CellFailure
+from unlearn_bench.models.two_towers import TwoTowers
 from unlearn_bench.training.projection import (
     Removal,
     directions,
     find_projection,
     hidden_texts,
+    lacks_hidden_texts,
     lacks_projection,
     removal,
     span,
@@ -30,10 +34,6 @@ def custom_text() -> Clip:
         del text.text_projection
         text.text_projection = nn.Linear(32, 24).requires_grad_(False)
     return clip
-
-
-def coloured() -> Clip:
-    return colours(Projected)
 
 
 def embed(clip: Clip, tower: Tower) -> Tensor:
@@ -55,8 +55,8 @@ def draw(*shape: int, seed: int = 0) -> Tensor:
         (tiny.transformer, "image"),
         (tiny.transformer, "text"),
         (custom_text, "text"),
-        (coloured, "image"),
-        (coloured, "text"),
+        (colours, "image"),
+        (colours, "text"),
     ],
 )
 def test_what_follows_a_projection_maps_every_embedding_bias_included(make: Callable[[], Clip], tower: Tower) -> None:
@@ -81,7 +81,54 @@ def test_a_square_matrix_is_told_by_its_holder_and_not_by_its_shape() -> None:
     torch.testing.assert_close(embed(square, "image").double(), before.double() @ onward.T, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize("make", [tiny.resnet, tiny.transformer, custom_text, coloured])
+@pytest.mark.parametrize("joint", [16, 24])
+@pytest.mark.parametrize("last", ["linear", "in-out", "out-in"])
+def test_a_foreign_matrix_is_told_by_what_the_tower_does_with_it(last: Last, joint: int) -> None:
+    clip = foreign("fused", last, joint=joint)
+    towers: tuple[Tower, ...] = ("image", "text")
+    for tower in towers:
+        if last == "out-in":
+            with torch.no_grad():
+                clip.module.get_parameter(f"{tower}.shift").fill_(0.3)
+        before, onward = embed(clip, tower), draw(joint, joint)
+        projection = find_projection(clip, tower)
+        assert projection is not None
+        assert projection.matrix.shape == (24, joint)
+        assert (projection.bias is None) == (last == "in-out")
+        projection.follow_with(onward)
+        torch.testing.assert_close(embed(clip, tower).double(), before.double() @ onward.T, rtol=1e-3, atol=1e-3)
+
+
+def test_what_a_model_says_of_its_projection_is_held_against_what_it_does() -> None:
+    class Boasting(TwoTowers):
+        def locate(self, name: str) -> Place:
+            place = super().locate(name)
+            if place.role == "projection":
+                return replace(place, role="mlp")
+            return replace(place, role="projection") if name == "text.2.weight" else place
+
+    clip = colours(Boasting)
+    assert clip.locate("text.2.weight").role == "projection"
+    assert find_projection(clip, "text") is None
+
+
+def test_hidden_texts_of_a_tower_that_normalises() -> None:
+    """Up to their length where one pass shows them; where it takes several, or a bias stands beside, nobody can."""
+    clip = foreign("fused", "in-out", joint=24, normalise=True)
+    projection = find_projection(clip, "text")
+    assert projection is not None
+    assert projection.normalised
+    assert lacks_hidden_texts(clip) is None
+    found = nn.functional.normalize(projection(hidden_texts(clip, projection, tiny.TEXTS)), dim=-1)
+    torch.testing.assert_close(found, embed(clip, "text"), rtol=1e-3, atol=1e-4)
+    for last, joint in (("in-out", 16), ("linear", 24)):
+        reason = lacks_hidden_texts(foreign("fused", last, joint=joint, normalise=True))  # type: ignore[arg-type]
+        assert "normalises its embeddings" in str(reason)
+    assert lacks_hidden_texts(foreign("fused", "linear")) is None
+    assert lacks_hidden_texts(colours(Untold)) == lacks_projection(colours(Untold), ("text",))
+
+
+@pytest.mark.parametrize("make", [tiny.resnet, tiny.transformer, custom_text, colours])
 def test_hidden_texts_are_what_the_projection_maps_and_the_model_comes_back(make: Callable[[], Clip]) -> None:
     clip = make()
     kept = {name: value.clone() for name, value in clip.state().items()}
@@ -96,7 +143,7 @@ def test_hidden_texts_are_what_the_projection_maps_and_the_model_comes_back(make
 
 
 def test_the_model_comes_back_even_when_the_tower_fails() -> None:
-    clip = coloured()
+    clip = colours()
     projection = find_projection(clip, "text")
     assert projection is not None
     kept = {name: value.clone() for name, value in clip.state().items()}
@@ -111,10 +158,10 @@ def test_the_model_comes_back_even_when_the_tower_fails() -> None:
 
 
 def test_a_model_that_does_not_say_where_its_projection_is_gives_a_reason() -> None:
-    assert find_projection(colours(), "image") is None
-    assert "text tower" in str(lacks_projection(colours(), ("text",)))
-    assert lacks_projection(coloured(), ("image", "text")) is None
-    assert lacks_projection(colours(), ()) is None
+    assert find_projection(colours(Untold), "image") is None
+    assert "text tower" in str(lacks_projection(colours(Untold), ("text",)))
+    assert lacks_projection(colours(), ("image", "text")) is None
+    assert lacks_projection(colours(Untold), ()) is None
 
 
 def test_directions_have_length_one_and_must_be_finite() -> None:
