@@ -193,7 +193,7 @@ def test_the_command_writes_a_preset_file(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     spec, target = tunable_method(tmp_path), tmp_path / "presets" / "colours_model.py.toml"
-    given = {"suite": str(path), "trials": 6, "jobs": 1, "device": "cpu", "out": target} | NOTHING
+    given = {"suite": str(path), "trials": 6, "jobs": 1, "threads": 1, "device": "cpu", "out": target} | NOTHING
     assert command.execute(methods=[spec], **given) == 0  # type: ignore[arg-type]
     table = tomllib.loads(target.read_text())
     assert table["mine"]["hyperparameters"]["strength"] > 0.5
