@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.methods.support import History, accuracy, borderline, colour_request, colours, copied, moved_names
+from tests.methods.support import History, Untold, accuracy, borderline, colour_request, colours, copied, moved_names
 from unlearn_bench.errors import InputError
 from unlearn_bench.methods.emb import Emb
 from unlearn_bench.methods.shared.selective import Selective
@@ -13,8 +13,8 @@ from unlearn_bench.methods.shared.selective import Selective
 def test_the_first_loss_is_equations_7_to_9(norm: int) -> None:
     history, given = History(), colour_request(made=borderline(("red",)))
     emb = Emb(alpha=0.3, norm=norm, perturbations=3, max_epochs=1)
-    emb.unlearn(colours(), colour_request(made=borderline(("red",)), history=history))
-    clip = colours()
+    emb.unlearn(colours(Untold), colour_request(made=borderline(("red",)), history=history))
+    clip = colours(Untold)
     x = clip.normalise(given.synthesize().unit)
     x = x[torch.randperm(len(x), generator=given.generator("order"))]
     stream = given.generator("perturbation")
@@ -30,7 +30,7 @@ def test_the_first_loss_is_equations_7_to_9(norm: int) -> None:
 
 
 def test_emb_forgets_the_class() -> None:
-    clip = colours()
+    clip = colours(Untold)
     Emb(learning_rate=0.03).unlearn(clip, colour_request())
     assert accuracy(clip, ["red"]) <= 0.3
 
@@ -38,7 +38,7 @@ def test_emb_forgets_the_class() -> None:
 def test_emb_shares_lip_s_loop() -> None:
     assert issubclass(Emb, Selective)
     history = History()
-    clip = colours()
+    clip = colours(Untold)
     before = copied(clip)
     Emb(learning_rate=1e-9).unlearn(clip, colour_request(history=history))
     assert not moved_names(before, clip)

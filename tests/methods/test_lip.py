@@ -12,6 +12,7 @@ from tests.core import tiny
 from tests.methods.support import (
     COLOURS,
     History,
+    Untold,
     accuracy,
     borderline,
     colour_request,
@@ -128,7 +129,7 @@ def test_lip_is_the_plain_loop(settings: dict[str, Any], forget: tuple[str, ...]
         **settings,
     )
     history = History()
-    unlearned = lip.unlearn(colours(), colour_request(forget, made=borderline(forget), history=history))
+    unlearned = lip.unlearn(colours(Untold), colour_request(forget, made=borderline(forget), history=history))
     plain = Plain(
         lip=lip,
         image=[f"image.{layer}.{kind}" for layer in (1, 3) for kind in ("weight", "bias")],
@@ -136,7 +137,7 @@ def test_lip_is_the_plain_loop(settings: dict[str, Any], forget: tuple[str, ...]
         image_counts=[1, 1, 2, 2, 3, 4, 9],
         text_counts=[1, 1, 1, 2, 3, 4, 9],
     )
-    expected = plain.run(colours(), colour_request(forget, made=borderline(forget)))
+    expected = plain.run(colours(Untold), colour_request(forget, made=borderline(forget)))
     assert history.column("synthetic_accuracy") == pytest.approx(plain.accuracies)
     assert history.column("loss") == pytest.approx(plain.losses, rel=1e-4)
     for name, value in expected.state().items():
@@ -216,7 +217,7 @@ def test_counts_are_taken_as_they_are_up_to_what_there_is() -> None:
 
 
 def test_lip_forgets_the_class_and_keeps_the_others() -> None:
-    clip, history = colours(), History()
+    clip, history = colours(Untold), History()
     assert accuracy(clip, ["red"]) == 1.0
     Lip(learning_rate=0.01, image_share=1.0, text_share=1.0).unlearn(clip, colour_request(history=history))
     assert accuracy(clip, ["red"]) <= 0.2
@@ -225,14 +226,14 @@ def test_lip_forgets_the_class_and_keeps_the_others() -> None:
 
 
 def test_lip_forgets_two_classes() -> None:
-    clip = colours()
+    clip = colours(Untold)
     forget = ("red", "blue")
     Lip(learning_rate=0.01, image_share=1.0, text_share=1.0).unlearn(clip, colour_request(forget))
     assert accuracy(clip, forget) <= 0.3
 
 
 def test_without_the_text_term_the_text_tower_stays() -> None:
-    clip = colours()
+    clip = colours(Untold)
     before = copied(clip)
     lip = Lip(learning_rate=0.03, image_share=1.0, text_share=1.0, text_loss=False)
     moved = moved_names(before, lip.unlearn(clip, colour_request()))
@@ -241,7 +242,7 @@ def test_without_the_text_term_the_text_tower_stays() -> None:
 
 
 def test_no_accepted_epoch_returns_the_original_and_says_so() -> None:
-    clip, history = colours(), History()
+    clip, history = colours(Untold), History()
     before = copied(clip)
     Lip(learning_rate=1e-9).unlearn(clip, colour_request(history=history))
     assert not moved_names(before, clip)
@@ -250,10 +251,10 @@ def test_no_accepted_epoch_returns_the_original_and_says_so() -> None:
 
 
 def test_skips_and_bad_settings() -> None:
-    assert Lip().skip(colours(), colour_request()) is None
+    assert Lip().skip(colours(Untold), colour_request()) is None
     alone = request(["red"], [], made=synthetic(paint(["red"], 2, seed=0)[0]))
-    assert "one class" in str(Lip().skip(colours(), alone))
-    frozen = colours()
+    assert "one class" in str(Lip().skip(colours(Untold), alone))
+    frozen = colours(Untold)
     frozen.module = nn.ModuleDict({"image": nn.Flatten(), "text": nn.Embedding(4, 4)})
     assert "no tensor" in str(Lip().skip(frozen, colour_request()))
     with pytest.raises(InputError, match="image_counts has 2 numbers and sigmas has 7"):
@@ -264,7 +265,7 @@ def test_skips_and_bad_settings() -> None:
 
 def test_an_image_of_one_colour_has_no_distance_and_fails_the_cell() -> None:
     flat = synthetic(torch.full((2, 3, 8, 8), 0.5))
-    clip = colours()
+    clip = colours(Untold)
     clip.mean, clip.std = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
     with pytest.raises(CellFailure, match="loss became"):
         Lip().unlearn(clip, request(["red"], ["blue"], made=flat))

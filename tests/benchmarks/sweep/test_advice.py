@@ -29,11 +29,16 @@ UNMOVED = (15,)
 
 def cells_of(records: Sequence[Record], **targets: str) -> list[Cell]:
     """A cell for each record; `targets` by method where it is no method of this package."""
-    setting = Setting(
-        model="mini-rn", datasets=("mini-digits",), control=(), train_split="train", test_split="test", device="cpu"
-    )
     found = []
     for record in records:
+        setting = Setting(
+            model=record.run.model,
+            datasets=("mini-digits",),
+            control=(),
+            train_split="train",
+            test_split="test",
+            device="cpu",
+        )
         target = targets.get(record.run.method, "unlearn_bench.methods.lip:Lip")
         found.append(Cell(run=record.run, setting=setting, method_target=target, metric_targets=(), preset={}))
     return found
