@@ -99,22 +99,28 @@ def batches(subject: Subject) -> Iterator[Finding]:
             yield good(f"different {name}", f"told apart: cosines of {len(unit)} of noise at most {nearest:.3f}")
 
 
+def _fault(clip: Clip, text: str) -> str:
+    """Why a text can't be encoded; empty where it can."""
+    try:
+        taken = embed_tokens(clip, clip.tokenize([text]))
+    except Exception as error:  # a tower of somebody else's may raise anything
+        return brief(error)
+    return "" if bool(taken.isfinite().all()) else "its embedding is not finite"
+
+
 def padding(subject: Subject) -> Iterator[Finding]:
     """A text is the same beside longer ones, however far its batch is filled up; long and empty texts are taken."""
     clip, about = subject.clip, "text padding"
     for text, what, who in (
-        (CAPTION, f"a caption of {len(CAPTION)} characters", "data with captions need it"),
         ("", "the empty text", "text-space-adaptation needs it"),
+        (CAPTION, f"a caption of {len(CAPTION)} characters", "data with captions need it"),
     ):
-        try:
-            taken = embed_tokens(clip, clip.tokenize([text]))
-            fault = "" if bool(taken.isfinite().all()) else "its embedding is not finite"
-        except Exception as error:  # a tower of somebody else's may raise anything
-            fault = brief(error)
+        fault = _fault(clip, text)
         if fault:
             advice = "cut in the tokenizer what the tower can't take, and give the empty text a token"
-            yield bad("text length", f"{what} can't be encoded ({fault}); {who}: {advice}")
-            return
+            yield doubtful("text length", f"{what} can't be encoded ({fault}); {who}: {advice}")
+    if fault:  # without the caption there is nothing to fill up to
+        return
     short = clip.tokenize([TEXTS[2]])
     wide = clip.tokenize([TEXTS[2], CAPTION])
     if short.shape[1] == wide.shape[1]:

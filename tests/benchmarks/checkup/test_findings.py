@@ -220,6 +220,13 @@ def strict(texts: list[str]) -> Tensor:
     return spell(texts)
 
 
+def wordy(texts: list[str]) -> Tensor:
+    """A tokenizer that refuses the empty text."""
+    if not all(texts):
+        raise ValueError("nothing to read")
+    return spell(texts)
+
+
 FAULTS: dict[str, tuple[Check, Callable[[], Clip], str, str]] = {
     "no name": (rebuilding.identity, lambda: like(TwoTowers, name=" "), "error", "has no name"),
     "a path for a name": (
@@ -245,8 +252,14 @@ FAULTS: dict[str, tuple[Check, Callable[[], Clip], str, str]] = {
     "no long texts": (
         encoding.padding,
         lambda: like(TwoTowers, _tokenizer=strict),
-        "error",
+        "warning",
         "can't be encoded (ValueError: too long); data with captions need it",
+    ),
+    "no empty text": (
+        encoding.padding,
+        lambda: like(TwoTowers, _tokenizer=wordy),
+        "warning",
+        "the empty text can't be encoded (ValueError: nothing to read); text-space-adaptation needs it",
     ),
     "floats": (encoding.preparation, lambda: like(Floats), "error", "(16, 16, 3) float32 for a picture of mode RGB"),
     "a name that is taken": (encoding.preparation, lambda: like(SharedName), "error", "override the property"),
