@@ -37,20 +37,20 @@ def by_settings(records: Iterable[Record]) -> list[list[Record]]:
 def main_settings(records: Iterable[Record]) -> tuple[tuple[Record, ...], tuple[Aside, ...]]:
     """The records that leaderboards are made of, and those that are only named beside them.
 
-    Where records of one suite and model were measured in several settings, the most complete ones (`by_settings`)
-    are the main ones, with all others that share no method on the same dataset with them: a variant that is asked
-    with another template, or a dataset for which there are other metrics, is said nowhere else.
+    Where records of one suite and model (with the same weights) were measured in several settings, the most complete
+    ones (`by_settings`) are the main ones, with all others that share no method on the same dataset with them: a
+    variant that is asked with another template, or a dataset for which there are other metrics, is said nowhere else.
     """
-    chosen: dict[tuple[str, str], list[Record]] = {}
+    chosen: dict[tuple[str, str, str], list[Record]] = {}
     left: list[tuple[Record, ...]] = []
     for group in by_settings(records):
-        main = chosen.setdefault(_model(group), [])
+        main = chosen.setdefault(_weights(group), [])
         if _said(group) & _said(main):
             left.append(tuple(group))
         else:
             main.extend(group)
     kept = tuple(record for group in chosen.values() for record in group)
-    return kept, tuple(Aside(records=group, main=tuple(chosen[_model(group)])) for group in left)
+    return kept, tuple(Aside(records=group, main=tuple(chosen[_weights(group)])) for group in left)
 
 
 def last_time(records: Iterable[Record]) -> str:
@@ -69,6 +69,11 @@ def _precedence(group: Sequence[Record]) -> tuple[str, str, int, int]:
 
 def _model(group: Sequence[Record]) -> tuple[str, str]:
     return group[0].run.suite, group[0].run.model
+
+
+def _weights(group: Sequence[Record]) -> tuple[str, str, str]:
+    """Two models may have one name."""
+    return *_model(group), group[0].run.fingerprint
 
 
 def _said(records: Iterable[Record]) -> set[tuple[str, str]]:

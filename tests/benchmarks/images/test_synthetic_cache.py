@@ -113,10 +113,9 @@ from pathlib import Path
 os.environ["UNLEARN_BENCH_CACHE"] = {cache!r}
 import torch
 torch.set_num_threads(1)
-from unlearn_bench import synthesis
-from unlearn_bench.benchmarks import synthetic_cache
+from unlearn_bench.benchmarks.images import synthetic_cache
 from unlearn_bench.models.sources import open_model
-from unlearn_bench.synthesis.ascent import SynthesisSettings
+from unlearn_bench.synthesis.settings import SynthesisSettings
 plain, count = synthetic_cache.synthesize, 0
 def noting(*args, **more):
     global count

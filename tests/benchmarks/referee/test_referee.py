@@ -12,6 +12,7 @@ from unlearn_bench.benchmarks.referee.workbench import open_workbench
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
 from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice
+from unlearn_bench.synthesis.settings import UNTUNED
 
 BAD = {
     "raises": ("raise ValueError('no such layer')", "ValueError: no such layer (method_bad.py:"),
@@ -275,7 +276,7 @@ def test_synthetic_images_are_copies_and_timed_apart(suite_file: Path, tmp_path:
     assert first[0] is not None
     assert second[0] is not None
     assert second[0].after == pytest.approx(first[0].after)  # what making them took, whoever made them
-    assert outcome.record.provenance["synthetic"]["images"] == 64
+    assert outcome.record.provenance["synthetic"]["images"] == UNTUNED.images_per_class
     assert 0.7 <= outcome.record.provenance["synthetic"]["mean_probability"] <= 1
 
 

@@ -141,10 +141,10 @@ def test_audits_are_in_the_estimate(audited: Path, bench: Workbench, tmp_path: P
     assert audit.after is not None
     asked = (cell.run.model, frozenset(METRICS))
     assert seconds_per_audit([record]) == {asked: audit.after}
-    known = {cell.run.model: Known(audits={"folder:warm": 100.0})}
+    known = {cell.setting.model: Known(audits={"folder:warm": 100.0})}
     spent = [record.find("seconds", group=group) for group in ("method", "evaluation", "audit")]
     assert estimate([cell], [record], known).cells == pytest.approx(sum(item.after or 0.0 for item in spent if item))
-    forecast = {cell.run.model: Known(audits={"folder:warm": 100.0})}
+    forecast = {cell.setting.model: Known(audits={"folder:warm": 100.0})}
     assert estimate([cell], [], forecast).cells == 100.0
     assert estimate([cell], [], forecast).unknown == ("mine",)
 
