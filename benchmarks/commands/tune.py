@@ -1,7 +1,7 @@
 """`unlearn-bench tune`: equal budgets, written as presets that `run` finds."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,8 @@ def execute(
     torch.set_num_threads(conditions.threads)
     bench = open_workbench(_validation(chosen, choice, conditions))  # decode and embed once, before the workers ask
     tasks = tuning_tasks(chosen, bench, choice)
-    target = out or presets or home_of(name, suite=chosen.file) or RUNS / "presets" / f"{preset_name(name)}.toml"
+    home = home_of(name, suite=chosen.file)
+    target = out or presets or home or RUNS / "presets" / f"{preset_name(name)}.toml"
     target = target / f"{preset_name(name)}.toml" if target.is_dir() else target
     table = _started(target, name, bench)
     known = presets_for(name, given=presets if presets and presets.exists() else None, suite=chosen.file)
@@ -68,41 +69,60 @@ def execute(
     images = known.synthesis()
     if synthesis or (SYNTHESIS not in known.tables and _use_images(wanted)):
         images = _tune_images(bench, tasks, known, table, target)
-    folder = make_folder(
-        RUNS / f"tune-{chosen.name}-{preset_name(name)}-{bench.fingerprint[:6]}", what="tuning folder"
-    )
-    done = joblib.Parallel(n_jobs=max(1, min(conditions.jobs, len(wanted))), return_as="generator_unordered")(
-        joblib.delayed(_tune)(
-            method,
-            suite=chosen,
-            setting=bench.setting,
-            tasks=tasks,
-            synthesis=images,
-            trials=trials,
-            folder=folder,
-            conditions=conditions,
-        )
-        for method in wanted
-    )
-    for method, preset in done:
+    found = []
+    for method, preset, reason in _searches(
+        wanted, suite=chosen, bench=bench, tasks=tasks, synthesis=images, trials=trials, conditions=conditions
+    ):
+        if reason:
+            typer.echo(f"{method}: no trial came to its end, so no settings are written ({reason})", err=True)
+            continue
+        found.append(method)
         table[method] = preset
         _write(target, table)
         ratio = preset["target_ratio"]
         typer.echo(f"{method}: score {preset['score']:.4f}, target AF/BF {ratio:.3f}, written to {target}")
-    found = target.resolve() == (home_of(name, suite=chosen.file) or Path()).resolve()
-    typer.echo(
-        "next: "
-        + next_command(
-            suite=suite,
-            model=name,
-            data=data,
-            template=template,
-            classes=classes,
-            methods=wanted,
-            presets=None if found else target,
-        )
+    command = next_command(
+        suite=suite,
+        model=name,
+        data=data,
+        template=template,
+        classes=classes,
+        methods=[item for item in wanted if load_method(item).kind.name in found] if methods else [],
+        presets=None if home is not None and target.resolve() == home.resolve() else target,
     )
+    typer.echo(f"next: {command}")
     return 0
+
+
+def _searches(
+    methods: Sequence[str],
+    *,
+    suite: Suite,
+    bench: Workbench,
+    tasks: Sequence[Task],
+    synthesis: SynthesisSettings,
+    trials: int,
+    conditions: Conditions,
+) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """What `_tune` gives for each method, side by side, in the order in which they end."""
+    model = f"{preset_name(bench.setting.model)}-{bench.fingerprint[:6]}"
+    folder = make_folder(RUNS / f"tune-{suite.name}-{model}", what="tuning folder")
+    found: Iterator[tuple[str, dict[str, Any], str]] = joblib.Parallel(
+        n_jobs=max(1, min(conditions.jobs, len(methods))), return_as="generator_unordered"
+    )(
+        joblib.delayed(_tune)(
+            method,
+            suite=suite,
+            setting=bench.setting,
+            tasks=tasks,
+            synthesis=synthesis,
+            trials=trials,
+            folder=folder,
+            conditions=conditions,
+        )
+        for method in methods
+    )
+    return found
 
 
 def next_command(
@@ -196,8 +216,8 @@ def _tune(
     trials: int,
     folder: Path,
     conditions: Conditions,
-) -> tuple[str, dict[str, Any]]:
-    """Tune one method in this process; plain data goes in and comes out."""
+) -> tuple[str, dict[str, Any], str]:
+    """Tune one method in this process; plain data goes in and comes out: its name, its preset, why there is none."""
     torch.set_num_threads(conditions.threads)
     loaded = load_method(method)
     tuned = tune_method(
@@ -211,4 +231,4 @@ def _tune(
         conditions=conditions,
         say=lambda line: typer.echo(line, err=True),
     )
-    return loaded.kind.name, to_preset(tuned, suite=suite, conditions=conditions)
+    return loaded.kind.name, to_preset(tuned, suite=suite, conditions=conditions), tuned.nothing_found

@@ -38,11 +38,16 @@ FORGOTTEN = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One trial: its hyperparameters, its score, and the ratio of target accuracies after and before."""
+    """One trial: its hyperparameters, its score, and the ratio of target accuracies after and before.
+
+    Attributes:
+        reason: why a cell of it has no numbers; empty where all have.
+    """
 
     hyperparameters: Mapping[str, Any]
     score: float
     target_ratio: float
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +66,11 @@ class Tuned:
     best: Trial
     forgot: Trial | None
     curve: tuple[float, ...]
+
+    @property
+    def nothing_found(self) -> str:
+        """Why there is no setting to write down: what the last trial failed of, where all of them did."""
+        return self.trials[-1].reason if all(trial.reason for trial in self.trials) else ""
 
 
 def tune_method(
@@ -155,7 +165,8 @@ def _try(
         if records[-1].status != "ok":
             break  # the score is decided
     score, ratio = score_records(records)
-    return Trial(hyperparameters=values, score=score, target_ratio=ratio)
+    reason = next((f"{record.status}: {record.reason}" for record in records if record.status != "ok"), "")
+    return Trial(hyperparameters=values, score=score, target_ratio=ratio, reason=reason)
 
 
 def score_records(records: Sequence[Record]) -> tuple[float, float]:

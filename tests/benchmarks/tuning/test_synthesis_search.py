@@ -126,3 +126,18 @@ def test_tuning_classes_are_none_that_is_going_to_be_reported(tmp_path: Path) ->
         assert {dataset for dataset, _ in tasks} == {"folder:six"}, "nothing is reported of the other dataset"
     with pytest.raises(InputError, match=r"has 1 tuning classes \(5 of its 6 are reported\)"):
         tuning_tasks(suite, bench, Choice(classes=[f"folder:six/{name}" for name in own.class_names[:5]]))
+
+
+def test_a_method_that_never_came_to_its_end_gets_no_settings(call: Call, shown: list[str], tmp_path: Path) -> None:
+    """A search in which every trial failed has found nothing, and must not look as if it had."""
+    spec = write_method(tmp_path, "raise ValueError('no such layer')")
+    file = Path(spec.rpartition(":")[0])
+    text = file.read_text().replace("strength: float = 0.5", "strength: float = tunable(0.2, low=0.0, high=1.0)")
+    file.write_text(text.replace("import Method", "import Method, tunable"))
+    presets = tmp_path / "p.toml"
+    presets.write_text("[synthesis]\nimages_per_class = 2\n")
+    said = call("tune", *shown, "--methods", spec, "--trials", "2", "--jobs", "1", "--presets", presets)
+    assert said.code == 0, said.err
+    assert "mine: no trial came to its end, so no settings are written (failed: ValueError: no such layer" in said.err
+    assert {"about", "synthesis"} == tomllib.loads(presets.read_text()).keys()
+    assert spec not in said.out.splitlines()[-1]
