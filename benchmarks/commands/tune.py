@@ -50,7 +50,8 @@ def execute(
     presets: Path | None,
     out: Path | None,
 ) -> int:
-    """Tune the synthetic images where nobody did, then the methods, and write the preset file as each is done."""
+    """Tune the synthetic images where nobody did, then the methods, and write the preset file as each is done; 1 if no
+    method has settings in the end."""
     chosen = with_data(load_suite(suite), data)
     name = model or chosen.models[0]
     names = [] if methods is None and synthesis else chosen_methods(chosen, Choice(methods=methods or ["all"]))
@@ -81,6 +82,8 @@ def execute(
         _write(target, table)
         ratio = preset["target_ratio"]
         typer.echo(f"{method}: score {preset['score']:.4f}, target AF/BF {ratio:.3f}, written to {target}")
+    if wanted and not found:
+        return 1
     command = next_command(
         suite=suite,
         model=name,
