@@ -50,8 +50,10 @@ def execute(
     presets: Path | None,
     out: Path | None,
 ) -> int:
-    """Tune the synthetic images where nobody did, then the methods, and write the preset file as each is done; 1 if no
-    method has settings in the end."""
+    """Tune the synthetic images where nobody did, then the methods, and write the preset file as each is done.
+
+    1 if no method has settings in the end.
+    """
     chosen = with_data(load_suite(suite), data)
     name = model or chosen.models[0]
     names = [] if methods is None and synthesis else chosen_methods(chosen, Choice(methods=methods or ["all"]))
