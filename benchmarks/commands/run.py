@@ -23,7 +23,8 @@ from unlearn_bench.benchmarks.sweep.progress import showing
 from unlearn_bench.benchmarks.sweep.rates import Sizes, load_rates
 from unlearn_bench.benchmarks.sweep.relearning_cost import bounded
 from unlearn_bench.benchmarks.sweep.repeats import Repeats, kept_so_far, repeats
-from unlearn_bench.benchmarks.sweep.runner import Tally, label, recorded, sweep
+from unlearn_bench.benchmarks.sweep.runner import Tally, recorded, sweep
+from unlearn_bench.benchmarks.sweep.work import label
 from unlearn_bench.cache import make_folder, write_text
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.published.places import published_records

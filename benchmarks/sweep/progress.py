@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from unlearn_bench.benchmarks.sweep.notes import watching
-from unlearn_bench.benchmarks.sweep.runner import Done, Listener
+from unlearn_bench.benchmarks.sweep.runner import Listener
+from unlearn_bench.benchmarks.sweep.work import Done
 
 _LINE_EVERY_S = 10.0
 _NOTES_EVERY_S = 10.0

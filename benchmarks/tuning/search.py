@@ -20,7 +20,7 @@ from unlearn_bench.benchmarks.referee.workbench import Workbench
 from unlearn_bench.benchmarks.suites.suite import Suite
 from unlearn_bench.benchmarks.sweep.plan import run_for
 from unlearn_bench.benchmarks.sweep.players import LoadedMethod, load_metrics
-from unlearn_bench.benchmarks.sweep.runner import work
+from unlearn_bench.benchmarks.sweep.work import work
 from unlearn_bench.benchmarks.tuning.classes import Task
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record

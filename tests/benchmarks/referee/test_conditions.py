@@ -31,7 +31,7 @@ from unlearn_bench.benchmarks.sweep.estimate import (
     seconds_per_synthesis,
 )
 from unlearn_bench.benchmarks.sweep.rates import MethodRate, Rates, Sizes, load_rates, save_rates
-from unlearn_bench.benchmarks.sweep.runner import Done
+from unlearn_bench.benchmarks.sweep.work import Done
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.metrics.base import Measurement

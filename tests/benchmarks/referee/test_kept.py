@@ -28,7 +28,7 @@ from unlearn_bench.benchmarks.referee.workbench import open_workbench
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice
-from unlearn_bench.benchmarks.sweep.runner import Done, work
+from unlearn_bench.benchmarks.sweep.work import Done, work
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.storage import read_records
 from unlearn_bench.models.sources import save_model

@@ -1,0 +1,162 @@
+"""One cell in a worker's hands: claimed, carried out on this worker's device, and written down."""
+
+import getpass
+import json
+import tempfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+from joblib.externals.loky import process_executor
+
+from unlearn_bench.benchmarks.images.sheets import write_sheet
+from unlearn_bench.benchmarks.referee.cell import Cell, on_device
+from unlearn_bench.benchmarks.referee.conditions import Conditions
+from unlearn_bench.benchmarks.referee.kept import keep_weights, weights_file
+from unlearn_bench.benchmarks.referee.referee import Outcome, run_cell
+from unlearn_bench.benchmarks.referee.workbench import open_workbench
+from unlearn_bench.benchmarks.sweep.notes import Note
+from unlearn_bench.cache import write_text
+from unlearn_bench.errors import InputError
+from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.leaderboards.records.storage import (
+    CELLS,
+    read_records,
+    set_aside,
+    write_record,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """How one cell ended: what the progress shows of it.
+
+    Attributes:
+        busy: another sweep on the same folder holds the cell; it is asked again later.
+        warning: what the user should know of it beside how it ended.
+    """
+
+    key: str
+    label: str
+    status: str
+    reason: str = ""
+    busy: bool = False
+    warning: str = ""
+
+
+def label(cell: Cell) -> str:
+    """A cell in a few words."""
+    run = cell.run
+    return f"{run.model} {run.label} {run.dataset}/{'+'.join(run.forget)} seed {run.seed}"
+
+
+def work(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool = False, keep: bool = False) -> Done:
+    """Carry out one cell in this process and write its record, unless another sweep has it in hand."""
+    run = cell.run
+    stay_alive()
+    torch.set_num_threads(conditions.threads)
+    cells = out / CELLS
+    cells.mkdir(parents=True, exist_ok=True)
+    claim = hold(out, run.key)
+    try:
+        claim.acquire(timeout=0)
+    except Timeout:
+        return Done(key=run.key, label=label(cell), status="failed", busy=True)
+    flag = cells / f".{run.key}.running"
+    try:
+        path = cells / f"{run.key}.json"
+        if path.is_file() and not fresh:
+            record = next((r for r in read_records([path]).records if r.status == "ok"), None)
+            if record is not None:
+                return Done(key=run.key, label=label(cell), status=record.status, reason=record.reason)
+        flag.touch()
+        record, warning = _carry_out(placed(cell), out, conditions, fresh=fresh, keep=keep)
+        return Done(key=run.key, label=label(cell), status=record.status, reason=record.reason, warning=warning)
+    except OSError as error:
+        raise InputError(
+            f"records can't be written to {str(out)!r} ({error.strerror}); free space or give another --out, then "
+            "run again: finished cells are kept"
+        ) from error
+    finally:
+        flag.unlink(missing_ok=True)
+        claim.release()
+
+
+def hold(out: Path, key: str) -> FileLock:
+    """The lock of a cell: who has it may write or remove its record; the system frees it when its holder dies."""
+    return FileLock(out / CELLS / f".{key}.lock")
+
+
+def _carry_out(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool, keep: bool) -> tuple[Record, str]:
+    """Run one cell, or measure what is kept of it, and write all that it leaves; the record last, as it says "done".
+
+    Returns:
+        The record, and what to warn of.
+    """
+    run, bench = cell.run, open_workbench(cell.setting)
+    weights = weights_file(out, run)
+    keep = keep or weights.is_file()  # what is kept stays that of the newest run
+    with Note(out, run.key, label(cell)) as note:
+        outcome = run_cell(cell, bench, conditions, note=note, weights=None if fresh else weights)
+    warning = _refuse(weights, outcome.refused) if outcome.refused else ""
+    if keep and outcome.unlearned is not None:
+        keep_weights(out, run, bench, outcome.unlearned)
+    write_text(out / CELLS / f"{run.key}.history.jsonl", _history(out, outcome))
+    if outcome.synthetic is not None:
+        write_sheet(out, run, outcome.synthetic)
+    write_record(out, outcome.record)
+    return outcome.record, warning
+
+
+def _history(out: Path, outcome: Outcome) -> str:
+    """What the method reported, in this run or in the one whose weights were measured: a JSON object a line."""
+    origin = outcome.record.provenance.get("kept_weights")
+    if origin is None:
+        return "".join(f"{json.dumps(step)}\n" for step in outcome.history)
+    path = out / CELLS / f"{origin['record']}.history.jsonl"
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _refuse(weights: Path, reason: str) -> str:
+    moved = set_aside(weights)
+    where = f"set aside as {moved.name!r}" if moved else "left where it is"
+    return f"{str(weights)!r} holds no weights for its cell ({reason}); {where}; the method runs again"
+
+
+def stay_alive() -> None:
+    """Keep loky from ending a worker whose memory grew: that is torch's allocator, and a new worker takes seconds.
+
+    There is no public switch for it.
+    """
+    process_executor._USE_PSUTIL = False
+
+
+def placed(cell: Cell) -> Cell:
+    """On a machine with several GPUs, the cell on this worker's own one."""
+    if cell.setting.device != "cuda" or torch.cuda.device_count() < 2:
+        return cell
+    return on_device(cell, f"cuda:{_slot(torch.cuda.device_count())[0]}")
+
+
+@lru_cache(maxsize=1)
+def _slot(count: int) -> tuple[int, FileLock | None]:
+    """This process's GPU; the cache keeps the lock, and the system frees it when the process ends."""
+    return claim_slot(Path(tempfile.gettempdir()) / f"unlearn-bench-gpu-{getpass.getuser()}", count)
+
+
+def claim_slot(folder: Path, count: int) -> tuple[int, FileLock | None]:
+    """The first number below `count` that no other live process holds, with its lock.
+
+    Where all are taken it is 0 without a lock: sharing a GPU is better than stopping.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for slot in range(count):
+        lock = FileLock(folder / f"{slot}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue
+        return slot, lock
+    return 0, None
