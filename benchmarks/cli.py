@@ -8,6 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from unlearn_bench import __version__
+from unlearn_bench.benchmarks.commands.options import (
+    PRESETS,
+    Device,
+    OnlyClasses,
+    OnlyDatasets,
+    OnlyMethods,
+    OnlyModels,
+    Presets,
+    Template,
+    Threads,
+)
 from unlearn_bench.errors import InputError
 
 app = typer.Typer(
@@ -19,17 +30,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-_PRESETS = "Settings: a file that `tune` wrote, or a folder; else those beside the model or suite, or the package's."
-_TEMPLATE = "The sentence around a class name, with {} for it; each dataset's own by default."
-
-
-Threads = Annotated[
-    int,
-    typer.Option(
-        help="Of each worker; 0: OMP_NUM_THREADS, else the cores by the workers. Last digits depend on it.", min=0
-    ),
-]
 
 
 def main() -> None:
@@ -68,14 +68,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-_Methods = Annotated[str | None, typer.Option("--methods", help="Only these methods or variants; commas between.")]
-_Datasets = Annotated[str | None, typer.Option("--datasets", help="Only what is forgotten from these datasets.")]
-_Classes = Annotated[
-    str | None, typer.Option("--classes", help="Only these forget sets: class, dataset/class, a+b; commas between.")
-]
-_Model = Annotated[str | None, typer.Option("--model", help="Only these models; commas between.")]
-
-
 @app.callback()
 def top(
     _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
@@ -107,16 +99,16 @@ def run(
             "file.py:make; commas between."
         ),
     ] = None,
-    template: Annotated[str, typer.Option(help=_TEMPLATE)] = "",
+    template: Template = "",
     classes: Annotated[
         str | None,
         typer.Option(help="Forget these: class, dataset/class, a+b at once; dog@sketch, *@sketch where domains are."),
     ] = None,
-    presets: Annotated[Path | None, typer.Option(help=_PRESETS)] = None,
+    presets: Presets = None,
     seeds: Annotated[str | None, typer.Option(help="Whole numbers, separated by commas.")] = None,
     jobs: Annotated[int, typer.Option(help="Cells at a time; 0: one per core, or one per GPU.", min=0)] = 0,
     threads: Threads = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Device = "auto",
     precision: Annotated[
         str | None, typer.Option(help="Of the encoding of test images: fp32, bf16, fp16; the suite's by default.")
     ] = None,
@@ -204,10 +196,10 @@ def leaderboard(
     format_: Annotated[str, typer.Option("--format", help="md, csv, latex, html; png or svg: the plot.")] = "md",
     baseline: Annotated[str | None, typer.Option(help="Show paired differences to this method.")] = None,
     records: Annotated[Path | None, typer.Option(help="Also write the records as one CSV.")] = None,
-    methods: _Methods = None,
-    datasets: _Datasets = None,
-    classes: _Classes = None,
-    model: _Model = None,
+    methods: OnlyMethods = None,
+    datasets: OnlyDatasets = None,
+    classes: OnlyClasses = None,
+    model: OnlyModels = None,
     all_settings: Annotated[
         bool, typer.Option("--all-settings", help="Full tables of every setting, not of the fullest of each model.")
     ] = False,
@@ -235,10 +227,10 @@ def leaderboard(
 def drop(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     *,
-    methods: _Methods = None,
-    datasets: _Datasets = None,
-    classes: _Classes = None,
-    model: _Model = None,
+    methods: OnlyMethods = None,
+    datasets: OnlyDatasets = None,
+    classes: OnlyClasses = None,
+    model: OnlyModels = None,
     seeds: Annotated[str | None, typer.Option(help="Only these seeds; commas between.")] = None,
     status: Annotated[
         str | None, typer.Option(help="Only what ended so: ok, skipped, failed; commas between.")
@@ -282,7 +274,7 @@ def check(
 def check_model(
     model: Annotated[str, typer.Argument(help="Any model, as `run` takes it; file.py:build for one of your own.")],
     *,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Check whether a model fits, without any data: shapes, batches, padding, copies, stages, gradients, roles,
     projections, speed; and which methods apply, or why not. Exit code 0 if it can be used, 1 if an error was found.
@@ -311,7 +303,7 @@ def tune(
         str | None, typer.Option(help="Any model, as `run` takes it; the suite's first by default.")
     ] = None,
     data: Annotated[str | None, typer.Option(help="Replace the suite's datasets, as for `run`.")] = None,
-    template: Annotated[str, typer.Option(help=_TEMPLATE)] = "",
+    template: Template = "",
     classes: Annotated[
         str | None, typer.Option(help="What `run` is going to forget; it is left out here. The suite's by default.")
     ] = None,
@@ -325,8 +317,8 @@ def tune(
     trials: Annotated[int, typer.Option(help="The budget of each method.", min=1)] = 16,
     jobs: Annotated[int, typer.Option(help="Methods at a time; 0: one per core.", min=0)] = 0,
     threads: Threads = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    presets: Annotated[Path | None, typer.Option(help=f"{_PRESETS} Also written to.")] = None,
+    device: Device = "auto",
+    presets: Annotated[Path | None, typer.Option(help=f"{PRESETS} Also written to.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write here in place of that.")] = None,
 ) -> None:
     """Find each method's hyperparameters with the same budget, on classes that no table reports, and before them the
@@ -366,11 +358,11 @@ def forget(
     ] = None,
     suite: Annotated[str, typer.Option(help="Whose datasets say what else there is, and measure.")] = "mini",
     data: Annotated[str | None, typer.Option(help="Replace the suite's datasets.")] = None,
-    template: Annotated[str, typer.Option(help=_TEMPLATE)] = "",
-    presets: Annotated[Path | None, typer.Option(help=_PRESETS)] = None,
+    template: Template = "",
+    presets: Presets = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     threads: Threads = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Unlearn classes from a model, say what that cost the others, and write the weights with a card of what was
     done: for open_clip's models a folder that it loads as local-dir:DIR, else the state as safetensors.

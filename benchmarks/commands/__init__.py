@@ -1,1 +1,1 @@
-"""One file per command of the command line; each is imported when it runs, so that `--help` stays quick."""
+"""One file per command of the command line, imported when it runs, and the options that several share."""
