@@ -14,11 +14,13 @@ from torch import Tensor
 from unlearn_bench.cache import atomic_path, cache_root, locked, make_folder, write_text
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure
-from unlearn_bench.synthesis.ascent import synthesize
+from unlearn_bench.synthesis.ascent import OutOfTimeError, synthesize
 from unlearn_bench.synthesis.images import Say, Synthetic, silent
 from unlearn_bench.synthesis.settings import SynthesisSettings
 
 _FORMAT = 2
+_LATE_FOR_S = 3600.0
+"""How long it is believed that a class takes too long: the rest of a sweep, not the rest of time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,8 @@ def synthetic_images(
     Where each text has one of `domains`, an image is accepted by its probability among the texts of its own. `say` is
     told how far making them is.
 
-    A class that failed once fails again at once: the search is deterministic, and may take minutes to fail.
+    A class that failed once fails again at once: the search is deterministic, and may take minutes to fail. One that
+    was out of time is tried again after an hour.
 
     Raises:
         CellFailure: a class's images can't be made.
@@ -95,9 +98,11 @@ def _one_class(
     parts += [sentences] if sentences else []
     stem = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     path, failure = folder / f"{stem}.safetensors", folder / f"{stem}.failed"
+    late = folder / f"{stem}.late"
     with locked(path):
-        if failure.is_file():
-            raise CellFailure(failure.read_text(encoding="utf-8"))
+        for note in (failure, late):
+            if note.is_file() and (note is failure or time.time() - note.stat().st_mtime < _LATE_FOR_S):
+                raise CellFailure(note.read_text(encoding="utf-8"))
         stored = _stored(path)
         if stored is None:
             try:
@@ -112,7 +117,7 @@ def _one_class(
                     say=say,
                 )
             except CellFailure as error:
-                write_text(failure, str(error))
+                write_text(late if isinstance(error, OutOfTimeError) else failure, str(error))
                 raise
             with atomic_path(path) as part:
                 save_file(made, part)

@@ -64,8 +64,8 @@ def synthesize(
         say: is told how far it is, after each step.
 
     Raises:
-        CellFailure: more than half of a class's images did not pass in `max_attempts` attempts or in `max_seconds`,
-            or the model's probabilities are not finite.
+        CellFailure: more than half of a class's images did not pass in `max_attempts` attempts (an `OutOfTimeError`:
+            in `max_seconds`), or the model's probabilities are not finite.
         InputError: `targets` is empty, repeats a class, or points outside `texts`.
 
     Source: Kravets and Namboodiri, 2025, Zero-Shot Class Unlearning in CLIP with Synthetic Samples (WACV;
@@ -302,6 +302,10 @@ def _sentences(text: str, descriptions: Sequence[str], settings: SynthesisSettin
     return [descriptions[place] for place in drawn.tolist()]
 
 
+class OutOfTimeError(CellFailure):
+    """The limit of seconds ended it: on another day, or another machine, more images may be made."""
+
+
 _GAIN = 0.05
 """Of the target's log probability: less is no gain."""
 
@@ -314,7 +318,7 @@ def _check_enough(
     if 2 * missing > settings.images_per_class:
         best = max((other.best for other in lost if other.target == image.target), default=image.best)
         ended = image.attempt < settings.max_attempts
-        raise CellFailure(
+        raise (OutOfTimeError if ended else CellFailure)(
             f"no synthetic image for {image.text!r}: best probability {best:.3f} in "
             + (f"{settings.max_seconds:g} s" if ended else f"{image.attempt} attempts of {settings.max_steps} steps")
             + f", last threshold {image.threshold:.3f}; {there} of {settings.images_per_class} were made"

@@ -1,8 +1,11 @@
 """Synthetic images are made once per model, class, settings and seed; a failure is remembered too."""
 
 import json
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +16,7 @@ from unlearn_bench.benchmarks.images.synthetic_cache import Made, synthetic_imag
 from unlearn_bench.benchmarks.referee.workbench import Workbench
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.errors import CellFailure
-from unlearn_bench.synthesis import ascent as synthesis
+from unlearn_bench.synthesis import ascent
 from unlearn_bench.synthesis.images import Synthetic
 from unlearn_bench.synthesis.settings import SynthesisSettings
 
@@ -30,7 +33,7 @@ def bench(tmp_path: Path) -> Workbench:
 def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """The targets of each real synthesis, in order."""
     calls: list[tuple[int, ...]] = []
-    plain: Callable[..., Synthetic] = synthesis.synthesize
+    plain: Callable[..., Synthetic] = ascent.synthesize
 
     def noting(*args: object, targets: tuple[int, ...], **more: object) -> Synthetic:
         calls.append(targets)
@@ -110,6 +113,7 @@ def test_a_cut_file_is_made_again(bench: Workbench, made: list[tuple[int, ...]],
 _TOGETHER = """
 import json, os
 from pathlib import Path
+from typing import Any
 os.environ["UNLEARN_BENCH_CACHE"] = {cache!r}
 import torch
 torch.set_num_threads(1)
@@ -139,3 +143,38 @@ def test_two_processes_at_once_make_them_once(tmp_path: Path, bench: Workbench) 
     (one, first), (two, second) = (json.loads(out.read_text()) for out in outs)
     assert sorted([one, two]) == [0, 1]
     assert first == second == float(images(bench).synthetic.unit.double().sum())
+
+
+def test_out_of_time_is_believed_for_an_hour(
+    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within a sweep nobody waits for it twice; the next day it is tried again, and may come through."""
+    endless = SynthesisSettings(images_per_class=5000, batch_size=1, max_seconds=0.2)  # one after the other
+
+    def attempt() -> None:
+        with pytest.raises(CellFailure, match=r"in 0\.2 s"):
+            synthetic_images(
+                bench.clip,
+                fingerprint=bench.fingerprint,
+                dataset="warm",
+                texts=TEXTS,
+                targets=(2,),
+                settings=endless,
+                seed=0,
+            )
+
+    attempt()
+    (note,) = (tmp_path / "cache" / "synthetic" / bench.fingerprint).glob("*.late")
+    tries = [0]
+    climb = ascent.Ascent.step
+
+    def counted(self: ascent.Ascent, *given: Any) -> Any:
+        tries[0] += 1
+        return climb(self, *given)
+
+    monkeypatch.setattr(ascent.Ascent, "step", counted)
+    attempt()
+    assert tries[0] == 0, "the note is believed"
+    os.utime(note, (time.time() - 7200,) * 2)
+    attempt()
+    assert tries[0] > 0
