@@ -1,5 +1,6 @@
 """`unlearn-bench tune`: equal budgets, written as presets that `run` finds."""
 
+import os
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -164,9 +165,11 @@ def _started(target: Path, model: str, bench: Workbench) -> dict[str, Any]:
     """What the preset file holds already, with the model that it is for.
 
     Raises:
-        InputError: it was written for a model with other weights.
+        InputError: it was written for a model with other weights, or nothing can be written there.
     """
     make_folder(target.parent, what="preset folder")
+    if not os.access(target.parent, os.W_OK):  # now, not after a minute of searching
+        raise InputError(f"settings can't be written to {str(target)!r}; give --out a place of yours")
     table: dict[str, Any] = dict(read_presets(target))
     about = {"model": preset_name(model), "fingerprint": bench.fingerprint, "version": __version__}
     there = table.get(ABOUT, {}).get("fingerprint", bench.fingerprint)
