@@ -1,8 +1,8 @@
 """`unlearn-bench run`: plan, sweep, leaderboard."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,7 +12,7 @@ from rich.console import Console
 from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions, conditions_for, device_name
-from unlearn_bench.benchmarks.referee.workbench import Workbench, as_split, choose_device, open_workbench
+from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench, as_split, choose_device, open_workbench
 from unlearn_bench.benchmarks.referee.zero_shot import ZeroShot
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
 from unlearn_bench.benchmarks.sweep.advice import Given, rehearsal_command, what_next, why_no_numbers
@@ -21,7 +21,7 @@ from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for, take_sh
 from unlearn_bench.benchmarks.sweep.players import Choice, chosen_methods, chosen_metrics, load_player
 from unlearn_bench.benchmarks.sweep.progress import showing
 from unlearn_bench.benchmarks.sweep.rates import Sizes, load_rates
-from unlearn_bench.benchmarks.sweep.relearning_cost import bounded
+from unlearn_bench.benchmarks.sweep.relearning_cost import Bounded, bounded
 from unlearn_bench.benchmarks.sweep.repeats import Repeats, kept_so_far, repeats
 from unlearn_bench.benchmarks.sweep.runner import Tally, recorded, sweep
 from unlearn_bench.benchmarks.sweep.work import label
@@ -84,67 +84,100 @@ def execute(
         template=template,
     )
     part = parse_shard(shard)
-    for name in chosen_methods(chosen, choice):
-        load_player(chosen, name)  # a misspelt name shall not wait for models and images
-    chosen_metrics(chosen, choice)
+    _check_names(chosen, choice)
     place = choose_device(device)
     conditions = conditions_for(place, jobs, threads)
     torch.set_num_threads(conditions.threads)
     folder = out or Path("runs") / chosen.name
     if not dry_run:
         make_folder(folder, what="output folder")
-    cells, known = [], {}
-    for setting in settings_for(chosen, choice, device=place, skip_bad=skip_bad):
-        bench = open_workbench(setting)
-        within = bounded(chosen, choice, bench)
-        within.say(console)
-        cells += cells_for(chosen, within.choice, bench)
-        for file in presets_for(setting.model, given=presets, suite=chosen.file).of_other_models(bench.fingerprint):
-            warn(f"the settings in {file!r} were found for a model with other weights; tune this one anew")
-        if dry_run:
-            known[setting.model] = replace(_known(bench), audits=within.seconds)
-    if not cells:
-        raise InputError("nothing to run: no method, class or seed is left; give at least one of each")
-    if part is not None:
-        cells = take_shard(cells, *part)
-
+    planned = _planned(chosen, choice, settings_for(chosen, choice, device=place, skip_bad=skip_bad), warn)
+    cells = planned.cells if part is None else take_shard(planned.cells, *part)
     ended = {} if fresh else recorded(folder, warn=warn)
     undone = [cell for cell in cells if ended.get(cell.run.key) != "ok"]
     # What was skipped before is asked last, so that no --limit is spent on it while other cells wait.
     waiting = sorted(undone, key=lambda cell: ended.get(cell.run.key) == "skipped")[:limit]
-    again = _say_repeats(console, waiting, folder, fresh=fresh)
+    again = Repeats() if fresh else repeats(waiting, folder)  # who says --fresh knows
     if dry_run:
+        _remark(console, planned, again)
         records = [*read_folder(folder).records, *published_records()]
         lasting = [cell for cell in waiting if ended.get(cell.run.key) != "skipped"]
-        sizes = [item for about in known.values() for item in about.sizes.values()]
-        hint = rehearsal_command(given, conditions.device, sizes)
-        guess = estimate(lasting, records, known, measured=again.measured)
+        sizes = [item for about in planned.known.values() for item in about.sizes.values()]
+        hint = rehearsal_command(given, place, sizes)
+        guess = estimate(lasting, records, planned.known, measured=again.measured)
         _show_plan(cells, waiting, folder, conditions, guess, hint=hint)
         return 0
+
+    def opening(models: Sequence[ZeroShot]) -> None:
+        _say_before(console, models, warn)
+        _remark(console, planned, again)
+
     with showing(console, len(waiting), folder) as listener:
         tally = sweep(
-            waiting,
-            folder,
-            conditions,
-            listener=listener,
-            fresh=fresh,
-            keep=keep,
-            warn=warn,
-            before=_saying(console, warn),
+            waiting, folder, conditions, listener=listener, fresh=fresh, keep=keep, warn=warn, before=opening
         )
     _finish(folder, cells, tally, given, resumed=len(cells) - len(undone), keep=keep)
     return 1 if tally.failed else 0
 
 
-def _saying(console: Console, warn: Callable[[str], None]) -> Callable[[ZeroShot], None]:
-    """Says what the original models know, and what to do where that is little."""
+@dataclass(frozen=True, kw_only=True)
+class _Planned:
+    """The cells of a sweep, with what is known of its models by their specs: of their audits, and for an estimate."""
 
-    def say(known: ZeroShot) -> None:
+    cells: list[Cell]
+    bounded: Mapping[str, Bounded]
+    known: Mapping[str, Known]
+
+
+def _check_names(suite: Suite, choice: Choice) -> None:
+    """What is misspelt shall not wait for models and images.
+
+    Raises:
+        InputError: an unknown method or metric, or presets that are not there.
+    """
+    for name in chosen_methods(suite, choice):
+        load_player(suite, name)
+    chosen_metrics(suite, choice)
+    for model in choice.models if choice.models is not None else suite.models:
+        presets_for(model, given=choice.presets, suite=suite.file)
+
+
+def _planned(suite: Suite, choice: Choice, settings: Sequence[Setting], warn: Callable[[str], None]) -> _Planned:
+    """Open each model and plan its cells.
+
+    Raises:
+        InputError: nothing is left to run; and what opening and planning raise.
+    """
+    cells: list[Cell] = []
+    within: dict[str, Bounded] = {}
+    known: dict[str, Known] = {}
+    for setting in settings:
+        bench = open_workbench(setting)
+        within[setting.model] = bounded(suite, choice, bench)
+        cells += cells_for(suite, within[setting.model].choice, bench)
+        known[setting.model] = _known(bench, within[setting.model])
+        presets = presets_for(setting.model, given=choice.presets, suite=suite.file)
+        for file in presets.of_other_models(bench.fingerprint):
+            warn(f"the settings in {file!r} were found for a model with other weights; tune this one anew")
+    if not cells:
+        raise InputError("nothing to run: no method, class or seed is left; give at least one of each")
+    return _Planned(cells=cells, bounded=within, known=known)
+
+
+def _say_before(console: Console, models: Sequence[ZeroShot], warn: Callable[[str], None]) -> None:
+    """What the original models know, and what to do where that is little."""
+    for known in models:
         console.print(str(known), markup=False, highlight=False, soft_wrap=True)
         if known.is_low:
             warn(known.advice())
 
-    return say
+
+def _remark(console: Console, planned: _Planned, again: Repeats) -> None:
+    """What the audits take, and which cells cost a second unlearning, which none."""
+    for within in planned.bounded.values():
+        within.say(console)
+    for line in again.say():
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def with_data(suite: Suite, data: Sequence[str] | None) -> Suite:
@@ -176,7 +209,7 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
     return int(index), int(count)
 
 
-def _known(bench: Workbench) -> Known:
+def _known(bench: Workbench, within: Bounded) -> Known:
     """What an estimate needs of a model where no cell of it has run."""
     setting, sizes = bench.setting, {}
     for name, item in bench.evaluated.items():
@@ -184,7 +217,7 @@ def _known(bench: Workbench) -> Known:
         by_class = Counter(item.dataset.class_names[label] for label in train.labels)
         sizes[name] = Sizes(test=len(test), train=len(train), train_by_class=by_class)
     rates = load_rates(bench.clip.architecture, device_name(setting.device), setting.precision)
-    return Known(rates=rates, sizes=sizes)
+    return Known(rates=rates, sizes=sizes, audits=within.seconds)
 
 
 def _show_plan(
@@ -199,14 +232,6 @@ def _show_plan(
         f"{conditions.jobs} at a time, {conditions.threads} threads each, on {conditions.device}; "
         f"{guess.say(conditions.jobs)}"
     )
-
-
-def _say_repeats(console: Console, waiting: list[Cell], folder: Path, *, fresh: bool) -> Repeats:
-    """Before the sweep: which cells cost a second unlearning, which none. Who says --fresh knows."""
-    found = Repeats() if fresh else repeats(waiting, folder)
-    for line in found.say():
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    return found
 
 
 def _finish(folder: Path, cells: list[Cell], tally: Tally, given: Given, *, resumed: int, keep: bool) -> None:

@@ -39,7 +39,7 @@ class Tally:
 Listener = Callable[[Done], None]
 
 
-def unheard(_: ZeroShot) -> None:
+def unheard(_: Sequence[ZeroShot]) -> None:
     """For those who do not want to know what the models know."""
 
 
@@ -73,7 +73,7 @@ def sweep(
     fresh: bool = False,
     keep: bool = False,
     warn: Callable[[str], None],
-    before: Callable[[ZeroShot], None] = unheard,
+    before: Callable[[Sequence[ZeroShot]], None] = unheard,
 ) -> Tally:
     """Run the cells that have no record of status `ok` in `out`; each writes its record as it ends.
 
@@ -101,8 +101,7 @@ def sweep(
 
     resumed = len(cells) - len(waiting)
     deaths = 0
-    for known in _prepared(list(waiting.values()), conditions):
-        before(known)
+    before(tuple(_prepared(list(waiting.values()), conditions)))
     while waiting:
         there = len(waiting)
         try:

@@ -316,7 +316,7 @@ def test_cells_in_flight_are_those_that_nobody_holds(tmp_path: Path) -> None:
 _CLAIM = """
 import time
 from pathlib import Path
-from unlearn_bench.benchmarks.sweep.runner import claim_slot
+from unlearn_bench.benchmarks.sweep.work import claim_slot
 slot, lock = claim_slot(Path({folder!r}), 3)
 Path({folder!r}, "slot-%d-%s" % (slot, lock is not None)).touch()
 while not Path({folder!r}, "enough").exists():
