@@ -48,11 +48,11 @@ def test_other_settings_in_words() -> None:
     sets = tuple(replace(item, template="{}") if item.name == DIGITS else item for item in run().evaluation)
     twice = sweep(seeds=(0, 1))
     assert f"other settings (evaluation.{DIGITS}.template={{}})" in said_of(twice + sweep(evaluation=sets))
-    both = said_of(twice + sweep(metrics=FEW, fingerprint="beef", train_split="val"))
+    both = said_of(twice + sweep(metrics=FEW, precision="bf16", train_split="val"))
     assert "1 cells" not in both
-    assert "with other metrics (accuracy only) and other settings (fingerprint=beef, train_split=val)" in both
-    one = said_of(twice + sweep(fingerprint="beef")[:1])
-    assert "1 cell of lip with other settings (fingerprint=beef)" in one
+    assert "with other metrics (accuracy only) and other settings (train_split=val, precision=bf16)" in both
+    one = said_of(twice + sweep(train_split="val")[:1])
+    assert "1 cell of lip with other settings (train_split=val)" in one
 
 
 def test_the_section() -> None:
@@ -73,6 +73,12 @@ def test_a_page_has_one_report_and_a_word_on_the_rest(fmt: str, short: bool) -> 
     everything = render(sweep(metrics=FEW) + sweep(metrics=MORE), fmt=fmt, short=short, all_settings=True)
     assert HEADING not in everything
     assert [text.count("Overall: ") for text in (alone, page, everything)] == [1, 1, 2]
+
+
+def test_two_models_of_one_name_are_two_full_reports() -> None:
+    page = render(sweep(metrics=FEW) + sweep(metrics=MORE, fingerprint="beef"), fmt="md")
+    assert HEADING not in page
+    assert "fingerprint=beef" in page
 
 
 def test_two_models_are_two_full_reports() -> None:
