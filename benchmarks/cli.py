@@ -262,12 +262,16 @@ def check(
     *,
     against: Annotated[Path, typer.Option(help="The CSV of the published records.")],
     tolerance: Annotated[list[str] | None, typer.Option(help="name=value; may be given several times.")] = None,
+    told_only: Annotated[
+        str | None,
+        typer.Option(help="Methods that may drift after forgetting: their loops amplify rounding."),
+    ] = None,
 ) -> None:
     """Compare a run with published numbers, cell by cell; exit 1 if one drifted.
 
     Example: unlearn-bench check runs/mini --against leaderboards/published/mini-full.csv
     """
-    _execute("check", runs=runs, against=against, tolerances=tolerance or [])
+    _execute("check", runs=runs, against=against, tolerances=tolerance or [], told_only=_split(told_only) or [])
 
 
 @app.command("check-model")

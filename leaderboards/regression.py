@@ -1,7 +1,7 @@
 """Whether a run gives the numbers that were published: cell by cell, within tolerances that were measured."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tabulate import tabulate
@@ -17,6 +17,10 @@ _ROUNDING = 5e-6
 _ACCURACY = "accuracy"
 _LEFT_OUT = {"seconds", "peak-memory", "share-changed", "relative-change", "predictions"}
 """Metrics that are not compared: costs, and which classes target images are taken for, one by one."""
+
+_RELEARNING, _LOOK = "relearning", "steps@"
+_AFTER = "after"
+"""The last word of what names a number after forgetting."""
 
 _COUNTS = {"steps-to-return"}
 """Groups of other metrics that count something."""
@@ -37,12 +41,16 @@ class Tolerances:
     100 target images): their loop keeps or takes back whole epochs. AVX-512 for AVX2: all 240 cells of `mini` with
     all audits, before-values of test images equal. Without Lip: 228 cells, one of Emb with 3 target images, one of
     text-space adaptation with .14 after one update of relearning, all else within these tolerances. Lip: 7 of its 12
-    cells beyond them, by up to .33 of the target; each of its steps amplifies what the last one rounded. So these
-    tolerances are for the instruction set of the published numbers, and runs that are compared should ask for it.
+    cells beyond them, by up to .33 of the target; each of its steps amplifies what the last one rounded. A newer Xeon
+    with AVX2 asked for: 120 cells of `mini`, three of Emb's six (by up to .74 of the target) and two of Lip's (.06)
+    beyond them, and one look into relearning (.24); two cells of each, run there with the commit that had been equal
+    elsewhere, gave the same target accuracies. So these tolerances are for the processor of the published numbers;
+    runs that are compared should ask for its instructions, and may have these two methods told only (`compare_runs`).
 
     Attributes:
         target_images: target accuracy after, in test images. others: other accuracies after, as a fraction.
         class_mean: target accuracy after, averaged over a method's seeds and forget sets, as a fraction.
+        looks: accuracy while relearning is still under way.
         audits: any other metric, before or after, where its published values lie within -1 and 1 (rates, gaps,
             cosines, Avg. Score); over few images or queries, `target_images` of them. Costs, predicted classes and
             counts of updates are not compared.
@@ -51,6 +59,7 @@ class Tolerances:
     target_images: float = 2
     others: float = 0.02
     class_mean: float = 0.02
+    looks: float = 0.3
     audits: float = 0.1
 
 
@@ -72,7 +81,7 @@ class Comparison:
     """What came of a comparison.
 
     Attributes:
-        compared: how many cells were in both. drifts: what is not as published.
+        compared: how many cells were in both. drifts: what is not as published. told: what of it does not count.
         not_run: published cells that were not measured. new: measured cells that were not published.
     """
 
@@ -80,6 +89,7 @@ class Comparison:
     drifts: tuple[Drift, ...]
     not_run: tuple[str, ...]
     new: tuple[str, ...]
+    told: tuple[Drift, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -90,11 +100,13 @@ class Comparison:
     def summary(self) -> str:
         """One line."""
         said = f"{self.compared} cells compared, {len(self.drifts)} numbers drifted"
+        said += f" ({len(self.told)} more are told only)" if self.told else ""
         return f"{said}; {len(self.not_run)} published cells not run, {len(self.new)} cells new"
 
-    def table(self) -> str:
-        """The drifts as a Markdown table; empty if there are none."""
-        rows = [[text.replace("|", r"\|") for text in dataclasses.astuple(drift)] for drift in self.drifts]
+    def table(self, *, told: bool = False) -> str:
+        """The drifts as a Markdown table, or those that are told only; empty if there are none."""
+        shown = self.told if told else self.drifts
+        rows = [[text.replace("|", r"\|") for text in dataclasses.astuple(drift)] for drift in shown]
         headers = [item.name for item in dataclasses.fields(Drift)]
         return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True) if rows else ""
 
@@ -126,13 +138,22 @@ def parse_tolerances(texts: Sequence[str]) -> Tolerances:
 
 
 def compare_runs(
-    measured: Sequence[Record], published: Sequence[Record], tolerances: Tolerances | None = None
+    measured: Sequence[Record],
+    published: Sequence[Record],
+    tolerances: Tolerances | None = None,
+    *,
+    told_only: Collection[str] = (),
 ) -> Comparison:
     """Hold measured records against published ones of the same model, method, dataset, forget set and seed.
 
     A published cell that was not run is no drift, so a part of a suite can be checked. Another fingerprint, version,
     hyperparameter or setting is one, and is named; so is a measurement that one of the two lacks, and another number
     of images. What is compared with which tolerance: see `Tolerances`.
+
+    Args:
+        told_only: methods whose numbers after forgetting are told where they drift, and do not count: on a processor
+            that rounds otherwise, a loop that keeps or takes back whole epochs takes another turn. What was run, how
+            it ended and all that was there before forgetting count for them too.
 
     Raises:
         InputError: no cell is in both; a check that looked at nothing must not pass.
@@ -148,9 +169,11 @@ def compare_runs(
         )
     drifts = [drift for place, pair in pairs.items() for drift in _of_cell(place, *pair, allowed)]
     drifts += _of_means(list(pairs.values()), allowed)
+    told = [drift for drift in drifts if drift.method in told_only and drift.what.endswith(_AFTER)]
     return Comparison(
         compared=len(pairs),
-        drifts=tuple(drifts),
+        drifts=tuple(drift for drift in drifts if drift not in told),
+        told=tuple(told),
         not_run=tuple(_name(place) for place in sorted(known.keys() - found.keys())),
         new=tuple(_name(place) for place in sorted(found.keys() - known.keys())),
     )
@@ -224,7 +247,8 @@ def _compare(
 def _allowed(item: Measurement, allowed: Tolerances) -> tuple[tuple[float, str], tuple[float, str]]:
     """How far each side may lie from the published one, as a number and in words."""
     if item.metric != _ACCURACY:
-        within = max(allowed.audits, allowed.target_images / max(1, item.n))
+        under_way = item.metric == _RELEARNING and item.group.startswith(_LOOK)
+        within = max(allowed.looks if under_way else allowed.audits, allowed.target_images / max(1, item.n))
         return ((within, f"{within:.4g}"),) * 2
     if item.group != "target":
         return (0.0, "equal"), (allowed.others, f"{allowed.others:g}")

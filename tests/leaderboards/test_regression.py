@@ -247,3 +247,32 @@ def test_parsing_tolerances() -> None:
 def test_bad_tolerances(text: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
         parse_tolerances([text])
+
+
+def test_a_method_may_be_told_only_after_forgetting() -> None:
+    """Not what was run, not how it ended, not what was there before; and no other method."""
+    apart = [changed(target_after=9)]
+    strict = compare_runs(apart, [record()])
+    told = compare_runs(apart, [record()], told_only=["lip"])
+    assert not strict.ok
+    assert told.ok
+    assert told.told == strict.drifts
+    assert "target after" in told.table(told=True)
+    assert told.table() == ""
+    assert "0 numbers drifted (2 more are told only)" in told.summary
+    assert not compare_runs(apart, [record()], told_only=["emb"]).ok
+    assert not compare_runs([changed(target_before=15)], [record()], told_only=["lip"]).ok
+    assert not compare_runs([ended(record(), "failed", "x")], [record()], told_only=["lip"]).ok
+    other = record(run(hyperparameters={"learning_rate": 1.0}))
+    assert not compare_runs([other], [record()], told_only=["lip"]).ok
+
+
+def test_looks_into_relearning_have_a_tolerance_of_their_own() -> None:
+    def looked(after: float, group: str) -> Record:
+        item = Measurement(metric="relearning", version=1, dataset=DIGITS, group=group, before=0.5, after=after, n=50)
+        return replace(record(), measurements=(*record().measurements, item))
+
+    assert compare_runs([looked(0.24, "steps@4/target")], [looked(0.48, "steps@4/target")]).ok
+    assert not compare_runs([looked(0.1, "steps@4/target")], [looked(0.48, "steps@4/target")]).ok
+    assert not compare_runs([looked(0.24, "shots@4/target")], [looked(0.48, "shots@4/target")]).ok
+    assert compare_runs([looked(0.1, "steps@4/target")], [looked(0.48, "steps@4/target")], Tolerances(looks=0.5)).ok
