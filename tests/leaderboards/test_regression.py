@@ -276,3 +276,15 @@ def test_looks_into_relearning_have_a_tolerance_of_their_own() -> None:
     assert not compare_runs([looked(0.1, "steps@4/target")], [looked(0.48, "steps@4/target")]).ok
     assert not compare_runs([looked(0.24, "shots@4/target")], [looked(0.48, "shots@4/target")]).ok
     assert compare_runs([looked(0.1, "steps@4/target")], [looked(0.48, "steps@4/target")], Tolerances(looks=0.5)).ok
+
+
+def test_what_is_measured_on_images_that_each_machine_makes() -> None:
+    def gap(after: float, group: str) -> Record:
+        item = Measurement(
+            metric="verification-gap", version=1, dataset=DIGITS, group=group, before=0.5, after=after, n=32
+        )
+        return replace(record(), measurements=(*record().measurements, item))
+
+    for group, ok in (("accuracy/synthetic", True), ("accuracy/gap", True), ("accuracy/real", False)):
+        assert compare_runs([gap(0.125, group)], [gap(0.25, group)]).ok is ok, group
+        assert not compare_runs([gap(0.0, group)], [gap(0.25, group)]).ok
