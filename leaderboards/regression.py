@@ -51,8 +51,9 @@ class Tolerances:
     Attributes:
         target_images: target accuracy after, in test images. others: other accuracies after, as a fraction.
         class_mean: target accuracy after, averaged over a method's seeds and forget sets, as a fraction.
-        looks: accuracy while relearning is still under way. synthetic: what is measured on synthetic images, which each
-            machine makes itself (the newer Xeon: .125, four of 32 images, in one cell of 21).
+        looks: accuracy while relearning is still under way.
+        synthetic: what is measured on synthetic images, which each machine makes itself (the newer Xeon: .125, four
+            of 32 images, in one cell of 21).
         audits: any other metric, before or after, where its published values lie within -1 and 1 (rates, gaps,
             cosines, Avg. Score); over few images or queries, `target_images` of them. Costs, predicted classes and
             counts of updates are not compared.
