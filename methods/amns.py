@@ -18,7 +18,7 @@ class Amns(Method):
 
         1/2 mean_i CE(s cos(v_i, t_.), u(i)) + 1/2 mean_u mean_{i of u} CE(s cos(v_., t_u), i)
 
-    over the images i and the different texts u of a batch; `training.contrastive_loss` says it in full. Nothing
+    over the images i and the different texts u of a batch; `loop.contrastive_loss` says it in full. Nothing
     holds the classes that are kept. Adam; both towers move.
 
     Never moved: the logit scale and bias, the token embedding, statistics of batch normalisation.
@@ -31,7 +31,7 @@ class Amns(Method):
 
     Departures: settings for CLIP are open; the defaults are the origin's for classifiers. The wrong classes are drawn
     once per run, as there, but never from the forget set when that holds several classes. Equal texts in a batch are
-    one candidate instead of rivals. The token embedding stays (`training.trainable_names` says why).
+    one candidate instead of rivals. The token embedding stays (`loop.trainable_names` says why).
     """
 
     name = "amns"

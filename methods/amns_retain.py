@@ -13,7 +13,7 @@ from unlearn_bench.training.loop import contrastive_loss, from_pixels, train, tr
 class AmnsRetain(Method):
     """AmnsRetain: contrastive training of real forget images with random other texts beside true retain pairs.
 
-    The loss is that of Amns (`training.contrastive_loss`); the batches mix forget images, whose class is drawn among
+    The loss is that of Amns (`loop.contrastive_loss`); the batches mix forget images, whose class is drawn among
     those that are kept, with the dataset's other training images and their true class text. Adam; both towers move.
 
     Never moved: the logit scale and bias, the token embedding, statistics of batch normalisation.

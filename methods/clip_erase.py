@@ -30,7 +30,7 @@ class CLIPErase(Method):
 
         L             = L_retain + 3 L_forget + 3 L_consistency
         L_forget      = mean_i v_i . t_i over forget pairs
-        L_retain      = CLIP's symmetric contrastive loss of s (`training.symmetric_cross_entropy`)
+        L_retain      = CLIP's symmetric contrastive loss of s (`loop.symmetric_cross_entropy`)
         L_consistency = mean_i KL(p_i. || q_i.) over texts + mean_u KL(p_.u || q_.u) over images
 
     The texts are the examples' own, captions or class texts. Every step takes a batch of each set; an epoch is a pass
@@ -51,7 +51,7 @@ class CLIPErase(Method):
     Departures: the result is the last epoch's, not the best on validation pairs: a method is given none, and the
     number of epochs is tuned instead. Whether embeddings are normalised in L_forget, what an epoch is, and how
     batches of the two sets meet are open there. Equal texts in a batch are one candidate. The retain pairs are of the
-    forget set's own dataset. The token embedding stays (`training.trainable_names`).
+    forget set's own dataset. The token embedding stays (`loop.trainable_names`).
     """
 
     name = "clip-erase"

@@ -35,7 +35,7 @@ class EMMN(Method):
 
     Departures: settings for CLIP are open; the defaults are the origin's for classifiers, with few noise images per
     class, since here the classes to keep are many. One phase of training on both kinds together. The cross-entropy
-    over class texts takes the place of the classifier's. The token embedding stays (`training.trainable_names`).
+    over class texts takes the place of the classifier's. The token embedding stays (`loop.trainable_names`).
     """
 
     name = "emmn"

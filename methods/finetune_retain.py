@@ -13,7 +13,7 @@ from unlearn_bench.training.loop import contrastive_loss, from_pixels, train, tr
 class FinetuneRetain(Method):
     """Contrastive training on real retain pairs alone: what more data does for the rest, without unlearning.
 
-    The loss is `training.contrastive_loss` on the dataset's training images outside the forget set with their true
+    The loss is `loop.contrastive_loss` on the dataset's training images outside the forget set with their true
     class text. Adam; both towers move. What is forgotten is forgotten by neglect.
 
     Never moved: the logit scale and bias, the token embedding, statistics of batch normalisation.

@@ -38,7 +38,7 @@ class GradDiff(Method):
     a decay of .1, a cosine schedule and batches of 32; here Adam at a constant rate, without decay, in batches of 16.
     Its learning rate is 1e-7 (the presets of RN50 and ViT-B/16 name it), which moves next to nothing on smaller
     models; the default, 3e-5, is near what tuning found on the embedded ResNet.
-    The retain images are of the forget set's own dataset. The token embedding stays (`training.trainable_names`).
+    The retain images are of the forget set's own dataset. The token embedding stays (`loop.trainable_names`).
     """
 
     name = "graddiff"

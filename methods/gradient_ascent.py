@@ -39,7 +39,7 @@ class GradientAscent(Method):
     with its forgetting module alone. It runs AdamW with a decay of .1, a cosine schedule and batches of 32; here Adam
     at a constant rate, without decay, in batches of 16. Its learning rate is 1e-7 (the presets of RN50 and ViT-B/16
     name it), which moves next to nothing on smaller models; the default, 3e-5, is between what tuning found on the
-    two embedded ones. The token embedding stays (`training.trainable_names`).
+    two embedded ones. The token embedding stays (`loop.trainable_names`).
     """
 
     name = "gradient-ascent"

@@ -33,7 +33,7 @@ class RandomLabels(Method):
 
     Departures: no retain images, with which it would be AmnsRetain's or SalUn's data; theirs are drawn once. Only
     classes that are kept are drawn (the origin: any). Cross-entropy over class texts; Adam, learning rate, epochs and
-    batch size are ours. The token embedding stays (`training.trainable_names`).
+    batch size are ours. The token embedding stays (`loop.trainable_names`).
     """
 
     name = "random-labels"

@@ -34,7 +34,7 @@ class SalUn(Method):
 
     Departures: for CLIP: cross-entropy over class texts, both towers, and the settings of a later port of it to CLIP.
     The retain images are of the forget set's own dataset. Wrong classes are drawn once, among those that are kept
-    (the origin: among all). The token embedding stays (`training.trainable_names`). No augmentation.
+    (the origin: among all). The token embedding stays (`loop.trainable_names`). No augmentation.
     """
 
     name = "salun"

@@ -26,7 +26,7 @@ class Slug(Method):
     With g_f and g_r the gradients of
 
         L_f = mean over forget images of 1 - cos(f_img(x), f_txt(true class)),
-        L_r = CLIP's contrastive loss on the retain images (`training.contrastive_loss`),
+        L_r = CLIP's contrastive loss on the retain images (`loop.contrastive_loss`),
 
     a tensor W matters by ||g_f|| / ||W|| and disturbs by |cos(g_f, g_r)|. Of each tower's tensors, those on the
     Pareto front (much of the first, little of the second) are tried: W + r g_f, r first `first_step` ||W|| / ||g_f||,

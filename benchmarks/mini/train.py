@@ -4,7 +4,7 @@
     python -m unlearn_bench.benchmarks.mini.train --model mini-rn --out runs/without-red-circle \\
         --without "mini-shapes/red circle"
 
-writes `mini-rn.safetensors` (packed by `mini_models.save_weights`) and `mini-rn.json` (how it was made and
+writes `mini-rn.safetensors` (packed by `models.embedded.save_weights`) and `mini-rn.json` (how it was made and
 how well it does on val) into the folder. It keeps a checkpoint per epoch there: killed and started again,
 it goes on and ends with the same weights. Which images form a batch, how they are shifted and which caption
 each gets depend on (seed, epoch) only. Weights are bit-equal for one machine, one torch version and one
