@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, Protocol
 
 import torch
@@ -142,20 +142,42 @@ def lacking_images(request: Request, *sides: Literal["forget", "retain"]) -> str
     return None
 
 
+Unit = Literal["", "rms"]
+"""Of a range: as the hyperparameter itself, or as a share of the root mean square of the model's weights."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Range:
-    """The values among which tuning may choose: between two ends, or a list of choices."""
+    """The values among which tuning may choose: between two ends, or a list of choices.
+
+    Attributes:
+        unit: `rms`: the ends are multiples of the root mean square of the model's weights, so that one range serves
+            small models and large ones; `at` gives them for a model.
+        published: what the method's authors use, where that is not the default; tuning tries it first.
+    """
 
     low: float = 0.0
     high: float = 0.0
     log: bool = False
     choices: tuple[float, ...] = ()
+    unit: Unit = ""
+    published: float | None = None
 
     def __contains__(self, value: float) -> bool:
         return value in self.choices if self.choices else self.low <= value <= self.high
 
     def __str__(self) -> str:
         return ", ".join(map(repr, self.choices)) if self.choices else f"{self.low!r} to {self.high!r}"
+
+    def at(self, rms: float, *also: float) -> "Range":
+        """The range for a model whose weights have this root mean square, in the hyperparameter's own unit; as wide as
+        it takes to hold the published value and `also`."""
+        if self.choices:
+            return self
+        size = rms if self.unit == "rms" else 1.0
+        held = [*also, *(() if self.published is None else (self.published,))]
+        low, high = min([self.low * size, *held]), max([self.high * size, *held])
+        return replace(self, low=low, high=high, unit="") if size != 1.0 or self.unit else self
 
 
 def tunable(
@@ -165,17 +187,21 @@ def tunable(
     high: float = 0.0,
     log: bool = False,
     choices: Sequence[float] = (),
+    unit: Unit = "",
+    published: float | None = None,
 ) -> Any:  # noqa: ANN401
-    """A hyperparameter with a default and the range in which `tune` searches it.
+    """A hyperparameter with a default and the range in which `tune` searches it; see `Range`.
 
     Raises:
-        InputError: the default is outside the range: nobody could reach it by tuning, nor would tuning start there.
+        InputError: the default, or the published value, is outside the range: nobody could reach it by tuning, nor
+            would tuning start there. With the unit `rms` every model has a range of its own, and holds both.
     """
-    found = Range(low=low, high=high, log=log, choices=tuple(choices))
-    if default not in found:
-        raise InputError(
-            f"the default {default!r} of a tunable hyperparameter is not among {found}; give one that is"
-        )
+    found = Range(low=low, high=high, log=log, choices=tuple(choices), unit=unit, published=published)
+    for name, value in (("default", default), ("published value", published)):
+        if value is not None and value not in found and not unit:
+            raise InputError(
+                f"the {name} {value!r} of a tunable hyperparameter is not among {found}; give one that is"
+            )
     return field(default=default, metadata={"range": found})
 
 
