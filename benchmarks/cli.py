@@ -105,6 +105,13 @@ def run(
         typer.Option(help="Forget these: class, dataset/class, a+b at once; dog@sketch, *@sketch where domains are."),
     ] = None,
     presets: Presets = None,
+    tune: Annotated[
+        int | None,
+        typer.Option(help="First give every method so many trials on this model and data.", min=1),
+    ] = None,
+    curve: Annotated[
+        bool, typer.Option("--curve", help="Also run each method at up to five settings of its trials' front.")
+    ] = False,
     seeds: Annotated[str | None, typer.Option(help="Whole numbers, separated by commas.")] = None,
     jobs: Annotated[int, typer.Option(help="Cells at a time; 0: one per core, or one per GPU.", min=0)] = 0,
     threads: Threads = 0,
@@ -152,6 +159,8 @@ def run(
         keep=keep,
         limit=limit,
         skip_bad=skip_bad_images,
+        tune=tune,
+        curve=curve,
     )
 
 
@@ -318,8 +327,9 @@ def tune(
             "--synthesis", help="Search the settings of synthetic images anew; without --methods only these."
         ),
     ] = False,
-    trials: Annotated[int, typer.Option(help="The budget of each method.", min=1)] = 16,
-    jobs: Annotated[int, typer.Option(help="Methods at a time; 0: one per core.", min=0)] = 0,
+    trials: Annotated[int, typer.Option(help="The budget of each method.", min=1)] = 64,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Try anew what was tried before.")] = False,
+    jobs: Annotated[int, typer.Option(help="Cells at a time; 0: one per core, or one per GPU.", min=0)] = 0,
     threads: Threads = 0,
     device: Device = "auto",
     presets: Annotated[Path | None, typer.Option(help=f"{PRESETS} Also written to.")] = None,
@@ -345,6 +355,7 @@ def tune(
         device=device,
         presets=presets,
         out=out,
+        fresh=fresh,
     )
 
 

@@ -25,11 +25,15 @@ from unlearn_bench.benchmarks.sweep.relearning_cost import Bounded, bounded
 from unlearn_bench.benchmarks.sweep.repeats import Repeats, kept_so_far, repeats
 from unlearn_bench.benchmarks.sweep.runner import Tally, recorded, sweep
 from unlearn_bench.benchmarks.sweep.work import label
+from unlearn_bench.benchmarks.tuning.stage import Stage, tune_first, would_tune
 from unlearn_bench.cache import make_folder, write_text
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.published.places import published_records
 from unlearn_bench.leaderboards.records.storage import read_folder
 from unlearn_bench.leaderboards.tables.render import render
+
+DEFAULT_TRIALS = 16
+"""Of which the advice to tune speaks where no number was given."""
 
 
 def execute(
@@ -55,6 +59,8 @@ def execute(
     keep: bool,
     limit: int | None,
     skip_bad: bool,
+    tune: int | None = None,
+    curve: bool = False,
 ) -> int:
     """Run the sweep; 0 if all cells are ok or skipped, 1 if some failed."""
     console = Console(stderr=True)
@@ -82,6 +88,7 @@ def execute(
         metrics=metrics,
         presets=presets,
         template=template,
+        curve=curve,
     )
     part = parse_shard(shard)
     _check_names(chosen, choice)
@@ -91,15 +98,22 @@ def execute(
     folder = out or Path("runs") / chosen.name
     if not dry_run:
         make_folder(folder, what="output folder")
-    planned = _planned(chosen, choice, settings_for(chosen, choice, device=place, skip_bad=skip_bad), warn)
+    settings = settings_for(chosen, choice, device=place, skip_bad=skip_bad)
+    stage = Stage(
+        suite=chosen, choice=choice, trials=tune or DEFAULT_TRIALS, folder=folder, conditions=conditions, fresh=fresh
+    )
+    if tune is not None and not dry_run:
+        choice = tune_first(stage, settings, console, warn)
+    planned = _planned(chosen, choice, settings, warn)
     cells = planned.cells if part is None else take_shard(planned.cells, *part)
     ended = {} if fresh else recorded(folder, warn=warn)
     undone = [cell for cell in cells if ended.get(cell.run.key) != "ok"]
     # What was skipped before is asked last, so that no --limit is spent on it while other cells wait.
     waiting = sorted(undone, key=lambda cell: ended.get(cell.run.key) == "skipped")[:limit]
     again = Repeats() if fresh else repeats(waiting, folder)  # who says --fresh knows
+    untuned = () if tune is not None and not dry_run else tuple(would_tune(stage, settings, cells, given=tune))
     if dry_run:
-        _remark(console, planned, again)
+        _remark(console, planned, again, untuned)
         records = [*read_folder(folder).records, *published_records()]
         lasting = [cell for cell in waiting if ended.get(cell.run.key) != "skipped"]
         sizes = [item for about in planned.known.values() for item in about.sizes.values()]
@@ -110,7 +124,7 @@ def execute(
 
     def opening(models: Sequence[ZeroShot]) -> None:
         _say_before(console, models, warn)
-        _remark(console, planned, again)
+        _remark(console, planned, again, untuned)
 
     with showing(console, len(waiting), folder) as listener:
         tally = sweep(
@@ -156,7 +170,7 @@ def _planned(suite: Suite, choice: Choice, settings: Sequence[Setting], warn: Ca
         within[setting.model] = bounded(suite, choice, bench)
         cells += cells_for(suite, within[setting.model].choice, bench)
         known[setting.model] = _known(bench, within[setting.model])
-        presets = presets_for(setting.model, given=choice.presets, suite=suite.file)
+        presets = presets_for(setting.model, given=choice.presets, suite=suite.file, tuned=choice.tuned)
         for file in presets.of_other_models(bench.fingerprint):
             warn(f"the settings in {file!r} were found for a model with other weights; tune this one anew")
     if not cells:
@@ -172,11 +186,11 @@ def _say_before(console: Console, models: Sequence[ZeroShot], warn: Callable[[st
             warn(known.advice())
 
 
-def _remark(console: Console, planned: _Planned, again: Repeats) -> None:
-    """What the audits take, and which cells cost a second unlearning, which none."""
+def _remark(console: Console, planned: _Planned, again: Repeats, untuned: Sequence[str]) -> None:
+    """What the audits take, which cells cost a second unlearning, which none, and which methods nobody tuned here."""
     for within in planned.bounded.values():
         within.say(console)
-    for line in again.say():
+    for line in (*again.say(), *untuned):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,27 @@ class PreparedImages:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def first(self, per_class: int) -> "PreparedImages":
+        """At most so many images of each class, the first ones in their order."""
+        seen: dict[int, int] = {}
+        rows = []
+        for row, label in enumerate(self.labels.tolist()):
+            seen[label] = seen.get(label, 0) + 1
+            if seen[label] <= per_class:
+                rows.append(row)
+        if len(rows) == len(self):
+            return self
+        kept = torch.tensor(rows, dtype=torch.int64)
+        return replace(
+            self,
+            pixels=self.pixels[kept],
+            labels=self.labels[kept],
+            names=tuple(self.names[row] for row in rows),
+            domains=tuple(self.domains[row] for row in rows) if self.domains else (),
+            captions=tuple(self.captions[row] for row in rows) if self.captions else (),
+            content=f"{self.content}, {per_class} a class",
+        )
 
 
 def prepared_images(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from unlearn_bench.benchmarks.presets.places import preset_places
+from unlearn_bench.benchmarks.presets.places import preset_name, preset_places
 from unlearn_bench.benchmarks.suites.variants import SOURCES, with_tuples
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.methods.base import Method
@@ -15,6 +15,12 @@ from unlearn_bench.synthesis.settings import UNTUNED, SynthesisSettings
 
 SAME_AS = "same_as"
 """In a preset's table: the method whose preset it shares."""
+
+FRONT = "front"
+"""In a tuned preset's table: trials that no other beats in forgetting and retention, with their settings."""
+
+_IN_THE_FILE = frozenset({"hyperparameters", FRONT, "space", "curve"})
+"""What a record does not repeat of its preset."""
 
 SYNTHESIS, ABOUT = "synthesis", "about"
 """Tables that are no method's: settings of the synthetic images, and for which model the file was written."""
@@ -26,11 +32,20 @@ class Preset:
 
     Attributes:
         hyperparameters: field values; fields that are not named keep the method's defaults.
-        provenance: `source` (one of `SOURCES`) and, for tuned ones, trials, classes, scores, curve, search space.
+        provenance: `source` (one of `SOURCES`) and, for tuned ones, trials, classes, scores, how they were found.
+        front: other settings of the trials, from the one that forgets least: the points of the method's curve.
     """
 
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=lambda: {"source": "default"})
+    front: tuple[Mapping[str, Any], ...] = ()
+
+    def points(self) -> "tuple[Preset, ...]":
+        """The settings of the front as presets, each with its number; where no front is known, this one."""
+        return tuple(
+            Preset(hyperparameters=values, provenance={**self.provenance, "point": number, "points": len(self.front)})
+            for number, values in enumerate(self.front, start=1)
+        ) or (self,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +82,14 @@ class Presets:
             if table[SAME_AS] not in self.tables:
                 raise unknown(f"preset that {method!r} for {self.model!r} shares", str(table[SAME_AS]), self.methods)
             table = self.tables[table[SAME_AS]]
-        provenance = {key: value for key, value in table.items() if key != "hyperparameters"}
+        provenance = {key: value for key, value in table.items() if key not in _IN_THE_FILE}
         if provenance.get("source") not in SOURCES:
             raise unknown(f"preset source of {method!r} for {self.model!r}", str(provenance.get("source")), SOURCES)
-        return Preset(hyperparameters=with_tuples(table.get("hyperparameters", {})), provenance=provenance)
+        return Preset(
+            hyperparameters=with_tuples(table.get("hyperparameters", {})),
+            provenance=provenance,
+            front=tuple(with_tuples(point["hyperparameters"]) for point in table.get(FRONT, ())),
+        )
 
     def synthesis(self, changes: Mapping[str, Any] | None = None) -> SynthesisSettings:
         """The settings of the synthetic images, with `changes`; `UNTUNED` where there are none for this model.
@@ -94,13 +113,19 @@ class Presets:
         return tuple(sorted(file for file, own in self.fingerprints.items() if file in used and own != fingerprint))
 
 
-def presets_for(model: str, *, given: Path | None = None, suite: Path | None = None) -> Presets:
+def presets_for(
+    model: str, *, given: Path | None = None, suite: Path | None = None, tuned: Path | None = None
+) -> Presets:
     """What is known of settings for `model`; `preset_places` says where that is looked for.
+
+    Args:
+        tuned: a folder of files named as in `preset_name`, which count more than all others; they need not be there.
 
     Raises:
         InputError: a file that is given and not there, is not TOML, or holds something else than tables.
     """
-    return merged(model, preset_places(model, given=given, suite=suite))
+    first = [] if tuned is None else [tuned / f"{preset_name(model)}.toml"]
+    return merged(model, [*first, *preset_places(model, given=given, suite=suite)])
 
 
 def merged(model: str, places: Iterable[Path]) -> Presets:

@@ -29,6 +29,7 @@ class Setting:
         precision: of the encoding of test images, one of `PRECISIONS`.
         weights: a file or folder whose tensors the model starts from in place of its own; None: its own.
         template: with which every dataset is asked for; empty: each with its own.
+        per_class: at most so many test images of each class, the first ones; 0: all.
     """
 
     model: str
@@ -41,6 +42,7 @@ class Setting:
     precision: Precision = "fp32"
     template: str = ""
     weights: str | None = None
+    per_class: int = 0
 
 
 class Evaluated:
@@ -74,7 +76,9 @@ class Evaluated:
     @cached_property
     def images(self) -> PreparedImages:
         """The test images as the model takes them."""
-        return self._bench.images(self.dataset, self._bench.setting.test_split)
+        setting = self._bench.setting
+        found = self._bench.images(self.dataset, setting.test_split)
+        return found.first(setting.per_class) if setting.per_class else found
 
     @cached_property
     def train(self) -> PreparedImages:

@@ -20,15 +20,18 @@ from unlearn_bench.benchmarks.sweep.players import (
     Player,
     chosen_methods,
     chosen_metrics,
+    load_metrics,
     load_player,
 )
-from unlearn_bench.benchmarks.sweep.tasks import flat, tasks_for
+from unlearn_bench.benchmarks.sweep.tasks import Task, flat, tasks_for
 from unlearn_bench.cache import data_root
 from unlearn_bench.errors import InputError, unknown
-from unlearn_bench.leaderboards.records.record import EvaluationSet, Run
+from unlearn_bench.leaderboards.records.record import CURVE, EvaluationSet, Run
 from unlearn_bench.metrics.base import Metric
 from unlearn_bench.models.names import shown_name
 from unlearn_bench.synthesis.settings import SynthesisSettings
+
+_CURVE_METRICS = ("accuracy", "average-score")
 
 
 def cells_for(suite: Suite, choice: Choice, bench: Workbench) -> list[Cell]:
@@ -45,13 +48,37 @@ def cells_for(suite: Suite, choice: Choice, bench: Workbench) -> list[Cell]:
     tasks = tasks_for(suite, choice, {n: e.dataset for n, e in bench.evaluated.items() if not e.control})
     owners = dict.fromkeys(dataset for dataset, _ in tasks)
     metrics = {name: chosen_metrics(suite, choice, bench.evaluated[name].features) for name in owners}
-    presets = presets_for(bench.setting.model, given=choice.presets, suite=suite.file)
+    presets = presets_for(bench.setting.model, given=choice.presets, suite=suite.file, tuned=choice.tuned)
     cells: dict[str, Cell] = {}  # by key: what is named twice runs once
-    for seed in choice.seeds if choice.seeds is not None else suite.seeds:
+    seeds = choice.seeds if choice.seeds is not None else suite.seeds
+    for seed in seeds:
         for dataset, forget in tasks:
             for player in players:
                 cell = _cell(
                     suite, bench, player, presets, metrics[dataset], dataset=dataset, forget=forget, seed=seed
+                )
+                cells[cell.run.key] = cell
+    return [
+        *cells.values(),
+        *(_curve(suite, bench, players, presets, tasks=tasks, seed=seeds[0]) if choice.curve else ()),
+    ]
+
+
+def _curve(
+    suite: Suite, bench: Workbench, players: Sequence[Player], presets: Presets, *, tasks: Sequence[Task], seed: int
+) -> list[Cell]:
+    """The points of each method's front on what is reported, with one seed and accuracies alone: a suite of its own.
+
+    A method of which no front is known, a reference say, has one point: its setting. Variants have none.
+    """
+    cells: dict[str, Cell] = {}
+    own = replace(suite, name=f"{suite.name}{CURVE}")
+    metrics = load_metrics(_CURVE_METRICS)
+    for dataset, forget in tasks:
+        for player in (player for player in players if not player.variant.name):
+            for point in presets.of(player.method.kind.name).points():
+                cell = _cell(
+                    own, bench, player, presets, metrics, dataset=dataset, forget=forget, seed=seed, preset=point
                 )
                 cells[cell.run.key] = cell
     return list(cells.values())
@@ -67,9 +94,11 @@ def _cell(
     dataset: str,
     forget: tuple[str, ...],
     seed: int,
+    preset: Preset | None = None,
 ) -> Cell:
+    """One cell, at the preset's setting of its method, or at `preset`."""
     method, variant = player.method, player.variant
-    preset = presets.of(method.kind.name)
+    preset = preset or presets.of(method.kind.name)
     run = run_for(
         suite.name,
         bench,
@@ -164,7 +193,7 @@ def run_for(
         evaluation=tuple(
             EvaluationSet(
                 name=name,
-                version=item.dataset.version + ("+skip-bad" if bench.setting.skip_bad else ""),
+                version=item.dataset.version + _left_out(bench.setting),
                 split=bench.setting.test_split,
                 template=item.dataset.template,
                 control=item.control,
@@ -178,6 +207,12 @@ def run_for(
         seed=seed,
         precision=bench.setting.precision,
     )
+
+
+def _left_out(setting: Setting) -> str:
+    """What of a dataset's images is not looked at, for its version."""
+    skipped = "+skip-bad" if setting.skip_bad else ""
+    return f"{skipped}+first-{setting.per_class}-of-each-class" if setting.per_class else skipped
 
 
 def settings_for(suite: Suite, choice: Choice, *, device: str, skip_bad: bool) -> list[Setting]:

@@ -19,8 +19,9 @@ class Choice:
     """What the user narrowed the suite down to; None means all of the suite's.
 
     `datasets` filters what is forgotten, never what is evaluated. `methods` may add methods that the suite does not
-    name, in files or in installed packages. `presets` is a file of settings, or a folder of them; `template` is
-    asked for with on every dataset, in place of its own.
+    name, in files or in installed packages. `presets` is a file of settings, or a folder of them; `tuned` one that
+    was found for this sweep and counts more. `withheld` is what tuning used and no table may report. `template` is
+    asked for with on every dataset, in place of its own. `curve`: methods also run at the points of their fronts.
     """
 
     methods: Sequence[str] | None = None
@@ -31,7 +32,10 @@ class Choice:
     precision: str | None = None
     metrics: Sequence[str] | None = None
     presets: Path | None = None
+    tuned: Path | None = None
+    withheld: Sequence[tuple[str, tuple[str, ...]]] = ()
     template: str = ""
+    curve: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,21 +87,42 @@ def sweep(
     `before` is told first what the original models know of the datasets.
     """
     ended = {} if fresh else recorded(out, warn=warn)
-    waiting = {cell.run.key: cell for cell in cells if ended.get(cell.run.key) != "ok"}
+    waiting = [cell for cell in cells if ended.get(cell.run.key) != "ok"]
     counts = {"ok": 0, "skipped": 0, "failed": 0}
 
     def note(done: Done) -> None:
-        if done.busy:
-            return
         if done.warning:
             warn(done.warning)
-        waiting.pop(done.key, None)
         counts[done.status] += 1
         listener(done)
 
-    resumed = len(cells) - len(waiting)
+    before(tuple(_prepared(waiting, conditions)))
+    carry_out(waiting, out, conditions, listener=note, fresh=fresh, keep=keep)
+    return Tally(resumed=len(cells) - len(waiting), **counts)
+
+
+def carry_out(
+    cells: Sequence[Cell],
+    out: Path,
+    conditions: Conditions,
+    *,
+    listener: Listener,
+    fresh: bool = False,
+    keep: bool = False,
+) -> None:
+    """Run cells until each has its record in `out`, through workers that die and other sweeps on the folder.
+
+    Raises:
+        InputError: workers die again and again with nothing done, or records can't be written.
+    """
+    waiting = {cell.run.key: cell for cell in cells}
+
+    def note(done: Done) -> None:
+        if not done.busy:
+            waiting.pop(done.key, None)
+            listener(done)
+
     deaths = 0
-    before(tuple(_prepared(list(waiting.values()), conditions)))
     while waiting:
         there = len(waiting)
         try:
@@ -114,7 +135,6 @@ def sweep(
             continue
         if len(waiting) == there:
             time.sleep(_POLL_S)  # the rest is in the hands of another sweep on this folder
-    return Tally(resumed=resumed, **counts)
 
 
 def _one_more_death(deaths: int) -> int:

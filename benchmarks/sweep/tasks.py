@@ -8,9 +8,16 @@ from unlearn_bench.benchmarks.suites.suite import Suite
 from unlearn_bench.benchmarks.sweep.players import Choice
 from unlearn_bench.errors import InputError, unknown
 
+Task = tuple[str, tuple[str, ...]]
+"""A dataset, and what is forgotten from it."""
 
-def tasks_for(suite: Suite, choice: Choice, datasets: Mapping[str, Dataset]) -> list[tuple[str, tuple[str, ...]]]:
-    """What is forgotten: pairs of dataset and names of the forget set, after the user's filters."""
+
+def tasks_for(suite: Suite, choice: Choice, datasets: Mapping[str, Dataset]) -> list[Task]:
+    """What is forgotten, after the user's filters and without what tuning has withheld."""
+    return [task for task in _tasks(suite, choice, datasets) if task not in choice.withheld]
+
+
+def _tasks(suite: Suite, choice: Choice, datasets: Mapping[str, Dataset]) -> list[Task]:
     tasks = []
     for name in suite.classes:
         if name not in datasets:
@@ -31,7 +38,7 @@ def tasks_for(suite: Suite, choice: Choice, datasets: Mapping[str, Dataset]) -> 
     return [find_class(item, allowed) for item in choice.classes]
 
 
-def find_class(wanted: str, datasets: Mapping[str, Dataset]) -> tuple[str, tuple[str, ...]]:
+def find_class(wanted: str, datasets: Mapping[str, Dataset]) -> Task:
     """The task for a class that the user named, alone or as `dataset/class`; several joined by `+` at once.
 
     Where there are domains, `dog` is the class in all of them, `dog@sketch` in one, and `*@sketch` a whole domain.

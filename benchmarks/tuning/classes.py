@@ -1,69 +1,134 @@
 """Which classes tuning uses: none that is reported, at least two of each dataset."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
 
 from unlearn_bench.benchmarks.data.dataset.base import Dataset
-from unlearn_bench.benchmarks.referee.workbench import Workbench
+from unlearn_bench.benchmarks.referee.workbench import Evaluated, Workbench
 from unlearn_bench.benchmarks.suites.suite import Suite
 from unlearn_bench.benchmarks.sweep.players import Choice
-from unlearn_bench.benchmarks.sweep.tasks import tasks_for
+from unlearn_bench.benchmarks.sweep.tasks import Task, tasks_for
 from unlearn_bench.errors import InputError
-
-Task = tuple[str, tuple[str, ...]]
-"""A dataset, and what is forgotten from it."""
+from unlearn_bench.metrics.shared.classification import predictions
 
 _LEAST = 2
 
 
-def tuning_tasks(suite: Suite, bench: Workbench, choice: Choice | None = None) -> list[Task]:
-    """What is forgotten in a trial: each tuning class by itself, dataset by dataset.
+@dataclass(frozen=True, kw_only=True)
+class TuningTasks:
+    """What is forgotten in trials.
 
-    They are those that the suite names; else the dataset's own, without the ones that are to be reported; and where
-    that leaves fewer than two, the classes at one and two thirds of those that are not reported, in the dataset's
-    order. Where the user said what is to be forgotten, datasets from which nothing is are left out.
+    Attributes:
+        tasks: each tuning class by itself, one of each dataset before a second one.
+        withheld: of these, what would else have been reported, and must not be.
+        unknown: datasets left out since the model gets all classes wrong there that could serve.
+    """
+
+    tasks: tuple[Task, ...]
+    withheld: tuple[Task, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+def tuning_tasks(
+    suite: Suite, bench: Workbench, choice: Choice | None = None, *, withhold: bool = False
+) -> TuningTasks:
+    """What is forgotten in a trial.
+
+    Of each dataset: the classes that the suite names; else the dataset's own, without the ones that are to be
+    reported; and where that leaves fewer than two, the classes at one and two thirds of those that are not reported,
+    in the dataset's order. Of a class that the model gets all wrong nothing can be learnt: the next one that is
+    not reported takes its place, and where there is none, one class has to do. Where the user said what is to be
+    forgotten, datasets from which nothing is are left out.
 
     Args:
         choice: what the user narrowed the sweep down to: `classes` are what is going to be reported.
+        withhold: where too few classes are not reported, and nobody named the reported ones, take the classes at one
+            and two thirds of all of them away from the reported ones.
 
     Raises:
-        InputError: fewer than two classes of a dataset are left, or a class that the suite names is a reported one.
+        InputError: fewer than two classes of a dataset are left; a class that the suite names is a reported one; the
+            model knows none of the classes of any dataset.
     """
     chosen = choice or Choice()
-    datasets = {name: item.dataset for name, item in bench.evaluated.items() if not item.control}
+    items = {name: item for name, item in bench.evaluated.items() if not item.control}
+    datasets = {name: item.dataset for name, item in items.items()}
+    wanted = tasks_for(suite, chosen, datasets)
     reported: dict[str, set[int]] = {name: set() for name in datasets}
-    for name, names in tasks_for(suite, chosen, datasets):
+    for name, names in wanted:
         reported[name] |= set(datasets[name].labels(names))
-    tasks: list[Task] = []
-    for name, dataset in datasets.items():
-        if chosen.classes is None or reported[name]:
-            classes = suite.tuning[name] if name in suite.tuning else _own(dataset, reported[name])
-            if len(classes) < _LEAST:
-                raise InputError(
-                    f"dataset {name!r} has {len(classes)} tuning classes ({len(reported[name])} of its "
-                    f"{len(dataset.class_names)} are reported); name at least two under [tuning] in the suite, or "
-                    "forget fewer"
-                )
-            tasks += [(name, dataset.canonical((class_name,))) for class_name in classes]
-    _refuse_reported(tasks, reported, datasets)
-    return tasks
+    found: list[Task] = []
+    withheld: list[Task] = []
+    unknown: list[str] = []
+    for name, item in items.items():
+        if chosen.classes is not None and not reported[name]:
+            continue
+        if name in suite.tuning:
+            found += _named(suite.tuning[name], item.dataset, reported[name])
+            continue
+        classes = _free(item.dataset, reported[name])
+        if len(classes) < _LEAST and withhold and chosen.classes is None and name not in suite.classes:
+            classes = _at_thirds(item.dataset.choices)
+            taken = {label for each in classes for label in item.dataset.labels((each,))}
+            withheld += [task for task in wanted if task[0] == name and taken & set(item.dataset.labels(task[1]))]
+            if len(withheld) == sum(task[0] == name for task in wanted):
+                classes = ()
+        _refuse_few(item.dataset, classes, reported[name])
+        known = [each for each in classes if _is_known(item, each)]
+        found += [(name, item.dataset.canonical((each,))) for each in known[:_LEAST]]
+        unknown += [] if known else [name]
+    if not found:
+        raise InputError(
+            f"the model gets every class of {', '.join(unknown)} all wrong that is not reported, so nothing can be "
+            "forgotten there; name others under [tuning] in the suite, or see `unlearn-bench check-model`"
+        )
+    return TuningTasks(tasks=tuple(spread(found)), withheld=tuple(withheld), unknown=tuple(unknown))
 
 
-def _own(dataset: Dataset, reported: set[int]) -> tuple[str, ...]:
-    """The dataset's tuning classes that are not reported; others by their places where these are too few."""
-    free = [name for name in dataset.tuning_classes if not reported & set(dataset.labels((name,)))]
-    if len(free) >= _LEAST:
-        return tuple(free)
-    rest = [name for name in dataset.choices if not reported & set(dataset.labels((name,)))]
-    return tuple(rest[place] for place in sorted({len(rest) // 3, 2 * len(rest) // 3})) if rest else ()
+def spread(tasks: Sequence[Task]) -> list[Task]:
+    """The tasks in an order that takes one of each dataset before a second one."""
+    seen: dict[str, int] = {}
+    order = []
+    for task in tasks:
+        order.append((seen.get(task[0], 0), task))
+        seen[task[0]] = seen.get(task[0], 0) + 1
+    return [task for _, task in sorted(order, key=lambda pair: pair[0])]
 
 
-def _refuse_reported(
-    tasks: Sequence[Task], reported: Mapping[str, set[int]], datasets: Mapping[str, Dataset]
-) -> None:
-    shared = [
-        f"{dataset}/{names[0]}"
-        for dataset, names in tasks
-        if reported[dataset] & set(datasets[dataset].labels(names))
-    ]
+def _free(dataset: Dataset, reported: set[int]) -> tuple[str, ...]:
+    """The dataset's tuning classes that are not reported, and those at thirds; then all the others."""
+    free = [name for name in dataset.choices if not reported & set(dataset.labels((name,)))]
+    own = [name for name in dataset.tuning_classes if not reported & set(dataset.labels((name,)))]
+    first = own if len(own) >= _LEAST else list(_at_thirds(free))
+    return tuple(dict.fromkeys([*first, *free]))
+
+
+def _at_thirds(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(names[place] for place in sorted({len(names) // 3, 2 * len(names) // 3})) if names else ()
+
+
+def _is_known(item: Evaluated, name: str) -> bool:
+    """Whether the model gets any image of it right."""
+    labels = item.images.labels
+    rows = torch.isin(labels, torch.tensor(item.dataset.labels((name,))))
+    return bool((predictions(item.before_in(item.dataset.template)) == labels)[rows].any())
+
+
+def _named(classes: Sequence[str], dataset: Dataset, reported: set[int]) -> list[Task]:
+    """Those that the suite names."""
+    _refuse_few(dataset, classes, reported)
+    shared = [name for name in classes if reported & set(dataset.labels((name,)))]
     if shared:
-        raise InputError(f"tuning classes are reported ones too: {', '.join(shared)}; choose others")
+        said = ", ".join(f"{dataset.name}/{name}" for name in shared)
+        raise InputError(f"tuning classes are reported ones too: {said}; choose others")
+    return [(dataset.name, dataset.canonical((name,))) for name in classes]
+
+
+def _refuse_few(dataset: Dataset, classes: Sequence[str], reported: set[int]) -> None:
+    if len(classes) < _LEAST:
+        raise InputError(
+            f"dataset {dataset.name!r} has {len(classes)} tuning classes ({len(reported)} of its "
+            f"{len(dataset.class_names)} are reported); name at least two under [tuning] in the suite, or "
+            "forget fewer"
+        )

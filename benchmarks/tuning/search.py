@@ -1,17 +1,13 @@
 """Tuning: the same number of trials for every method, on validation images of classes that no table reports.
 
-A trial runs the method on every tuning class through the referee, and its score is the table's: the class-averaged
-Avg. Score of each dataset, averaged over datasets. Its cells leave records in the tuning folder; the sampler draws
-the same trials from the same results, so a tuning run that was killed goes on where it stopped.
+Each method's search is a race (`race.py`). All races ask for their next cells at once, and these are run as a sweep
+runs its own: in parallel, through workers that die, each leaving a record. The records stay in the cache folder, by
+model; what was tried before is not tried again.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import optuna
 
 from unlearn_bench.benchmarks.presets.preset import build_method, resolved
 from unlearn_bench.benchmarks.referee.cell import Cell
@@ -20,34 +16,35 @@ from unlearn_bench.benchmarks.referee.workbench import Workbench
 from unlearn_bench.benchmarks.suites.suite import Suite
 from unlearn_bench.benchmarks.sweep.plan import run_for
 from unlearn_bench.benchmarks.sweep.players import LoadedMethod, load_metrics
-from unlearn_bench.benchmarks.sweep.work import work
-from unlearn_bench.benchmarks.tuning.classes import Task
-from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.benchmarks.sweep.runner import carry_out
+from unlearn_bench.benchmarks.sweep.tasks import Task
+from unlearn_bench.benchmarks.sweep.work import Done
+from unlearn_bench.benchmarks.tuning.race import Need, Race, most_cells, race
+from unlearn_bench.benchmarks.tuning.space import Space, Values, space_of
+from unlearn_bench.benchmarks.tuning.trial import Trial, front, leading
+from unlearn_bench.leaderboards.records.record import Record, Run
 from unlearn_bench.leaderboards.records.storage import CELLS, read_records
-from unlearn_bench.methods.base import Range, search_space
-from unlearn_bench.metrics.score import ClassAccuracies, UndefinedScore, class_averaged_score
 from unlearn_bench.synthesis.settings import SynthesisSettings
 
-FAILED_SCORE = 1.0
-"""What a trial scores in which a cell fails: as bad as a method that keeps the target and destroys the rest."""
+_METRICS = ("accuracy",)
 
-FORGOTTEN = 0.1
-"""Target AF/BF at or below which a trial counts as having forgotten."""
+POINTS = 5
+"""At most so many settings of a method's front are kept, for its curve."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
-    """One trial: its hyperparameters, its score, and the ratio of target accuracies after and before.
+class Budget:
+    """What every method gets alike.
 
     Attributes:
-        reason: why a cell of it has no numbers; empty where all have.
+        trials: of each method. tasks: what is forgotten in a trial. synthesis: settings of the synthetic images.
+        suite: whose tuning it is, for the records.
     """
 
-    hyperparameters: Mapping[str, Any]
-    score: float
-    target_ratio: float
-    reason: str = ""
+    trials: int
+    tasks: tuple[Task, ...]
+    synthesis: SynthesisSettings
+    suite: Suite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,17 +52,16 @@ class Tuned:
     """What tuning one method came to.
 
     Attributes:
-        best: the trial of the least score. forgot: the best among those that forgot, or None.
-        curve: the least score after 1, 2, .. trials.
+        best: the setting that is chosen (`chosen`). forgot: of those that forgot, the one of least score, or None.
+        front: up to five trials on all classes that no other beats in forgetting and retention, by forgetting.
     """
 
     method: str
-    space: Mapping[str, Range]
-    classes: tuple[str, ...]
+    space: Space
     trials: tuple[Trial, ...]
     best: Trial
     forgot: Trial | None
-    curve: tuple[float, ...]
+    front: tuple[Trial, ...]
 
     @property
     def nothing_found(self) -> str:
@@ -73,173 +69,137 @@ class Tuned:
         return self.trials[-1].reason if all(trial.reason for trial in self.trials) else ""
 
 
-def tune_method(
-    suite: Suite,
-    method: LoadedMethod,
+Telling = Callable[[int, int], None]
+"""Hears how many cells are done, and how many there will be as far as can be told."""
+
+
+def tune(
+    methods: Sequence[LoadedMethod],
     bench: Workbench,
+    budget: Budget,
     *,
-    tasks: Sequence[Task],
-    synthesis: SynthesisSettings,
-    trials: int,
     out: Path,
     conditions: Conditions,
-    say: Callable[[str], None],
-) -> Tuned:
-    """Search the method's declared ranges; the first trial is its defaults.
+    telling: Telling,
+    fresh: bool = False,
+) -> Iterator[Tuned]:
+    """Search the declared ranges of each method with the same budget; each is given out as its search ends.
 
     Args:
-        tasks: what is forgotten in a trial, of `tuning_tasks`. synthesis: the settings of the synthetic images.
+        out: folder of the trials' records. fresh: try anew what was tried before.
 
     Raises:
-        InputError: the method declares nothing to tune.
+        InputError: a method declares nothing to tune, or a class on which nothing can be forgotten.
     """
-    space = search_space(method.kind)
-    if not space:
-        raise InputError(
-            f"method {method.kind.name!r} declares nothing to tune; give a field a range with tunable(..)"
-        )
-    done: list[Trial] = []
+    spaces = {method.kind.name: space_of(method.kind, bench.clip) for method in methods}
+    kinds = {method.kind.name: method for method in methods}
+    desk = _Desk(bench=bench, budget=budget, out=out, conditions=conditions, telling=telling, fresh=fresh)
+    desk.most = len(methods) * most_cells(budget.trials, len(budget.tasks))
+    races = {name: race(space, budget.tasks, trials=budget.trials) for name, space in spaces.items()}
+    needs = {name: next(item) for name, item in races.items()}
+    while needs:
+        asked = {name: [desk.cell(kinds[name], need) for need in wanted] for name, wanted in needs.items()}
+        desk.work([cell for cells in asked.values() for cell in cells])
+        needs = {}
+        for name, cells in asked.items():
+            answer = _send(races[name], [desk.records[cell.run.key] for cell in cells])
+            if isinstance(answer, list):
+                needs[name] = answer
+            else:
+                yield chosen(name, spaces[name], answer)
 
-    def objective(asked: optuna.Trial) -> float:
-        values = {name: _suggest(asked, name, where) for name, where in space.items()}
-        trial = _try(suite, method, values, bench, tasks=tasks, synthesis=synthesis, out=out, conditions=conditions)
-        done.append(trial)
-        say(
-            f"{method.kind.name} trial {len(done)}/{trials}: score {trial.score:.4f}, "
-            f"target AF/BF {trial.target_ratio:.3f}"
-        )
-        return trial.score
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=max(4, trials // 3)))
-    defaults = build_method(method.kind, {})
-    study.enqueue_trial({name: getattr(defaults, name) for name in space})
-    study.optimize(objective, n_trials=trials)
-    best = min(done, key=lambda trial: trial.score)
-    forgot = [trial for trial in done if trial.target_ratio <= FORGOTTEN]
+def chosen(method: str, space: Space, trials: Sequence[Trial]) -> Tuned:
+    """What is taken from the trials of a method.
+
+    The setting of least score among those that forgot with less harm than good (`Trial.did_good`); where there is
+    none, that of least score. Only trials on all classes count, if there are any.
+    """
+    sound = [trial for trial in trials if not trial.reason] or list(trials)
+    furthest = max(trial.classes for trial in sound)
+    whole = [trial for trial in sound if trial.classes == furthest]
+    forgot = [trial for trial in whole if trial.forgot] or [trial for trial in sound if trial.forgot]
+    good = [trial for trial in whole if trial.did_good]
     return Tuned(
-        method=method.kind.name,
+        method=method,
         space=space,
-        classes=tuple(f"{dataset}/{'+'.join(names)}" for dataset, names in tasks),
-        trials=tuple(done),
-        best=best,
+        trials=tuple(trials),
+        best=min(good or whole, key=lambda trial: trial.score),
         forgot=min(forgot, key=lambda trial: trial.score) if forgot else None,
-        curve=tuple(min(trial.score for trial in done[: end + 1]) for end in range(len(done))),
+        front=tuple(sorted(leading(front(whole), POINTS), key=lambda trial: trial.forgetting)),
     )
 
 
-def _try(
-    suite: Suite,
-    method: LoadedMethod,
-    values: Mapping[str, Any],
-    bench: Workbench,
-    *,
-    tasks: Sequence[Task],
-    synthesis: SynthesisSettings,
-    out: Path,
-    conditions: Conditions,
-) -> Trial:
-    metrics = load_metrics(["accuracy"])
-    records: list[Record] = []
-    for dataset, forget in tasks:
-        run = run_for(
-            f"tune-{suite.name}",
-            bench,
-            method=method,
-            hyperparameters=resolved(build_method(method.kind, values)),
-            dataset=dataset,
-            forget=forget,
-            metrics={name: metric.version for name, (_, metric) in metrics.items()},
-            synthesis=synthesis,
-            seed=0,
-        )
-        cell = Cell(
-            run=run,
-            setting=bench.setting,
+def tuning_run(method: LoadedMethod, values: Values, task: Task, bench: Workbench, budget: Budget) -> Run:
+    """What is run in a trial: a setting on a class, with nothing measured but accuracies."""
+    dataset, forget = task
+    return run_for(
+        f"tune-{budget.suite.name}",
+        bench,
+        method=method,
+        hyperparameters=resolved(build_method(method.kind, values)),
+        dataset=dataset,
+        forget=forget,
+        metrics={name: metric.version for name, (_, metric) in load_metrics(_METRICS).items()},
+        synthesis=budget.synthesis,
+        seed=0,
+    )
+
+
+def _send(item: Race, records: list[Record]) -> list[Need] | tuple[Trial, ...]:
+    """What the race wants next, or all its trials once it is over."""
+    try:
+        return item.send(records)
+    except StopIteration as end:
+        trials: tuple[Trial, ...] = end.value
+        return trials
+
+
+@dataclass(kw_only=True)
+class _Desk:
+    """Where cells are made of what races ask for, run, and their records kept at hand.
+
+    Attributes:
+        records: of this search, by key. done: cells of it that have theirs. most: cells there may be in all.
+    """
+
+    bench: Workbench
+    budget: Budget
+    out: Path
+    conditions: Conditions
+    telling: Telling
+    fresh: bool
+    records: dict[str, Record] = field(default_factory=dict)
+    done: int = 0
+    most: int = 0
+
+    def cell(self, method: LoadedMethod, need: Need) -> Cell:
+        """The cell of a setting and a class."""
+        values, task = need
+        return Cell(
+            run=tuning_run(method, values, task, self.bench, self.budget),
+            setting=self.bench.setting,
             method_target=method.target,
-            metric_targets=tuple(target for target, _ in metrics.values()),
+            metric_targets=tuple(target for target, _ in load_metrics(_METRICS).values()),
             preset={"source": "given"},
         )
-        work(cell, out, conditions)
-        records += read_records([out / CELLS / f"{run.key}.json"]).records
-        if records[-1].status != "ok":
-            break  # the score is decided
-    score, ratio = score_records(records)
-    reason = next((f"{record.status}: {record.reason}" for record in records if record.status != "ok"), "")
-    return Trial(hyperparameters=values, score=score, target_ratio=ratio, reason=reason)
 
+    def work(self, cells: Sequence[Cell]) -> None:
+        """Run those that were not run; what failed before is tried again, once."""
+        there = {} if self.fresh else self._read([cell.run.key for cell in cells if cell.run.key not in self.records])
+        self.records |= {key: record for key, record in there.items() if record.status == "ok"}
+        waiting = {cell.run.key: cell for cell in cells if cell.run.key not in self.records}
+        self._count(len(cells) - len(waiting))
+        carry_out(list(waiting.values()), self.out, self.conditions, listener=self._listen, fresh=self.fresh)
+        self.records |= self._read(waiting)
 
-def score_records(records: Sequence[Record]) -> tuple[float, float]:
-    """Score of a trial and its target AF/BF, both over datasets; `FAILED_SCORE` and nan where a cell failed."""
-    if any(record.status != "ok" for record in records):
-        return FAILED_SCORE, math.nan
-    scores, ratios = [], []
-    for dataset in dict.fromkeys(record.run.dataset for record in records):
-        rows = [record for record in records if record.run.dataset == dataset]
-        classes = [_accuracies(record, dataset) for record in rows]
-        try:
-            scores.append(class_averaged_score(classes))
-        except UndefinedScore as error:
-            raise InputError(f"tuning on {dataset!r} can't be scored ({error}); choose other classes") from error
-        ratios.append(sum(c.target[1] for c in classes) / sum(c.target[0] for c in classes))
-    return sum(scores) / len(scores), sum(ratios) / len(ratios)
+    def _listen(self, _: Done) -> None:
+        self._count(1)
 
+    def _count(self, cells: int) -> None:
+        self.done += cells
+        self.telling(self.done, self.most)
 
-def _accuracies(record: Record, dataset: str) -> ClassAccuracies:
-    scored = [item.name for item in record.run.evaluation if not item.control]
-    return ClassAccuracies(
-        target=_pair(record, dataset, "target"),
-        others=tuple(_pair(record, name, "other" if name == dataset else "all") for name in scored),
-    )
-
-
-def _pair(record: Record, dataset: str, group: str) -> tuple[float, float]:
-    found = record.find("accuracy", dataset=dataset, group=group)
-    if found is None or found.before is None or found.after is None:
-        raise InputError(f"{dataset!r} has no images to measure {group!r} accuracy on; tuning needs them")
-    return found.before, found.after
-
-
-def _suggest(trial: optuna.Trial, name: str, where: Range) -> float | int:
-    if where.choices:
-        return trial.suggest_categorical(name, where.choices)
-    if isinstance(where.low, int) and isinstance(where.high, int):
-        return trial.suggest_int(name, where.low, where.high, log=where.log)
-    return _number(trial.suggest_float(name, where.low, where.high, log=where.log))
-
-
-def to_preset(tuned: Tuned, *, suite: Suite, conditions: Conditions) -> dict[str, Any]:
-    """The preset table of a tuned method, with everything that says how it was found."""
-    table: dict[str, Any] = {
-        "source": "tuned",
-        "trials": len(tuned.trials),
-        "sampler": "optuna TPE, seed 0; the first trial is the defaults",
-        "objective": "class-averaged Avg. Score, mean over datasets, one seed",
-        "images": "val",
-        "suite": suite.name,
-        "classes": list(tuned.classes),
-        "tuned_parameters": len(tuned.space),
-        "score": round(tuned.best.score, 4),
-        "target_ratio": round(tuned.best.target_ratio, 4),
-        "curve": [round(value, 4) for value in tuned.curve],
-        "commit": conditions.commit or "",
-        "space": {name: _plain(where) for name, where in tuned.space.items()},
-        "hyperparameters": dict(tuned.best.hyperparameters),
-    }
-    if tuned.forgot is not None:
-        table["best_that_forgot"] = {
-            "score": round(tuned.forgot.score, 4),
-            "target_ratio": round(tuned.forgot.target_ratio, 4),
-            **tuned.forgot.hyperparameters,
-        }
-    return table
-
-
-def _plain(where: Range) -> dict[str, Any]:
-    facts = asdict(where)
-    return {"choices": list(facts["choices"])} if where.choices else {k: facts[k] for k in ("low", "high", "log")}
-
-
-def _number(value: float) -> float:
-    """Four significant digits: what is tried is what the preset file says."""
-    return value if isinstance(value, int) else float(f"{value:.4g}")
+    def _read(self, keys: Iterable[str]) -> dict[str, Record]:
+        paths = [path for key in keys if (path := self.out / CELLS / f"{key}.json").is_file()]
+        return {record.run.key: record for record in read_records(paths).records}

@@ -9,7 +9,8 @@ from typing import Any
 import optuna
 
 from unlearn_bench.benchmarks.referee.workbench import Evaluated, Workbench
-from unlearn_bench.benchmarks.tuning.classes import Task
+from unlearn_bench.benchmarks.sweep.tasks import Task
+from unlearn_bench.benchmarks.tuning.classes import spread
 from unlearn_bench.synthesis.settings import SynthesisSettings
 from unlearn_bench.synthesis.trying import Tried, try_settings
 
@@ -102,7 +103,7 @@ def tune_synthesis(
         tasks: tuning classes by dataset. base: where the search starts, and what it leaves as it is.
         trials: at most. seconds: after which no new trial begins; a single one may take its share of it.
     """
-    chosen = _spread(tasks)[:_CLASSES]
+    chosen = spread(tasks)[:_CLASSES]
     space = replace(base, max_steps=_STEPS, threshold=_HIGHEST, threshold_floor=_HIGHEST, max_seconds=seconds / 4)
     done: list[Try] = []
     until = time.monotonic() + seconds
@@ -188,16 +189,6 @@ def _on(bench: Workbench, item: Evaluated, names: Sequence[str], settings: Synth
         seed=seed,
         task=f"tuning {item.dataset.name}",
     )
-
-
-def _spread(tasks: Sequence[Task]) -> list[Task]:
-    """The tasks in an order that takes one of each dataset before a second one."""
-    seen: dict[str, int] = {}
-    order = []
-    for task in tasks:
-        order.append((seen.get(task[0], 0), task))
-        seen[task[0]] = seen.get(task[0], 0) + 1
-    return [task for _, task in sorted(order, key=lambda pair: pair[0])]
 
 
 def _rounded(value: float) -> float:

@@ -110,24 +110,6 @@ def test_settings_of_other_weights_are_not_mixed(call: Call, shown: list[str], t
     assert "were found for a model with other weights; tune this one anew" in ran.err
 
 
-def test_tuning_classes_are_none_that_is_going_to_be_reported(tmp_path: Path) -> None:
-    six = write_colours(tmp_path / "six", ("red", "green", "blue"))
-    write_colours(tmp_path / "six", COLD)
-    suite = replace(
-        load_suite(str(write_suite(tmp_path))), datasets=(f"folder:{six}", f"folder:{tmp_path / 'data' / 'warm'}")
-    )
-    bench = bench_of(suite)
-    own = bench.evaluated["folder:six"].dataset
-    for wanted in ([own.tuning_classes[0]], list(own.tuning_classes), ["red", "green"]):
-        tasks = tuning_tasks(suite, bench, Choice(classes=[f"folder:six/{name}" for name in wanted]))
-        names = [name for _, (name,) in tasks]
-        assert len(names) >= 2
-        assert not set(names) & set(wanted)
-        assert {dataset for dataset, _ in tasks} == {"folder:six"}, "nothing is reported of the other dataset"
-    with pytest.raises(InputError, match=r"has 1 tuning classes \(5 of its 6 are reported\)"):
-        tuning_tasks(suite, bench, Choice(classes=[f"folder:six/{name}" for name in own.class_names[:5]]))
-
-
 def test_a_method_that_never_came_to_its_end_gets_no_settings(call: Call, shown: list[str], tmp_path: Path) -> None:
     """A search in which every trial failed has found nothing, and must not look as if it had."""
     spec = write_method(tmp_path, "raise ValueError('no such layer')")

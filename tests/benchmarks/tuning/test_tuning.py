@@ -1,43 +1,34 @@
 """Tuning: an equal budget, on classes and images that no table uses, told in the preset."""
 
-import dataclasses
-import math
+import signal
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.benchmarks.support import CONDITIONS, bench_of, calls, counting, write_method, write_suite
+from tests.benchmarks.support import CONDITIONS, calls, counting, start_cli, write_method, write_suite
+from tests.benchmarks.tuning.support import CLASSES, TUNING, tunable_method, tuned
 from unlearn_bench.benchmarks.commands import tune as command
-from unlearn_bench.benchmarks.presets.preset import Preset, presets_for
+from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.benchmarks.sweep.players import load_method
-from unlearn_bench.benchmarks.tuning.classes import tuning_tasks
-from unlearn_bench.benchmarks.tuning.search import (
-    FAILED_SCORE,
-    Tuned,
-    score_records,
-    to_preset,
-    tune_method,
-)
+from unlearn_bench.benchmarks.tuning.found import in_words, to_preset
+from unlearn_bench.benchmarks.tuning.search import Budget, chosen
+from unlearn_bench.benchmarks.tuning.space import Space
+from unlearn_bench.benchmarks.tuning.trial import Trial
+from unlearn_bench.cache import cache_root
 from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.storage import read_folder
-from unlearn_bench.metrics.base import Measurement
 from unlearn_bench.registry import load
 from unlearn_bench.synthesis.settings import UNTUNED
 
-CLASSES = {"folder:warm": ["red"], "folder:cold": ["cyan"]}
-TUNING = {"folder:warm": ["green", "blue"], "folder:cold": ["yellow", "magenta"]}
-
-# Below half strength nothing happens; above it, the target's text is turned round.
-TURN = """
-if self.strength > 0.5:
-    clip.module.text[0].weight.data[clip.tokenize([c.text for c in request.forget])] *= -1
-return clip
-"""
+TASKS = (
+    ("folder:warm", ("green",)),
+    ("folder:cold", ("yellow",)),
+    ("folder:warm", ("blue",)),
+    ("folder:cold", ("magenta",)),
+)
 
 
 @pytest.fixture
@@ -45,137 +36,135 @@ def path(tmp_path: Path) -> Path:
     return write_suite(tmp_path, classes=CLASSES, tuning=TUNING)
 
 
-def tunable_method(folder: Path, body: str = TURN, *, field: str = "tunable(0.2, low=0.0, high=1.0)") -> str:
-    spec = write_method(folder, body)
-    file = Path(spec.rpartition(":")[0])
-    text = file.read_text().replace("strength: float = 0.5", f"strength: float = {field}")
-    file.write_text(text.replace("import Method", "import Method, tunable"))
-    return spec
-
-
-def tuned(path: Path, spec: str, out: Path, *, trials: int = 8) -> tuple[Tuned, list[str]]:
-    suite = load_suite(str(path))
-    told: list[str] = []
-    bench = bench_of(suite)
-    found = tune_method(
-        suite,
-        load_method(spec),
-        bench,
-        tasks=tuning_tasks(suite, bench),
-        synthesis=UNTUNED,
-        trials=trials,
-        out=out,
-        conditions=CONDITIONS,
-        say=told.append,
-    )
-    return found, told
-
-
-def test_the_tuning_tasks(path: Path, tmp_path: Path) -> None:
-    suite = load_suite(str(path))
-    assert tuning_tasks(suite, bench_of(suite)) == [
-        ("folder:warm", ("green",)),
-        ("folder:warm", ("blue",)),
-        ("folder:cold", ("yellow",)),
-        ("folder:cold", ("magenta",)),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("tuning", "message"),
-    [
-        ({**TUNING, "folder:cold": ["yellow"]}, "'folder:cold' has 1 tuning classes .*; name at least two"),
-        ({**TUNING, "folder:cold": ["yellow", "cyan"]}, "tuning classes are reported ones too: folder:cold/cyan"),
-        ({**TUNING, "folder:cold": ["yellow", "cyna"]}, "unknown class of 'folder:cold' 'cyna'"),
-    ],
-)
-def test_tuning_classes_that_do_not_fit(tuning: dict[str, list[str]], message: str, tmp_path: Path) -> None:
-    suite = load_suite(str(write_suite(tmp_path, classes=CLASSES, tuning=tuning)))
-    with pytest.raises(InputError, match=message):
-        tuning_tasks(suite, bench_of(suite))
+def budget(path: Path, trials: int = 8) -> Budget:
+    return Budget(trials=trials, tasks=TASKS, synthesis=UNTUNED, suite=load_suite(str(path)))
 
 
 def test_the_best_trial_is_found_and_the_defaults_come_first(path: Path, tmp_path: Path) -> None:
-    found, told = tuned(path, tunable_method(tmp_path), tmp_path / "tuning")
+    (found,) = tuned(path, [tunable_method(tmp_path)], tmp_path / "tuning")
     assert found.trials[0].hyperparameters == {"strength": 0.2}
-    assert len(found.trials) == len(found.curve) == len(told) == 8
+    assert len(found.trials) == 8
     for trial in found.trials:
         forgot = trial.hyperparameters["strength"] > 0.5
-        assert trial.target_ratio == (0.0 if forgot else 1.0)
+        assert trial.forgetting == (1.0 if forgot else 0.0)
         assert trial.score == pytest.approx(0.0 if forgot else 1 / 3)  # doing nothing: 1 / (N + 1), N = 2 others
-    assert found.best.score == min(trial.score for trial in found.trials) == found.curve[-1]
-    assert list(found.curve) == sorted(found.curve, reverse=True)
+        assert trial.did_good is forgot
+    assert found.best.score == 0.0
+    assert found.best.classes == 4
     assert found.forgot == found.best
-    assert told[0] == "mine trial 1/8: score 0.3333, target AF/BF 1.000"
+    assert len(found.front) == 1, "all that forgot are equal"
     classes = {record.run.forget for record in read_folder(tmp_path / "tuning").records}
     assert classes == {("green",), ("blue",), ("yellow",), ("magenta",)}
+    images = {item.split for r in read_folder(tmp_path / "tuning").records for item in r.run.evaluation}
+    assert images == {"test"}, "the split is the workbench's: the commands open it on val"
 
 
-def test_a_tuning_run_goes_on_where_it_stopped(path: Path, tmp_path: Path) -> None:
+def test_every_method_gets_as_many_trials_an_outside_one_too(path: Path, tmp_path: Path) -> None:
+    specs = ["text-null-space", tunable_method(tmp_path)]
+    found = {item.method: item for item in tuned(path, specs, tmp_path / "tuning", trials=5)}
+    assert {name: len(item.trials) for name, item in found.items()} == {"text-null-space": 5, "mine": 5}
+
+
+def test_a_search_goes_on_where_it_stopped(path: Path, tmp_path: Path) -> None:
     noted = tmp_path / "calls"
     noted.mkdir()
-    spec = tunable_method(tmp_path, counting(TURN, noted))
-    first, _ = tuned(path, spec, tmp_path / "tuning", trials=2)
-    assert len(calls(noted)) == 8
-    longer, _ = tuned(path, spec, tmp_path / "tuning", trials=3)
-    assert longer.trials[:2] == first.trials
-    assert len(calls(noted)) == 12
-
-
-def test_a_failed_cell_scores_as_the_worst(path: Path, tmp_path: Path) -> None:
-    spec = tunable_method(tmp_path, "raise ValueError('no')")
-    found, _ = tuned(path, spec, tmp_path / "tuning", trials=1)
-    assert found.best.score == FAILED_SCORE
-    assert math.isnan(found.best.target_ratio)
-    assert found.forgot is None
-
-
-def test_a_default_outside_its_range_is_one_line(tmp_path: Path) -> None:
-    spec = tunable_method(tmp_path, field="tunable(7.0, low=0.0, high=1.0)")
-    with pytest.raises(InputError, match=r"the default 7.0 of a tunable .* not among 0.0 to 1.0; give one that is"):
-        load_method(spec)
+    spec = tunable_method(
+        tmp_path, counting("clip.module.text[0].weight.data *= 1 - self.strength\nreturn clip", noted)
+    )
+    (first,) = tuned(path, [spec], tmp_path / "tuning", trials=3)
+    count = len(calls(noted))
+    assert tuned(path, [spec], tmp_path / "tuning", trials=3) == [first]
+    assert len(calls(noted)) == count, "nothing is tried twice"
+    (longer,) = tuned(path, [spec], tmp_path / "tuning", trials=4)
+    assert [t.hyperparameters for t in longer.trials[:3]] == [t.hyperparameters for t in first.trials]
+    assert len(calls(noted)) <= count + 4
+    tuned(path, [spec], tmp_path / "tuning", trials=3, fresh=True)
+    assert len(calls(noted)) >= 2 * count
 
 
 def test_a_failed_cell_ends_its_trial(path: Path, tmp_path: Path) -> None:
     """The score is decided: the other classes are not tried."""
     noted = tmp_path / "calls"
     noted.mkdir()
-    tuned(path, tunable_method(tmp_path, counting("raise ValueError('no')", noted)), tmp_path / "tuning", trials=2)
+    spec = tunable_method(tmp_path, counting("raise ValueError('no')", noted))
+    (found,) = tuned(path, [spec], tmp_path / "tuning", trials=2)
     assert len(calls(noted)) == 2
+    assert found.nothing_found == "failed: ValueError: no (method_mine.py:%s)" % found.nothing_found[-4:-1].lstrip(
+        "y:"
+    )
+    assert found.forgot is None
 
 
-def test_nothing_to_tune(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"'mine' declares nothing to tune; give a field a range with tunable"):
-        tuned(path, write_method(tmp_path, "return clip"), tmp_path / "tuning")
-
-
-def test_choices_whole_numbers_and_logarithms(path: Path, tmp_path: Path) -> None:
-    fitting: dict[str, Callable[[Any], bool]] = {
-        "tunable(0.2, choices=(0.2, 0.7))": lambda v: v in {0.2, 0.7},
-        "tunable(2, low=1, high=4)": lambda v: v in {1, 2, 3, 4},
-        "tunable(0.01, low=1e-3, high=1.0, log=True)": lambda v: 1e-3 <= v <= 1 and v == float(f"{v:.4g}"),
-    }
-    for field, fits in fitting.items():
-        folder = tmp_path / str(abs(hash(field)))
+def test_a_default_outside_its_range_is_one_line(tmp_path: Path) -> None:
+    for field, name in (
+        ("7.0, low=0.0, high=1.0", "default"),
+        ("0.5, low=0.0, high=1.0, published=7.0", "published"),
+    ):
+        folder = tmp_path / name
         folder.mkdir()
-        found, _ = tuned(path, tunable_method(folder, field=field), folder / "tuning", trials=6)
-        values = [trial.hyperparameters["strength"] for trial in found.trials]
-        assert all(fits(value) for value in values), values
-        assert len(set(values)) > 1
+        spec = tunable_method(folder, field=f"tunable({field})")
+        with pytest.raises(
+            InputError, match=rf"the {name}.* 7.0 of a tunable .* not among 0.0 to 1.0; give one that is"
+        ):
+            load_method(spec)
+
+
+def trial(forgetting: float, retention: float, **more: Any) -> Trial:
+    facts: dict[str, Any] = {"hyperparameters": {"strength": forgetting}, "classes": 4, "idle": 0.2} | more
+    score = (1 - forgetting + 4 * (1 - retention)) / 5
+    return Trial(score=score, forgetting=forgetting, retention=retention, **facts)
+
+
+SPACE = Space(ranges={}, first=({},))
+
+
+def test_a_setting_that_forgot_goes_before_one_that_did_nothing() -> None:
+    idle, partly, good = trial(0.0, 1.0), trial(0.48, 1.0), trial(0.6, 0.95)
+    assert partly.score < good.score < idle.score
+    found = chosen("mine", SPACE, [idle, partly, good])
+    assert found.best == good
+    assert found.forgot == good
+
+
+def test_where_forgetting_costs_more_than_it_is_worth_the_least_score_is_taken_and_said(path: Path) -> None:
+    idle, harmful = trial(0.0, 1.0), trial(0.9, 0.5)
+    found = chosen("mine", SPACE, [idle, harmful, trial(1.0, 1.0, classes=1)])
+    assert found.best == idle
+    assert found.forgot == harmful, "of those on all classes"
+    table = to_preset(found, budget(path), CONDITIONS, images="val")
+    assert table["found"] is False
+    assert table["best_that_forgot"]["forgetting"] == 0.9
+    assert in_words(table) == (
+        "no setting of 3 forgot without more harm than good; the least score 0.200, forgetting 0.00, retention 1.00 "
+        "(doing nothing scores 0.200); the best that forgot: 0.90, 0.50"
+    )
+    never = to_preset(chosen("mine", SPACE, [idle]), budget(path), CONDITIONS, images="val")
+    assert "best_that_forgot" not in never
+    assert in_words(never).endswith("; none forgot")
+
+
+def test_up_to_five_points_of_the_front_are_kept() -> None:
+    trials = [trial(0.1 * step, 1.1 - 0.1 * step) for step in range(1, 11)] + [trial(0.0, 1.0)]
+    front = chosen("mine", SPACE, trials).front
+    assert len(front) == 5
+    assert [t.forgetting for t in front] == sorted(t.forgetting for t in front)
 
 
 def test_the_preset_tells_how_it_was_found(path: Path, tmp_path: Path) -> None:
-    found, _ = tuned(path, tunable_method(tmp_path), tmp_path / "tuning")
-    table = to_preset(found, suite=load_suite(str(path)), conditions=CONDITIONS)
+    (found,) = tuned(path, [tunable_method(tmp_path)], tmp_path / "tuning")
+    table = to_preset(found, budget(path), CONDITIONS, images="val, at most 12 a class")
     assert table["source"] == "tuned"
     assert table["trials"] == 8
+    assert table["found"] is True
     assert table["tuned_parameters"] == 1
     assert table["space"] == {"strength": {"low": 0.0, "high": 1.0, "log": False}}
-    assert len(table["curve"]) == 8
-    assert table["score"] == 0.0
+    assert table["curve"][0] == pytest.approx(1 / 3 + 0.5, abs=1e-4)
+    assert table["curve"] == sorted(table["curve"], reverse=True)
+    assert table["score"] == table["target_ratio"] == 0.0
+    assert (table["forgetting"], table["retention"]) == (1.0, 1.0)
     assert table["hyperparameters"] == found.best.hyperparameters
-    assert table["best_that_forgot"]["target_ratio"] == 0.0
-    assert table["classes"] == ["folder:warm/green", "folder:warm/blue", "folder:cold/yellow", "folder:cold/magenta"]
+    assert [point["hyperparameters"] for point in table["front"]] == [dict(t.hyperparameters) for t in found.front]
+    assert table["classes"] == ["folder:warm/green", "folder:cold/yellow", "folder:warm/blue", "folder:cold/magenta"]
 
 
 NOTHING: dict[str, Any] = {
@@ -188,73 +177,79 @@ NOTHING: dict[str, Any] = {
 }
 
 
-def test_the_command_writes_a_preset_file(
+def test_the_command_writes_a_preset_file_and_searches_once(
     path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    spec, target = tunable_method(tmp_path), tmp_path / "presets" / "colours_model.py.toml"
+    monkeypatch.setenv("UNLEARN_BENCH_CACHE", str(tmp_path / "cache"))
+    noted = tmp_path / "calls"
+    noted.mkdir()
+    spec, target = (
+        tunable_method(
+            tmp_path,
+            counting(
+                "if self.strength > 0.5:\n    clip.module.text[0].weight.data[clip.tokenize([c.text for c in request.forget])] *= -1\nreturn clip",
+                noted,
+            ),
+        ),
+        tmp_path / "presets" / "colours_model.py.toml",
+    )
+    beside = tmp_path / "colours_model.presets.toml"
+    beside.write_text("[synthesis]\nimages_per_class = 2\n")
     given = {"suite": str(path), "trials": 6, "jobs": 1, "threads": 1, "device": "cpu", "out": target} | NOTHING
-    assert command.execute(methods=[spec], **given) == 0  # type: ignore[arg-type]
+    assert command.execute(methods=[spec], **given) == 0
     table = tomllib.loads(target.read_text())
     assert table["mine"]["hyperparameters"]["strength"] > 0.5
-    assert "mine: score 0.0000, target AF/BF 0.000, written to" in capsys.readouterr().out
+    assert "mine: score 0.000, forgetting 1.00, retention 1.00" in capsys.readouterr().out
     preset = presets_for("colours_model.py:build", given=target).of("mine")
-    assert preset == Preset(hyperparameters=table["mine"]["hyperparameters"], provenance=preset.provenance)
-    images = {
-        item.split
-        for r in read_folder(next((tmp_path / "runs").glob("tune-*/outside-mine"))).records
-        for item in r.run.evaluation
-    }
-    assert images == {"val"}
-    # The package's presets may be written so, and nothing beside them.
+    assert preset.hyperparameters == table["mine"]["hyperparameters"]
+    assert preset.front == tuple(point["hyperparameters"] for point in table["mine"]["front"])
+    assert not {"front", "space", "curve", "hyperparameters"} & preset.provenance.keys(), "records stay small"
+    (folder,) = (cache_root() / "tuning").iterdir()
+    assert {item.split for r in read_folder(folder).records for item in r.run.evaluation} == {"val"}
     assert list(target.parent.iterdir()) == [target]
+    count = len(calls(noted))
+    assert command.execute(methods=[spec], **given) == 0
+    assert len(calls(noted)) == count
+    assert f"written to {target}, found before" in capsys.readouterr().out
     with pytest.raises(InputError, match=r"unknown model 'mini-nr'.*did you mean 'mini-rn'"):
-        command.execute(methods=[spec], **{**given, "model": "mini-nr"})  # type: ignore[arg-type]
+        command.execute(methods=[spec], **{**given, "model": "mini-nr"})
 
 
-def accuracy(dataset: str, group: str, before: float, after: float) -> Measurement:
-    return Measurement(metric="accuracy", version=1, dataset=dataset, group=group, before=before, after=after, n=10)
-
-
-def test_scores_by_hand(path: Path, tmp_path: Path) -> None:
-    """Class-averaged: (.8 + .4) / 2 to (.2 + .1) / 2 is .25; other .5 to .4 loses .2; cold loses nothing."""
-    from tests.benchmarks.support import plan
-
-    cells = plan(path, [write_method(tmp_path, "return clip")], classes=["green", "blue"])
-    numbers: dict[tuple[str, ...], tuple[float, float]] = {("green",): (0.8, 0.2), ("blue",): (0.4, 0.1)}
-    records = [
-        Record(
-            run=cell.run,
-            status="ok",
-            measurements=(
-                accuracy("folder:warm", "target", *numbers[cell.run.forget]),
-                accuracy("folder:warm", "other", 0.5, 0.4),
-                accuracy("folder:cold", "all", 0.9, 0.9),
-            ),
-        )
-        for cell in cells
-    ]
-    score, ratio = score_records(records)
-    assert score == pytest.approx((0.25 + 0.2 + 0.0) / 3)
-    assert ratio == pytest.approx(0.25)
-    failed = dataclasses.replace(records[0], status="failed")
-    assert score_records([failed, records[1]])[0] == FAILED_SCORE
-    lacking = dataclasses.replace(records[0], measurements=records[0].measurements[:2])
-    with pytest.raises(InputError, match="'folder:cold' has no images to measure 'all' accuracy on"):
-        score_records([lacking])
-
-
-def test_a_model_that_knows_nothing_can_not_be_tuned_on(path: Path, tmp_path: Path) -> None:
-    from tests.benchmarks.support import plan
-
-    (cell,) = plan(path, [write_method(tmp_path, "return clip")], classes=["green"])
-    measured = (
-        accuracy("folder:warm", "target", 0.0, 0.0),
-        accuracy("folder:warm", "other", 0.5, 0.4),
-        accuracy("folder:cold", "all", 0.9, 0.9),
-    )
-    with pytest.raises(InputError, match="can't be scored"):
-        score_records([Record(run=cell.run, status="ok", measurements=measured)])
+def test_a_search_that_was_killed_in_a_trial_goes_on(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kill -9 while a trial runs: the trials before it are not run again, and the settings are those of a search
+    that was left in peace."""
+    monkeypatch.setenv("UNLEARN_BENCH_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "colours_model.presets.toml").write_text("[synthesis]\nimages_per_class = 2\n")
+    noted, stop = tmp_path / "calls", tmp_path / "stop"
+    noted.mkdir()
+    stop.touch()
+    body = f"""
+    if len(list(Path({str(noted)!r}).iterdir())) == 6 and Path({str(stop)!r}).exists():
+        Path({str(stop)!r}).unlink()
+        os.kill(os.getpid(), {signal.SIGKILL.value})
+    clip.module.text[0].weight.data *= 1 - self.strength
+    return clip
+    """
+    spec = tunable_method(tmp_path, counting(body, noted))
+    words = ["tune", "--suite", str(path), "--methods", spec, "--trials", "5", "--jobs", "1", "--threads", "1"]
+    first = start_cli(*words, "--out", str(tmp_path / "a.toml"), cwd=tmp_path, log=tmp_path / "first")
+    first.join(120)
+    assert first.exitcode == -signal.SIGKILL
+    assert len(calls(noted)) == 6
+    again = start_cli(*words, "--out", str(tmp_path / "a.toml"), cwd=tmp_path, log=tmp_path / "again")
+    again.join(120)
+    assert again.exitcode == 0, (tmp_path / "again.err").read_text()
+    total = len(calls(noted))
+    monkeypatch.setenv("UNLEARN_BENCH_CACHE", str(tmp_path / "other"))
+    whole = start_cli(*words, "--out", str(tmp_path / "b.toml"), cwd=tmp_path, log=tmp_path / "whole")
+    whole.join(120)
+    assert whole.exitcode == 0
+    assert len(calls(noted)) - total == total - 1, "only the cell that was killed was run twice"
+    tables = [tomllib.loads((tmp_path / name).read_text())["mine"] for name in ("a.toml", "b.toml")]
+    assert tables[0] == tables[1]
 
 
 def test_outside_methods_load_in_workers(tmp_path: Path) -> None:
@@ -262,3 +257,8 @@ def test_outside_methods_load_in_workers(tmp_path: Path) -> None:
     spec = tunable_method(tmp_path)
     assert isinstance(load(spec), type)
     assert load_method(spec).target == spec
+
+
+def test_a_method_without_ranges_is_refused(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"'mine' declares nothing to tune; give a field a range with tunable"):
+        tuned(path, [write_method(tmp_path, "return clip")], tmp_path / "tuning")

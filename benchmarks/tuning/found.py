@@ -1,0 +1,110 @@
+"""What a search found, as the table of a preset file, and kept in the cache so that it need not be made twice."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from unlearn_bench.benchmarks.referee.conditions import Conditions
+from unlearn_bench.benchmarks.tuning.race import OBJECTIVE, PRUNER, SAMPLER
+from unlearn_bench.benchmarks.tuning.search import Budget, Tuned
+from unlearn_bench.benchmarks.tuning.space import Space, number, plain
+from unlearn_bench.benchmarks.tuning.trial import Trial
+from unlearn_bench.cache import make_folder, write_text
+from unlearn_bench.leaderboards.records.record import Run
+
+_DIGITS = 4
+
+
+def to_preset(tuned: Tuned, budget: Budget, conditions: Conditions, *, images: str) -> dict[str, Any]:
+    """The preset table of a tuned method, with everything that says how it was found.
+
+    Args:
+        images: on which images trials were scored.
+    """
+    best = tuned.best
+    table: dict[str, Any] = {
+        "source": "tuned",
+        "trials": len(tuned.trials),
+        "found": any(trial.did_good for trial in tuned.trials if trial.classes == best.classes),
+        "sampler": SAMPLER,
+        "pruner": PRUNER,
+        "objective": OBJECTIVE,
+        "images": images,
+        "suite": budget.suite.name,
+        "classes": [f"{dataset}/{'+'.join(names)}" for dataset, names in budget.tasks],
+        "tuned_parameters": len(tuned.space.ranges),
+        **_numbers(best),
+        "target_ratio": round(1 - best.forgetting, _DIGITS),
+        "doing_nothing": _rounded(best.idle),
+        "curve": _curve(tuned.trials),
+        "commit": conditions.commit or "",
+        "space": plain(tuned.space),
+        "hyperparameters": dict(best.hyperparameters),
+        "front": [{**_numbers(trial), "hyperparameters": dict(trial.hyperparameters)} for trial in tuned.front],
+    }
+    if tuned.forgot is not None:
+        forgot = tuned.forgot
+        table["best_that_forgot"] = {**_numbers(forgot), "hyperparameters": dict(forgot.hyperparameters)}
+    return table
+
+
+def in_words(table: Mapping[str, Any]) -> str:
+    """What a search found, in one line."""
+    said = (
+        f"score {table['score']:.3f}, forgetting {table['forgetting']:.2f}, retention {table['retention']:.2f} "
+        f"(doing nothing scores {table['doing_nothing']:.3f})"
+    )
+    if table["found"]:
+        return said
+    said = f"no setting of {table['trials']} forgot without more harm than good; the least {said}"
+    forgot = table.get("best_that_forgot")
+    if forgot is None:
+        return f"{said}; none forgot"
+    return f"{said}; the best that forgot: {forgot['forgetting']:.2f}, {forgot['retention']:.2f}"
+
+
+def question(run: Run, space: Space, budget: Budget) -> str:
+    """Sixteen hex digits of everything that decides what a search finds: equal ones need no second search.
+
+    Args:
+        run: that of a first trial: of which model, method version, data and synthetic images it is.
+    """
+    parts = [run.key, plain(space), space.first, budget.tasks, budget.trials, SAMPLER, PRUNER, OBJECTIVE]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=list).encode()).hexdigest()[:16]
+
+
+def kept_table(folder: Path, name: str) -> dict[str, Any] | None:
+    """The table that was found before, or None; one that can't be read is made anew."""
+    path = _path(folder, name)
+    try:
+        found: object = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and "source" in found else None
+
+
+def keep_table(folder: Path, name: str, table: dict[str, Any]) -> None:
+    """Keep a table for the next search for the same."""
+    path = _path(folder, name)
+    make_folder(path.parent, what="cache folder")
+    write_text(path, json.dumps(table, indent=1) + "\n")
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / "found" / f"{name}.json"
+
+
+def _numbers(trial: Trial) -> dict[str, float]:
+    return {name: _rounded(getattr(trial, name)) for name in ("score", "forgetting", "retention")}
+
+
+def _rounded(value: float) -> float:
+    return round(number(value), _DIGITS)
+
+
+def _curve(trials: tuple[Trial, ...]) -> list[float]:
+    """The least `worth` after 1, 2, 4, .. trials, and after all."""
+    counts = [2**power for power in range(len(trials).bit_length()) if 2**power < len(trials)]
+    return [round(min(trial.worth for trial in trials[:count]), _DIGITS) for count in (*counts, len(trials))]

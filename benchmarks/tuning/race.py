@@ -1,0 +1,117 @@
+"""One method's search: every setting on a class or two, and only the leading ones on all.
+
+A race asks for cells and is told their records; who runs them, where and how many at a time, is not its business.
+What it asks for depends on what it was told and on nothing else: a search that was killed goes on where it was, since
+the cells that are done have records, and a longer budget begins with the trials of a shorter one.
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+
+import optuna
+
+from unlearn_bench.benchmarks.sweep.tasks import Task
+from unlearn_bench.benchmarks.tuning.space import Space, Values, suggest
+from unlearn_bench.benchmarks.tuning.trial import Trial, leading, tried
+from unlearn_bench.leaderboards.records.record import Record
+
+Need = tuple[Values, Task]
+"""A cell: a setting, and what is forgotten."""
+
+Race = Generator[list[Need], list[Record], tuple[Trial, ...]]
+"""Yields the cells that it needs now, is sent their records in that order, and returns all trials as they began."""
+
+SAMPLER = "optuna TPE, seed 0, 100 candidates, first 12 at random, four at a time; at first the published values, then the defaults"
+PRUNER = (
+    "each trial on one class; on a second one unless it forgot under .05 or kept under .5; then the leading eighth "
+    "(at least five) on four, half of those (at least five) on eight, and so on"
+)
+OBJECTIVE = "class-averaged Avg. Score, mean over datasets, plus what is missing to forgetting .5; one seed"
+
+_STARTUP = 12
+_CANDIDATES = 100
+"""Drawn for each trial, of which the most promising is tried."""
+
+_BATCH = 4
+"""Trials that are asked for together. It does not depend on the number of workers: else results would."""
+
+_FIRST = 2
+"""Classes on which every trial is tried that is not hopeless."""
+
+_NOTHING, _RUIN = 0.05, 0.5
+"""Under so much forgetting, or under so much retention, on the first class no second one is tried."""
+
+_EIGHTH, _HALF = 8, 2
+_FEWEST = 5
+"""So many at least go on: the points of a curve."""
+
+
+@dataclass
+class _Runner:
+    """A setting on its way, with the records of the classes that it was tried on."""
+
+    values: Values
+    records: list[Record] = field(default_factory=list)
+
+    @property
+    def trial(self) -> Trial:
+        return tried(self.values, self.records)
+
+
+def race(space: Space, tasks: Sequence[Task], *, trials: int) -> Race:
+    """Search `space` with a budget of `trials`.
+
+    Args:
+        tasks: what is forgotten in a trial, those that are tried first in front.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=_STARTUP, n_ei_candidates=_CANDIDATES)
+    )
+    for values in space.first:
+        study.enqueue_trial(dict(values))
+    runners: list[_Runner] = []
+    while len(runners) < trials:
+        asked = [study.ask() for _ in range(min(_BATCH, trials - len(runners)))]
+        began = [_Runner(values=suggest(trial, space)) for trial in asked]
+        yield from _run(began, tasks[:1])
+        yield from _run([runner for runner in began if not _hopeless(runner.trial)], tasks[:_FIRST])
+        for trial, runner in zip(asked, began, strict=True):
+            study.tell(trial, runner.trial.worth)
+        runners += began
+    size, share, racing = _FIRST, _EIGHTH, runners
+    while size < len(tasks):
+        racing = _leading(racing, max(_FEWEST, len(racing) // share))
+        size, share = min(2 * size, len(tasks)), _HALF
+        yield from _run(racing, tasks[:size])
+    return tuple(runner.trial for runner in runners)
+
+
+def _leading(runners: Sequence[_Runner], count: int) -> list[_Runner]:
+    trials = [runner.trial for runner in runners]
+    chosen = leading(trials, count)
+    return [runner for trial in chosen for runner, own in zip(runners, trials, strict=True) if own is trial]
+
+
+def _run(runners: Sequence[_Runner], tasks: Sequence[Task]) -> Generator[list[Need], list[Record], None]:
+    """Try each on those of the classes that it was not tried on; one that failed on a class is decided."""
+    running = [runner for runner in runners if all(record.status == "ok" for record in runner.records)]
+    needs = [(runner, task) for runner in running for task in tasks[len(runner.records) :]]
+    if needs:
+        found = yield [(runner.values, task) for runner, task in needs]
+        for (runner, _), record in zip(needs, found, strict=True):
+            runner.records.append(record)
+
+
+def most_cells(trials: int, tasks: int) -> int:
+    """How many cells a race asks for at most."""
+    cells, size, racing, share = trials * min(_FIRST, tasks), _FIRST, trials, _EIGHTH
+    while size < tasks:
+        racing, there = min(racing, max(_FEWEST, racing // share)), size
+        size, share = min(2 * size, tasks), _HALF
+        cells += racing * (size - there)
+    return cells
+
+
+def _hopeless(trial: Trial) -> bool:
+    return bool(trial.reason) or trial.forgetting < _NOTHING or trial.retention < _RUIN

@@ -1,0 +1,112 @@
+"""Tuning classes: none that is reported, two of each dataset, of which the model knows something."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.support import COLD, WARM, bench_of, write_colours, write_suite
+from tests.benchmarks.tuning.support import CLASSES, TUNING
+from unlearn_bench.benchmarks.referee.workbench import Workbench
+from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
+from unlearn_bench.benchmarks.sweep.players import Choice
+from unlearn_bench.benchmarks.tuning.classes import spread, tuning_tasks
+from unlearn_bench.errors import InputError
+
+
+def test_the_suites_own_one_dataset_after_the_other(tmp_path: Path) -> None:
+    suite = load_suite(str(write_suite(tmp_path, classes=CLASSES, tuning=TUNING)))
+    found = tuning_tasks(suite, bench_of(suite))
+    assert found.tasks == (
+        ("folder:warm", ("green",)),
+        ("folder:cold", ("yellow",)),
+        ("folder:warm", ("blue",)),
+        ("folder:cold", ("magenta",)),
+    )
+    assert found.withheld == found.unknown == ()
+
+
+def test_spreading_takes_one_of_each_dataset_first() -> None:
+    tasks = [("a", ("1",)), ("a", ("2",)), ("b", ("3",)), ("a", ("4",))]
+    assert spread(tasks) == [("a", ("1",)), ("b", ("3",)), ("a", ("2",)), ("a", ("4",))]
+
+
+@pytest.mark.parametrize(
+    ("tuning", "message"),
+    [
+        ({**TUNING, "folder:cold": ["yellow"]}, "'folder:cold' has 1 tuning classes .*; name at least two"),
+        ({**TUNING, "folder:cold": ["yellow", "cyan"]}, "tuning classes are reported ones too: folder:cold/cyan"),
+        ({**TUNING, "folder:cold": ["yellow", "cyna"]}, "unknown class of 'folder:cold' 'cyna'"),
+    ],
+)
+def test_classes_that_do_not_fit(tuning: dict[str, list[str]], message: str, tmp_path: Path) -> None:
+    suite = load_suite(str(write_suite(tmp_path, classes=CLASSES, tuning=tuning)))
+    with pytest.raises(InputError, match=message):
+        tuning_tasks(suite, bench_of(suite))
+
+
+@pytest.fixture
+def six(tmp_path: Path) -> tuple[Suite, Workbench]:
+    """A dataset of six colours beside one of three; nobody names tuning classes."""
+    folder = write_colours(write_colours(tmp_path / "six", WARM), COLD)
+    suite = replace(load_suite(str(write_suite(tmp_path))), datasets=(f"folder:{folder}",))
+    return suite, bench_of(suite)
+
+
+def test_none_that_is_going_to_be_reported(six: tuple[Suite, Workbench]) -> None:
+    suite, bench = six
+    own = bench.evaluated["folder:six"].dataset
+    for wanted in ([own.tuning_classes[0]], list(own.tuning_classes), ["red", "green"]):
+        found = tuning_tasks(suite, bench, Choice(classes=[f"folder:six/{name}" for name in wanted]))
+        names = [name for _, (name,) in found.tasks]
+        assert len(names) == 2
+        assert not set(names) & set(wanted)
+    with pytest.raises(InputError, match=r"has 1 tuning classes \(5 of its 6 are reported\)"):
+        tuning_tasks(suite, bench, Choice(classes=[f"folder:six/{name}" for name in own.class_names[:5]]))
+
+
+def test_with_few_classes_some_are_withheld_from_the_report(tmp_path: Path) -> None:
+    """Of three classes all are reported by default: two of them are taken away, where that was allowed."""
+    suite = load_suite(str(write_suite(tmp_path)))
+    bench = bench_of(suite)
+    with pytest.raises(InputError, match="has 0 tuning classes"):
+        tuning_tasks(suite, bench)
+    found = tuning_tasks(suite, bench, withhold=True)
+    assert set(found.withheld) == set(found.tasks)
+    assert {dataset: sum(name == dataset for name, _ in found.tasks) for dataset, _ in found.tasks} == {
+        "folder:warm": 2,
+        "folder:cold": 2,
+    }
+    with pytest.raises(InputError, match="has 0 tuning classes"):  # these were asked for by name
+        tuning_tasks(suite, bench, Choice(classes=["red", "green", "blue"]), withhold=True)
+
+
+def test_two_classes_are_too_few_to_withhold_any(tmp_path: Path) -> None:
+    folder = write_colours(tmp_path / "two", ("red", "green"))
+    suite = replace(load_suite(str(write_suite(tmp_path))), datasets=(f"folder:{folder}",))
+    with pytest.raises(InputError, match="has 0 tuning classes"):
+        tuning_tasks(suite, bench_of(suite), withhold=True)
+
+
+def _deaf_to(names: set[str], bench: Workbench) -> None:
+    """Swap the pictures' labels so that the model gets every image of these classes wrong."""
+    item = bench.evaluated["folder:six"]
+    wrong = {item.dataset.label(name): item.dataset.label("yellow") for name in names}
+    images = item.images
+    texts = {label: text for label, text in enumerate(item.before.embedded.texts)}
+    for label, other in wrong.items():
+        rows = images.labels == label
+        item.before.embedded.images[rows] = texts[other]
+
+
+def test_a_class_that_the_model_gets_all_wrong_is_passed_over(six: tuple[Suite, Workbench]) -> None:
+    suite, bench = six
+    first = tuning_tasks(suite, bench, Choice(classes=["red"])).tasks
+    _deaf_to({first[0][1][0]}, bench)
+    second = tuning_tasks(suite, bench, Choice(classes=["red"])).tasks
+    assert first[0] not in second
+    assert len(second) == 2
+    _deaf_to({"green", "blue", "cyan", "magenta"}, bench)
+    assert tuning_tasks(suite, bench, Choice(classes=["red"])).tasks == (("folder:six", ("yellow",)),)
+    with pytest.raises(InputError, match="gets every class of folder:six all wrong that is not reported"):
+        tuning_tasks(suite, bench, Choice(classes=["red", "yellow"]))
