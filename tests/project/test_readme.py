@@ -13,7 +13,7 @@ from unlearn_bench.leaderboards.publish import Published, stale
 from unlearn_bench.leaderboards.published.places import PAPER_PAGE, PUBLISHED, paper_records
 from unlearn_bench.leaderboards.records.retrained_predictions import FOLDER, read_retrained
 from unlearn_bench.leaderboards.records.storage import read_csv
-from unlearn_bench.leaderboards.reported.page import is_stale
+from unlearn_bench.leaderboards.paper_page import is_stale
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
