@@ -10,7 +10,7 @@ from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.wide_csv import read_csv, write_csv
 from unlearn_bench.leaderboards.statistics.aggregate import boards
-from unlearn_bench.leaderboards.tables.front_plot import draw
+from unlearn_bench.leaderboards.tables.figure import draw
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _TEXT = re.compile(r"(<text\b[^>]*>)(.*?)(</text>)", re.DOTALL)

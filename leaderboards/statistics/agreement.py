@@ -22,9 +22,9 @@ def agreement(board: Board, elsewhere: Mapping[str, float]) -> Agreement | None:
 
         tau = (C - D) / sqrt((C + D + T_x) (C + D + T_y))
 
-    C and D count the pairs of methods that both put in the same and in opposite order, T_x and T_y those that are tied
-    in one alone. 1: the same order, -1: the reverse, around 0: neither. The interval is over the resamples of the
-    board's scores; the others' scores are held fixed.
+    C and D count the pairs of methods that both put in the same and in opposite order, T_x and T_y those that are
+    tied in one alone. 1: the same order, -1: the reverse, around 0: neither. The interval is over the resamples of
+    the board's scores; the others' scores are held fixed.
 
     Args:
         elsewhere: by method, lower is better as here.

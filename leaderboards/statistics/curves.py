@@ -19,7 +19,8 @@ class CurvePoint:
     """One setting of a method.
 
     Attributes:
-        number: its place on the front of the trials, from 1. on_front: whether it is on the front of what was measured.
+        number: its place on the front of the trials, from 1.
+        on_front: whether it is on the front of what was measured.
     """
 
     row: Row

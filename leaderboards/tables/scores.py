@@ -6,8 +6,8 @@ from unlearn_bench.leaderboards.statistics.aggregate import difference
 from unlearn_bench.leaderboards.statistics.intervals import OTHER, ClassKey
 from unlearn_bench.leaderboards.statistics.ranking import UNRANKED
 from unlearn_bench.leaderboards.statistics.rows import Board, Row, Summary
-from unlearn_bench.leaderboards.tables import captions, costs, notes
-from unlearn_bench.leaderboards.tables.section import Section, both, label, number, sides, span
+from unlearn_bench.leaderboards.tables import captions, costs
+from unlearn_bench.leaderboards.tables.section import Section, both, full_note, label, number, short_note, sides, span
 
 OWN = "-"
 """In the column of the forget set's own dataset."""
@@ -63,7 +63,7 @@ def _long_row(row: Row) -> tuple[str, ...]:
         span(summary.intervals.get("retention")),
         *_tail(row),
         _cells(summary),
-        notes.in_full(row, summary),
+        full_note(row, summary),
     )
 
 
@@ -77,7 +77,7 @@ def _short_row(row: Row, spent: costs.Costs) -> tuple[str, ...]:
         number(summary.retention),
         *_tail(row),
         spent.shown(row, "seconds", "method"),
-        notes.in_full(row, summary),
+        full_note(row, summary),
     )
 
 
@@ -100,7 +100,7 @@ def for_dataset(board: Board, dataset: str) -> Section:
         level=3,
         caption=captions.of_dataset(board, dataset),
         summary=lambda row: row.datasets[dataset],
-        note=notes.in_full,
+        note=full_note,
     )
 
 
@@ -113,7 +113,7 @@ def for_class(board: Board, key: ClassKey) -> Section:
         level=4,
         caption=captions.of_class(board, key),
         summary=lambda row: row.classes[key],
-        note=notes.in_short,
+        note=short_note,
     )
 
 

@@ -105,7 +105,8 @@ def test_shares_are_resampled_with_what_the_row_s_intervals_are_of() -> None:
 
 
 def test_ranks_by_area_with_ties_and_references_apart() -> None:
-    records = front("good", (2, 29, 44), (8, 30, 45)) + front("more", (1, 27, 42), (8, 30, 45)) + front("bad", (14, 20, 30))
+    records = front("good", (2, 29, 44), (8, 30, 45)) + front("more", (1, 27, 42), (8, 30, 45))
+    records += front("bad", (14, 20, 30))
     found = curves(only(records + nothing()))
     assert [(curve.label, curve.place) for curve in found] == [
         ("more", 1), ("good", 1), ("bad", 3), ("identity", None),
@@ -122,7 +123,7 @@ def test_no_area_where_a_point_is_missing_or_of_another_front() -> None:
     cells = sum(map(len, FORGET.values()))
     lost = by_label(whole[:-cells] + nothing())["lip"]
     assert (lost.area, lost.expected, len(lost.measured), lost.mixed, lost.place) == (None, 3, 2, False, None)
-    broken = by_label([*whole[:-1], ended(whole[-1], "failed", "loss is nan")] + nothing())["lip"]
+    broken = by_label([*whole[:-1], ended(whole[-1], "failed", "loss is nan"), *nothing()])["lip"]
     assert (broken.area, len(broken.points), len(broken.measured)) == (None, 3, 2)
     again = [replace(item, run=replace(item.run, hyperparameters={"strength": 9})) for item in whole[:cells]]
     twice = by_label(whole + again)["lip"]
