@@ -13,6 +13,9 @@ from unlearn_bench.leaderboards.statistics.ranking import Standing, rank, standi
 from unlearn_bench.leaderboards.statistics.rows import Board, Row
 from unlearn_bench.leaderboards.statistics.tradeoff import front
 
+_DIGITS = 12
+"""Numbers that differ by less are equal: the last bits depend on the order of adding."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CurvePoint:
@@ -164,7 +167,7 @@ def _difference(curve: Curve, best: Curve) -> Interval | None:
 
 
 def _curve(label: str, rows: Sequence[Row]) -> Curve:
-    on = front([(row.overall.forgetting, row.overall.retention) for row in rows])
+    on = front([(_rounded(row.overall.forgetting), _rounded(row.overall.retention)) for row in rows])
     points = [
         CurvePoint(row=row, number=_number(row, "point"), on_front=here) for row, here in zip(rows, on, strict=True)
     ]
@@ -193,6 +196,10 @@ def _areas(rows: Sequence[Row]) -> tuple[float, Floats | None]:
         return area, None
     gone, kept = (np.stack([row.shares[name] for row in rows]) for name in ("forgetting", "retention"))
     return area, dominated_area(gone, kept)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, _DIGITS)
 
 
 def _number(row: Row, name: str) -> int:

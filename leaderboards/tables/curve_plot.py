@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Of Okabe and Ito, 2008, told apart with any kind of colour vision; for the largest areas, in their order."""
 
-_GREY = "#8a8a8a"
+_GREY = "#a0a0a0"
 _STEP = 6.0
 """Pixels from one box to the next of those that keep names off a line."""
 
@@ -92,7 +92,7 @@ def panel(axes: "Axes", board: Board, boards: Sequence[Board]) -> None:
     low = min(dot.along.low for line in found for dot in line.dots)
     room = max(1 - low, 0.05)
     axes.set_xlim(-0.1, 1.12)
-    axes.set_ylim(low - 0.06 * room, 1 + 0.2 * room)
+    axes.set_ylim(low - 0.06 * room, 1 + 0.16 * room)
     axes.set_xlabel("forgetting: 1 - AF/BF of the target (more is better)")
     axes.set_ylabel("retention: mean of min(1, AF/BF) (more is better)")
     axes.set_title(title(board), fontsize=10, parse_math=False)

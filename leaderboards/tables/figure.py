@@ -35,7 +35,8 @@ class Kind:
 
     Attributes:
         size: width and height of a panel, in inches. can_draw: whether a board has anything to draw.
-        panel: draws it, given all boards of the picture too. label: writes its names, once the panel has its size. entries: the legend's, of all boards.
+        panel: draws it, given all boards of the picture too. label: writes its names, once the panel has its size.
+        entries: the legend's, of all boards.
     """
 
     size: tuple[float, float]

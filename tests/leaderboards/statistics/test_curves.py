@@ -2,38 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.leaderboards.examples import FORGET, ended, identity, only, sweep
-from unlearn_bench.leaderboards.records.record import CURVE, Record
+from tests.leaderboards.curve_examples import front, nothing
+from tests.leaderboards.examples import FORGET, ended, only, sweep
+from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.curves import Curve, curves, dominated_area, is_curve
 from unlearn_bench.leaderboards.statistics.intervals import interval
-
-SUITE = f"mini{CURVE}"
-
-
-def front(method: str, *points: tuple[int, int, int], trials: int = 64, **changes: Any) -> list[Record]:
-    """A method's points: target, other and rest images right after."""
-    return [
-        item
-        for number, (target, other, rest) in enumerate(points, 1)
-        for item in sweep(
-            method,
-            targets=(target,),
-            measured={"other": other, "rest": rest},
-            preset={"source": "tuned", "trials": trials, "point": number, "points": len(points)},
-            suite=SUITE,
-            hyperparameters={"strength": number},
-            **changes,
-        )
-    ]
-
-
-def nothing() -> list[Record]:
-    return identity(suite=SUITE, preset={"source": "default"})
 
 
 def by_label(records: Sequence[Record]) -> dict[str, Curve]:
