@@ -14,7 +14,9 @@ UNMEASURED = "-"
 
 def sections(board: Board, *, drawings: Sequence[Section] = ()) -> tuple[Section, ...]:
     """What is said of a board of curves: what was measured, the table, and the drawing of it."""
-    about = Section(title=captions.title(board), level=2, paragraphs=captions.measured(board))
+    about = Section(
+        title=captions.title(board), level=2, paragraphs=(*captions.measured(board), *captions.settings(board))
+    )
     return about, table(board), *drawings
 
 
