@@ -15,11 +15,11 @@ import typer
 
 from unlearn_bench.benchmarks.commands.leaderboard import load_records
 from unlearn_bench.errors import InputError
+from unlearn_bench.leaderboards.paper_page import publish_page
 from unlearn_bench.leaderboards.publish import publish
 from unlearn_bench.leaderboards.published.places import PAPER, PAPER_PAGE, PAPER_RECORDS, PUBLISHED, paper_records
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.storage import read_csv, write_csv
-from unlearn_bench.leaderboards.reported.page import publish_page
 from unlearn_bench.leaderboards.statistics.aggregate import boards
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

@@ -10,7 +10,7 @@ from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.wide_csv import read_csv, write_csv
 from unlearn_bench.leaderboards.statistics.aggregate import boards
-from unlearn_bench.leaderboards.tables.front_plot import draw
+from unlearn_bench.leaderboards.tables.figure import draw
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _TEXT = re.compile(r"(<text\b[^>]*>)(.*?)(</text>)", re.DOTALL)
@@ -26,7 +26,7 @@ class Published:
 
     Attributes:
         suite: whose it is. records: the CSV that everything is made from. table: the whole leaderboard, Markdown.
-        picture: forgetting against retention, SVG.
+        picture: forgetting against retention, SVG, a point for each method or its curve.
         readme: the file that shows the short form between its markers, if one does.
     """
 
@@ -90,7 +90,7 @@ def publish(item: Published, records: Sequence[Record] | None = None) -> None:
 
 
 def stale(item: Published) -> tuple[Path, ...]:
-    """The files that don't say what the records' CSV says: empty if all do.
+    """The files that don't say what the records' CSV says: empty if all do, and while there is no CSV.
 
     Of a picture, places may differ by half a pixel: another processor may put a label elsewhere by as much. What is
     written in it may not.
@@ -98,6 +98,8 @@ def stale(item: Published) -> tuple[Path, ...]:
     Raises:
         InputError: the CSV is broken, or the README has no markers.
     """
+    if not item.records.is_file():  # not published yet: only a page that was left behind is wrong
+        return tuple(path for path in (item.table, item.picture) if path.exists())
     return tuple(
         path
         for path, text in _expected(item).items()

@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from unlearn_bench.benchmarks.commands.leaderboard import load_records
-from unlearn_bench.leaderboards.reported.page import report
+from unlearn_bench.leaderboards.paper_page import report
 
 
 def execute(*, runs: list[Path]) -> int:

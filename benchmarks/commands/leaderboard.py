@@ -14,7 +14,7 @@ from unlearn_bench.leaderboards.records.storage import read_records, write_csv
 from unlearn_bench.leaderboards.statistics.aggregate import boards
 from unlearn_bench.leaderboards.statistics.settings import main_settings
 from unlearn_bench.leaderboards.tables.asides import in_words
-from unlearn_bench.leaderboards.tables.front_plot import PICTURES, draw
+from unlearn_bench.leaderboards.tables.figure import PICTURES, draw
 from unlearn_bench.leaderboards.tables.render import FORMATS, render
 
 

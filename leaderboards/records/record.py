@@ -13,6 +13,13 @@ Status = Literal["ok", "skipped", "failed"]
 Place = tuple[str, str, str, tuple[str, ...], int]
 """Model, method or variant, dataset, forget set, seed: what a run is about, whatever the settings."""
 
+CURVE = "-curve"
+"""Behind a suite's name: the suite of its methods' fronts, each point of which is measured as a cell of the suite is.
+
+Such a record's preset says which point it is (`point`, from 1) of how many (`points`) of the front of its method's
+`trials`; one without `point` is all that its method has.
+"""
+
 ADDED: Mapping[str, object] = {"variant": {}, "precision": "fp32", "split_name": ""}
 """Fields that came after the first published records, with the values at which nothing says them."""
 

@@ -226,7 +226,7 @@ def _with_draws(row: Row, classes: ClassDraws) -> Row:
     by_dataset = over_classes(classes)
     quantities = {name: _quantities(roles) for name, roles in by_dataset.items()}
     draws = {name: found["score"] for name, found in quantities.items()}
-    overall = row.overall
+    overall, shares = row.overall, row.shares
     if overall.score is not None and by_dataset.keys() == row.datasets.keys():
         before, after = np.mean([by_dataset[name][TARGET] for name in row.datasets], axis=0)
         gone = forgetting(before, after)
@@ -234,7 +234,7 @@ def _with_draws(row: Row, classes: ClassDraws) -> Row:
         draws[""] = np.mean([draws[name] for name in row.datasets], axis=0)
         both = harmonic_mean(gone, kept)
         intervals = _intervals({"score": draws[""], "forgetting": gone, "retention": kept, "harmonic": both})
-        overall = replace(overall, intervals=intervals)
+        overall, shares = replace(overall, intervals=intervals), {"forgetting": gone, "retention": kept}
     return replace(
         row,
         overall=overall,
@@ -246,6 +246,7 @@ def _with_draws(row: Row, classes: ClassDraws) -> Row:
             for key, item in row.classes.items()
         },
         draws=draws,
+        shares=shares,
     )
 
 

@@ -36,6 +36,11 @@ def row_identity(record: Record) -> dict[str, object]:
     return same
 
 
+def curve_identity(record: Record) -> dict[str, object]:
+    """What all points of one curve share: all that a row does but the hyperparameters."""
+    return {name: value for name, value in row_identity(record).items() if name not in record.run.hyperparameters}
+
+
 def describe_differences(mine: Mapping[str, object], alike: Sequence[Mapping[str, object]]) -> str:
     """What in `mine` is not the same in all of `alike`, as `name=value, ..`; mappings are looked into.
 

@@ -50,13 +50,18 @@ def standing_of(records: Sequence[Record]) -> Standing:
     if records[0].run.kind == "reference":
         return "reference"
     sources = {str(record.preset.get("source", "default")) for record in records}
-    reported = {(record.run.dataset, name) for record in records for name in record.run.forget}
-    tuned_on = [pair for record in records for pair in _tuning_classes(record.preset.get("classes"))]
-    if "paper-per-class" in sources or any(_meets(pair, reported) for pair in tuned_on):
+    classes = [record.preset.get("classes") for record in records]
+    if "paper-per-class" in sources or tuned_on_reported(records, classes):
         return "apart"
     if sources & {"default", "given"} and any(record.run.hyperparameters for record in records):
         return "not tuned"
     return "ranked"
+
+
+def tuned_on_reported(records: Iterable[Record], classes: Iterable[object]) -> bool:
+    """Whether any of these presets' `classes` is one that any of the records is about."""
+    reported = {(record.run.dataset, name) for record in records for name in record.run.forget}
+    return any(_meets(pair, reported) for value in classes for pair in _tuning_classes(value))
 
 
 def rank(rows: Iterable[R], paired: Callable[[R, R], Interval | None]) -> list[tuple[R, int | None]]:

@@ -100,6 +100,7 @@ class Row:
         records: all of the row's, ok or not. by_class: the ok ones of each forget class, by seed.
         standing: how it may be ranked. place: its rank among the ranked rows, or None.
         overall, datasets, classes: its numbers. draws: resampled scores by dataset, and over all under "".
+        shares: resampled forgetting and retention over all, of the same resamples; empty where they have none.
         on_front: whether no other row, ranked or not tuned, forgets and retains more (`tradeoff.front`).
     """
 
@@ -111,6 +112,7 @@ class Row:
     datasets: Mapping[str, Summary]
     classes: Mapping[ClassKey, Summary]
     draws: Mapping[str, Floats] = field(default_factory=dict)
+    shares: Mapping[Quantity, Floats] = field(default_factory=dict)
     place: int | None = None
     on_front: bool = False
 

@@ -3,8 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.leaderboards.reported.order import printed_scores
+from unlearn_bench.leaderboards.reported.printed import reported_tables
+from unlearn_bench.leaderboards.statistics.agreement import agreement
 from unlearn_bench.leaderboards.statistics.intervals import RESAMPLES, SEED, ClassKey
+from unlearn_bench.leaderboards.statistics.ranking import tuned_on_reported
 from unlearn_bench.leaderboards.statistics.rows import AUDITS, Board, Cell, Row
+from unlearn_bench.leaderboards.tables.section import two_decimals
 
 INTERVALS = (
     f"Intervals: 95 %, {RESAMPLES} resamples (seed {SEED}) of the forget classes within each dataset and of the "
@@ -34,6 +39,17 @@ TRADE_OFF = (
     "retention and better in one; a method whose forgetting has an interval that reaches 0 is not on it, nor is one "
     "that was tuned on reported classes."
 )
+AREA = (
+    "Area: the share of the square of forgetting and retention that a method's points dominate, the union of the "
+    "rectangles from (0, 0) to each point; doing nothing has 0, forgetting all at no cost 1, higher is better. Its "
+    f"interval is of the area recomputed in each of the {RESAMPLES} resamples of forget classes and test images, the "
+    "same for every method."
+)
+SHARES = (
+    "BF, AF: accuracy before and after forgetting. Forgetting: 1 - AF/BF of the target, clipped to 0 to 1. "
+    "Retention: the mean of min(1, AF/BF) over the own dataset's other classes and each other dataset; overall, the "
+    "mean over the forget datasets. Of both, higher is better."
+)
 READING = (
     "BF, AF: before and after forgetting; zero-shot accuracy where the table names nothing else. " + SCORE,
     TRADE_OFF,
@@ -55,6 +71,13 @@ FRONT = (
 )
 
 
+CURVE_DRAWING = (
+    "Up and to the right is better; doing nothing is the upper left corner. A line joins the points of a method that "
+    "no other of its own beats; an empty marker is one that is beaten. Bars: intervals. In colour: the methods with "
+    "the largest areas. The area is that under the stairs from point to point, which are not drawn."
+)
+
+
 def title(board: Board) -> str:
     """Model and suite, and what tells this board from another of the same."""
     extra = f" ({board.variant})" if board.variant else ""
@@ -63,6 +86,16 @@ def title(board: Board) -> str:
 
 def about(board: Board) -> tuple[str, ...]:
     """The paragraphs that hold for all tables of a board."""
+    return (
+        *measured(board),
+        " ".join([f"Presets: {presets(board)}.", *settings(board)]),
+        *_audits(board),
+        *_agreement(board),
+    )
+
+
+def measured(board: Board) -> tuple[str, ...]:
+    """What was measured: model, forget sets, test data, versions."""
     run = board.run
     classes = "; ".join(
         f"{name}: {', '.join(' + '.join(forget) for dataset, forget in board.classes if dataset == name)}"
@@ -77,7 +110,63 @@ def about(board: Board) -> tuple[str, ...]:
         f"{len(board.classes)} forget sets ({classes}), {len(board.cells)} cells for each method; "
         f"methods are given images of the split {run.train_split!r}. Test data: {tested}. {_code(board)}"
     )
-    return what, *_precision(board), f"Presets: {presets(board)}.", *_audits(board)
+    return what, *_precision(board)
+
+
+def settings(board: Board) -> tuple[str, ...]:
+    """How tuned settings came about, as far as all presets tell the same; nothing where nothing was tuned."""
+    found = [record for row in board.rows for record in row.records if record.preset.get("source") == "tuned"]
+    if not found:
+        return ()
+    parts = [_trials(found) or "tuned"]
+    searches = [text for text in (_alike(found, name) for name in ("sampler", "pruner")) if text]
+    if searches:
+        parts.append(f" with the same {' and '.join(searches)}")
+    classes = [record.preset.get("classes") for record in found]
+    if all(classes):
+        seen = tuned_on_reported([record for row in board.rows for record in row.records], classes)
+        images = {"val": " and validation images", "train": " and training images"}.get(_value(found, "images"), "")
+        parts.append(f", on tuning classes{images}{'' if seen else ' that no table here reports'}")
+    return () if parts == ["tuned"] else (f"Settings: {''.join(parts)}.",)
+
+
+def _trials(found: Sequence[Record]) -> str:
+    """How many each method had; empty where a preset says nothing."""
+    budgets = {record.preset.get("trials", record.preset.get("budget")) for record in found}
+    known = sorted(budget for budget in budgets if isinstance(budget, int))
+    if not known or len(known) < len(budgets):
+        return ""
+    if len(known) > 1:
+        return f"{known[0]} to {known[-1]} trials for a tuned method, not as many for each"
+    return f"{known[0]} trial{'' if known[0] == 1 else 's'} for each tuned method"
+
+
+def _alike(found: Sequence[Record], name: str) -> str:
+    """`sampler (optuna TPE)` if all presets say the same; empty where they differ or one says nothing."""
+    value = _value(found, name)
+    return f"{name} ({value})" if value else ""
+
+
+def _value(found: Sequence[Record], name: str) -> str:
+    """What all presets say under that name in words; empty where they differ or one says nothing."""
+    said = {str(record.preset.get(name) or "") for record in found}
+    return said.pop() if len(said) == 1 else ""
+
+
+def _agreement(board: Board) -> tuple[str, ...]:
+    """How far the order of the paper's methods is the paper's, where the board has all of them."""
+    found = agreement(board, printed_scores(reported_tables()))
+    if found is None:
+        return ()
+    spread = found.interval
+    sure = f" ({two_decimals(spread.low)} to {two_decimals(spread.high)})" if spread else ""
+    said = (
+        "Kendall's tau between the order of the seven methods here and in the paper's Table 1: "
+        f"{two_decimals(found.tau)}{sure}. 1: the same order, -1: the reverse. There: CLIP RN50, the mean of the "
+        "Avg. Scores printed for a method, of Lip over three forget datasets (its row on StanfordCars breaks off), "
+        "of the others over four. The interval is over the resamples of the scores here."
+    )
+    return (said,)
 
 
 def _audits(board: Board) -> tuple[str, ...]:
@@ -132,6 +221,23 @@ def of_differences(board: Board, baseline: Row) -> str:
         f"{_line(board)}; Avg. Score of the row minus that of {baseline.label}; negative: better than it. "
         "Intervals are of paired differences: the same resampled forget sets and images for both."
     )
+
+
+def of_curves(board: Board) -> tuple[str, ...]:
+    """The caption of the table of curves: how the points were chosen, what the area is, ranks and intervals."""
+    records = [record for row in board.rows for record in row.records if "point" in record.preset]
+    trials = sorted({found for record in records if isinstance(found := record.preset.get("trials"), int)})
+    many = f"{trials[0]} to {trials[-1]}" if len(trials) > 1 else str(trials[0]) if trials else "its"
+    points = (
+        f"{_line(board)}. Points: forgetting / retention at a method's settings. They are the front of {many} trials "
+        "on tuning classes, measured again on the reported classes; none was chosen by what is shown here, so one "
+        "may beat another. A method without a front has one point."
+    )
+    ranks = (
+        "Ranks: by area; methods whose paired difference to the best of their group has an interval that includes 0 "
+        "share its rank. A method that lacks a point has no area."
+    )
+    return points, f"{AREA} {ranks}"
 
 
 def of_retrieval(board: Board) -> str:

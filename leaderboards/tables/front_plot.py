@@ -1,16 +1,14 @@
-"""Forgetting against retention as a picture: one panel for each leaderboard, intervals on both axes."""
+"""Forgetting against retention, one point for each method, with intervals on both axes."""
 
-import io
 import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.leaderboards.statistics.intervals import Interval
 from unlearn_bench.leaderboards.statistics.ranking import UNRANKED
 from unlearn_bench.leaderboards.statistics.rows import Board, Row
@@ -20,25 +18,13 @@ from unlearn_bench.leaderboards.tables.labels import Scene, leader, place_labels
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
-PictureFormat = Literal["png", "svg"]
-PICTURES: tuple[str, ...] = get_args(PictureFormat)
-
-_DPI = 200
-_PANEL = (6.6, 5.0)
-"""Width and height of one, in inches."""
-_COLUMNS = 2
-
-_LOOKS = {"ZS": ("#0072B2", "o"), "semi-ZS": ("#D55E00", "^"), "not-ZS": ("#009E73", "s")}
+LOOKS = {"ZS": ("#0072B2", "o"), "semi-ZS": ("#D55E00", "^"), "not-ZS": ("#009E73", "s")}
 """Colour and marker by access. Colours of Okabe and Ito, 2008, told apart with any kind of colour vision."""
-_OTHER_LOOK = ("#CC79A7", "P")
+OTHER_LOOK = ("#CC79A7", "P")
 _LINE = "#9a9a9a"
-_REFERENCE_LOOK = ("#6b6b6b", "x")
-_STYLE: dict[str, Any] = {
-    "font.size": 9,
-    "svg.fonttype": "none",  # text stays text: small files, names that can be searched for
-    "svg.hashsalt": "unlearn-bench",  # names of parts inside the file: the same in every run
-}
+REFERENCE_LOOK = ("#6b6b6b", "x")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,63 +77,17 @@ def shown(board: Board) -> tuple[tuple[Mark, ...], tuple[Mark, ...]]:
     )
 
 
-def draw(boards: Sequence[Board], *, fmt: PictureFormat | str = "png") -> bytes:
-    """The boards' panels side by side, as a PNG or an SVG; the same bytes for the same records and matplotlib.
-
-    Raises:
-        InputError: an unknown format, or no row of any board has both numbers.
-    """
-    if fmt not in PICTURES:
-        raise unknown("format", fmt, PICTURES)
-    drawn = [board for board in boards if marks(board)]
-    if not drawn:
-        raise InputError(
-            "nothing to draw: no row has all its cells, so none has forgetting and retention; run the rest"
-        )
-    from matplotlib import style  # noqa: PLC0415  (takes its time, and most leaderboards are text)
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    # Without pyplot there is no figure that outlives this call; the reader's own style is set aside meanwhile.
-    with style.context(["default", _STYLE]):
-        columns = min(_COLUMNS, len(drawn))
-        lines = math.ceil(len(drawn) / columns)
-        figure = Figure(figsize=(_PANEL[0] * columns, _PANEL[1] * lines), dpi=_DPI)
-        FigureCanvasAgg(figure)
-        axes = figure.subplots(lines, columns, squeeze=False).ravel()
-        for board, panel in zip(drawn, axes, strict=False):
-            _panel(panel, board)
-        for empty in axes[len(drawn) :]:
-            empty.set_axis_off()
-        _legend(figure, [mark for board in drawn for mark in marks(board)])
-        figure.tight_layout(rect=(0, 0.07 / lines, 1, 1))
-        for board, panel in zip(drawn, axes, strict=False):
-            _label(figure, panel, board)
-        file = io.BytesIO()
-        figure.savefig(
-            file, format=fmt, metadata={"Software": None} if fmt == "png" else {"Date": None, "Creator": None}
-        )
-    return file.getvalue()
-
-
-def inline(board: Board) -> str:
-    """The board's panel as an SVG element for an HTML page; empty where no row can be drawn."""
-    if not marks(board):
-        return ""
-    text = draw([board], fmt="svg").decode("utf-8")
-    return text[text.index("<svg") :].rstrip()  # what stands before is for files
-
-
 def _name(row: Row) -> str:
     told = UNRANKED.get(row.standing)
     return f"{row.label} ({told})" if told else row.label
 
 
 def _look(mark: Mark) -> tuple[str, str]:
-    return _REFERENCE_LOOK if mark.is_reference else _LOOKS.get(mark.access, _OTHER_LOOK)
+    return REFERENCE_LOOK if mark.is_reference else LOOKS.get(mark.access, OTHER_LOOK)
 
 
-def _panel(axes: "Axes", board: Board) -> None:
+def panel(axes: "Axes", board: Board, boards: Sequence[Board]) -> None:  # noqa: ARG001  (all kinds are called alike)
+    """Points, error bars, the edge of what the front beats."""
     found, below = shown(board)
     for mark in found:
         colour, marker = _look(mark)
@@ -177,7 +117,7 @@ def _panel(axes: "Axes", board: Board) -> None:
     axes.set_yticks([tick for tick in axes.get_yticks() if axes.get_ylim()[0] <= tick <= 1 + 1e-9])
     if below:
         said = ", ".join(f"{mark.name} ({mark.forgetting:.2f}, {mark.retention:.2f})" for mark in below)
-        axes.text(0.01, 0.02, f"below: {said}", transform=axes.transAxes, color=_REFERENCE_LOOK[0], fontsize=8.5,
+        axes.text(0.01, 0.02, f"below: {said}", transform=axes.transAxes, color=REFERENCE_LOOK[0], fontsize=8.5,
                   style="italic", parse_math=False, zorder=6)  # fmt: skip
     axes.grid(color="#e6e6e6", linewidth=0.7)
     axes.set_axisbelow(True)
@@ -201,25 +141,34 @@ def _stairs(board: Board, bottom: float) -> tuple[list[float], list[float]]:
     return x, [*(kept for _, kept in points for _ in range(2)), bottom]
 
 
-def _legend(figure: "Figure", found: Sequence[Mark]) -> None:
+def entries(boards: Sequence[Board]) -> "list[Line2D]":
+    """What the legend says of these boards."""
     from matplotlib.lines import Line2D  # noqa: PLC0415
 
-    def entry(label: str, colour: str, marker: str, *, face: str | None = None) -> Line2D:
-        return Line2D([], [], color=colour, marker=marker, linestyle="", markerfacecolor=face or colour, label=label)
-
-    known = [name for name in _LOOKS if any(mark.access == name and not mark.is_reference for mark in found)]
-    entries = [entry(name, *_LOOKS[name]) for name in known]
-    if any(mark.access not in _LOOKS and not mark.is_reference for mark in found):
-        entries.append(entry("other access", *_OTHER_LOOK))
+    found = [mark for board in boards for mark in marks(board)]
+    said = access_entries([mark.access for mark in found if not mark.is_reference])
     if any(mark.is_reference for mark in found):
-        entries.append(entry("reference", *_REFERENCE_LOOK))
+        said.append(entry("reference", *REFERENCE_LOOK))
     if any(mark.on_front for mark in found):
-        entries.append(Line2D([], [], color=_LINE, linestyle="--", linewidth=1, label="front"))
-    entries.append(entry("not on the front", "#6b6b6b", "o", face="white"))
-    figure.legend(handles=entries, loc="lower center", ncols=len(entries), frameon=False, handletextpad=0.4)
+        said.append(Line2D([], [], color=_LINE, linestyle="--", linewidth=1, label="front"))
+    return [*said, entry("not on the front", "#6b6b6b", "o", face="white")]
 
 
-def _label(figure: "Figure", axes: "Axes", board: Board) -> None:
+def access_entries(found: Sequence[str], colour: str = "") -> "list[Line2D]":
+    """One for each kind of access that is there, in its own colour or all in this one."""
+    said = [entry(name, colour or own, marker) for name, (own, marker) in LOOKS.items() if name in found]
+    if any(name not in LOOKS for name in found):
+        said.append(entry("other access", colour or OTHER_LOOK[0], OTHER_LOOK[1]))
+    return said
+
+
+def entry(label: str, colour: str, marker: str, *, face: str | None = None) -> "Line2D":
+    from matplotlib.lines import Line2D  # noqa: PLC0415
+
+    return Line2D([], [], color=colour, marker=marker, linestyle="", markerfacecolor=face or colour, label=label)
+
+
+def label(figure: "Figure", axes: "Axes", board: Board, boards: Sequence[Board]) -> None:  # noqa: ARG001
     """Write the names where they can be read, with a line to the point where they are far from it."""
     found, _ = shown(board)
     texts = [

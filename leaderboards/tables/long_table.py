@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from unlearn_bench.leaderboards.statistics.curves import Curve, curves, is_curve
 from unlearn_bench.leaderboards.statistics.intervals import Interval
 from unlearn_bench.leaderboards.statistics.rows import Board, Pair, Row, Summary
 from unlearn_bench.leaderboards.tables import costs
@@ -15,22 +16,39 @@ def tidy(boards: Sequence[Board]) -> list[Line]:
 
     Over all there are also irreversibility, `pareto-front` (1 if the method is on it) and the costs: those
     that compare, or others with `, not comparable` behind the group.
+
+    Of a board of curves: each method's `dominated-area`, then forgetting and retention at each point, whose group is
+    `point 2 of 5`.
     """
-    return [line for board in boards for row in board.rows for line in _of_row(board, row)]
+    found: list[Line] = []
+    for board in boards:
+        if is_curve(board):
+            found += [line for curve in curves(board) for line in _of_curve(board, curve)]
+        else:
+            found += [line for row in board.rows for line in _of_row(board, row)]
+    return found
+
+
+def _of_curve(board: Board, curve: Curve) -> Iterator[Line]:
+    first = curve.points[0].row
+    same = _shared(board, first, label=curve.label, standing=curve.standing, place=curve.place)
+    same |= {"scope": "overall", "dataset": "", "forget": ""}
+    counted = [point.row.overall for point in curve.points]
+    cells: Line = {"done": sum(item.done for item in counted), "planned": sum(item.planned for item in counted)}
+    area = Pair(before=None, after=curve.area)
+    yield {**same, **_numbers("dominated-area", "", area, curve.interval), **cells}
+    for point in curve.points:
+        group, summary = f"point {point.number} of {curve.expected}", point.row.overall
+        for metric, value, spread in (
+            ("forgetting", point.forgetting, point.across),
+            ("retention", point.retention, point.along),
+        ):
+            said = _numbers(metric, group, Pair(before=None, after=value), spread)
+            yield {**same, **said, "done": summary.done, "planned": summary.planned}
 
 
 def _of_row(board: Board, row: Row) -> Iterator[Line]:
-    same: Line = {
-        "suite": board.run.suite,
-        "model": board.run.model,
-        "fingerprint": board.run.fingerprint,
-        "variant": board.variant,
-        "method": row.label,
-        "method_version": row.run.method_version,
-        "access": row.run.access,
-        "standing": row.standing,
-        "rank": row.place,
-    }
+    same = _shared(board, row, label=row.label, standing=row.standing, place=row.place)
     everywhere: Line = {"scope": "overall", "dataset": "", "forget": ""}
     yield from _of_summary({**same, **everywhere}, row.overall)
     for metric, group, value in _of_all(row, costs.Costs(board)):
@@ -41,6 +59,21 @@ def _of_row(board: Board, row: Row) -> Iterator[Line]:
     for key in board.classes:
         place: Line = {"scope": "forget set", "dataset": key[0], "forget": " + ".join(key[1])}
         yield from _of_summary({**same, **place}, row.classes[key])
+
+
+def _shared(board: Board, row: Row, *, label: str, standing: str, place: int | None) -> Line:
+    """What every line of a row or curve says."""
+    return {
+        "suite": board.run.suite,
+        "model": board.run.model,
+        "fingerprint": board.run.fingerprint,
+        "variant": board.variant,
+        "method": label,
+        "method_version": row.run.method_version,
+        "access": row.run.access,
+        "standing": standing,
+        "rank": place,
+    }
 
 
 def _of_all(row: Row, spent: costs.Costs) -> Iterator[tuple[str, str, float | None]]:

@@ -12,16 +12,17 @@ from tabulate import tabulate
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.aggregate import boards
+from unlearn_bench.leaderboards.statistics.curves import is_curve
 from unlearn_bench.leaderboards.statistics.rows import Board, Cell, Row
 from unlearn_bench.leaderboards.statistics.settings import main_settings
-from unlearn_bench.leaderboards.tables import audits
+from unlearn_bench.leaderboards.tables import audits, curves
 from unlearn_bench.leaderboards.tables.asides import section_of
-from unlearn_bench.leaderboards.tables.captions import FRONT, READING, title
-from unlearn_bench.leaderboards.tables.front_plot import inline
+from unlearn_bench.leaderboards.tables.captions import CURVE_DRAWING, FRONT, INTERVALS, READING, SHARES, title
+from unlearn_bench.leaderboards.tables.figure import inline
 from unlearn_bench.leaderboards.tables.long_table import tidy
 from unlearn_bench.leaderboards.tables.predictions import predictions
 from unlearn_bench.leaderboards.tables.section import Section
-from unlearn_bench.leaderboards.tables.tables import sections
+from unlearn_bench.leaderboards.tables.tables import missing, sections
 
 Format = Literal["md", "csv", "latex", "html"]
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -87,9 +88,7 @@ def render(
     if fmt == "csv":
         return pd.DataFrame(tidy(found)).to_csv(index=False, float_format="%.6g", lineterminator="\n")
     parts = [part for board in found for part in _parts(board, baseline, short=short, drawn=fmt == "html")]
-    audited = any(audits.sections(board) for board in found)
-    said = (*READING, audits.READING) if audited else READING
-    reading = Section(title="" if short else "How to read the tables", level=2, paragraphs=said)
+    reading = Section(title="" if short else "How to read the tables", level=2, paragraphs=_reading(found))
     parts = [*parts, reading] if short else [reading, *parts]
     parts.extend(section_of(aside))
     if sheets and fmt == "html":
@@ -102,20 +101,29 @@ def _pictures(sheets: Mapping[str, bytes]) -> Section:
     return Section(title="Synthetic images", level=2, paragraphs=(said,), pictures=tuple(sorted(sheets.items())))
 
 
+def _reading(found: Sequence[Board]) -> tuple[str, ...]:
+    """What holds for all of these boards."""
+    if all(is_curve(board) for board in found):
+        return SHARES, INTERVALS
+    return (*READING, audits.READING) if any(audits.sections(board) for board in found) else READING
+
+
 def _parts(board: Board, baseline: str | None, *, short: bool, drawn: bool) -> tuple[Section, ...]:
-    drawings = _front(board) if drawn and not short else ()
+    drawings = _drawing(board) if drawn and not short else ()
+    if is_curve(board):
+        return (*curves.sections(board, drawings=drawings), *missing(board))
     found = sections(board, _baseline(board, baseline), short=short, drawings=drawings)
     return found if short else (*found, *predictions(board))
 
 
-def _front(board: Board) -> tuple[Section, ...]:
+def _drawing(board: Board) -> tuple[Section, ...]:
     """The plot of forgetting against retention; nothing where no row has both."""
     drawing = inline(board)
     if not drawing:
         return ()
-    return (
-        Section(title=f"Forgetting against retention: {title(board)}", level=3, paragraphs=(FRONT,), drawing=drawing),
-    )
+    name = f"Forgetting against retention: {title(board)}"
+    said = CURVE_DRAWING if is_curve(board) else FRONT
+    return (Section(title=name, level=3, paragraphs=(said,), drawing=drawing),)
 
 
 def _baseline(board: Board, name: str | None) -> Row | None:

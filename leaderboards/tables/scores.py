@@ -7,7 +7,7 @@ from unlearn_bench.leaderboards.statistics.intervals import OTHER, ClassKey
 from unlearn_bench.leaderboards.statistics.ranking import UNRANKED
 from unlearn_bench.leaderboards.statistics.rows import Board, Row, Summary
 from unlearn_bench.leaderboards.tables import captions, costs
-from unlearn_bench.leaderboards.tables.section import Section, both, label, number, sides, span
+from unlearn_bench.leaderboards.tables.section import Section, both, full_note, label, number, short_note, sides, span
 
 OWN = "-"
 """In the column of the forget set's own dataset."""
@@ -63,7 +63,7 @@ def _long_row(row: Row) -> tuple[str, ...]:
         span(summary.intervals.get("retention")),
         *_tail(row),
         _cells(summary),
-        _note(row, summary),
+        full_note(row, summary),
     )
 
 
@@ -77,7 +77,7 @@ def _short_row(row: Row, spent: costs.Costs) -> tuple[str, ...]:
         number(summary.retention),
         *_tail(row),
         spent.shown(row, "seconds", "method"),
-        _note(row, summary),
+        full_note(row, summary),
     )
 
 
@@ -91,11 +91,6 @@ def _tail(row: Row) -> tuple[str, str, str]:
     return number(row.overall.harmonic), audited, "yes" if row.on_front else ""
 
 
-def _note(row: Row, summary: Summary) -> str:
-    said = [UNRANKED.get(row.standing, ""), "did not forget" if summary.did_not_forget else ""]
-    return "; ".join(filter(None, said))
-
-
 def for_dataset(board: Board, dataset: str) -> Section:
     """The columns of the paper's Table 1, for one forget dataset."""
     return _accuracies(
@@ -105,6 +100,7 @@ def for_dataset(board: Board, dataset: str) -> Section:
         level=3,
         caption=captions.of_dataset(board, dataset),
         summary=lambda row: row.datasets[dataset],
+        note=full_note,
     )
 
 
@@ -117,11 +113,19 @@ def for_class(board: Board, key: ClassKey) -> Section:
         level=4,
         caption=captions.of_class(board, key),
         summary=lambda row: row.classes[key],
+        note=short_note,
     )
 
 
 def _accuracies(
-    board: Board, own: str, *, title: str, level: int, caption: str, summary: Callable[[Row], Summary]
+    board: Board,
+    own: str,
+    *,
+    title: str,
+    level: int,
+    caption: str,
+    summary: Callable[[Row], Summary],
+    note: Callable[[Row, Summary], str],
 ) -> Section:
     names = [item.name for item in board.run.evaluation if not item.control]
     has_intervals = any(summary(row).interval for row in board.rows)
@@ -135,7 +139,7 @@ def _accuracies(
         for name in names:
             cells += (OWN, OWN) if name == own else sides(found.others.get(name))
         cells += [number(found.score), *([span(found.interval)] if has_intervals else []), _cells(found)]
-        rows.append((*cells, _note(row, found)))
+        rows.append((*cells, note(row, found)))
     return Section(title=title, level=level, paragraphs=(caption,), headers=tuple(headers), rows=tuple(rows), words=2)
 
 

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 from tests.benchmarks.support import Call
 from unlearn_bench.benchmarks import publish
 from unlearn_bench.errors import InputError
+from unlearn_bench.leaderboards.paper_page import is_stale
 from unlearn_bench.leaderboards.publish import Published, stale
 from unlearn_bench.leaderboards.published import places as published
 from unlearn_bench.leaderboards.records.storage import read_csv, read_folder, write_record
-from unlearn_bench.leaderboards.reported.page import is_stale
 
 
 @pytest.fixture

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.leaderboards.curve_examples import front, nothing
 from tests.leaderboards.examples import sweep
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.publish import Published, block, publish, replace_between, stale
+from unlearn_bench.leaderboards.records.record import CURVE
 from unlearn_bench.leaderboards.records.wide_csv import write_csv
 from unlearn_bench.leaderboards.tables.render import render
 
@@ -129,3 +131,23 @@ def test_what_is_written_in_a_picture_is_exact(paths: Published) -> None:
     assert stale(paths) == ()
     paths.picture.write_text(moved(label))
     assert stale(paths) == (paths.picture,)
+
+
+def test_a_suite_that_is_not_published_yet_is_not_stale(paths: Published, readme: Path) -> None:
+    paths.records.unlink()
+    assert stale(paths) == ()
+    paths.table.write_text("left behind")
+    assert stale(paths) == (paths.table,)
+    assert readme.read_text() == TEXT
+
+
+def test_curves_are_published_with_their_own_table_and_picture(paths: Published) -> None:
+    alone = replace(paths, suite=f"mini{CURVE}", readme=None)
+    write_csv(alone.records, front("lip", (12, 30, 45), (2, 27, 40)) + nothing())
+    publish(alone)
+    assert stale(alone) == ()
+    assert "### Curves: mini-rn, suite mini-curve" in alone.table.read_text()
+    assert "beaten by another" not in alone.picture.read_text()
+    assert "reference" in alone.picture.read_text()
+    write_csv(alone.records, front("lip", (12, 30, 45), (4, 27, 40)) + nothing())
+    assert stale(alone) == (alone.table, alone.picture)

@@ -9,11 +9,12 @@ import typer
 
 from unlearn_bench.benchmarks.checks import check_method
 from unlearn_bench.benchmarks.cli import app
+from unlearn_bench.leaderboards.paper_page import is_stale
 from unlearn_bench.leaderboards.publish import Published, stale
 from unlearn_bench.leaderboards.published.places import PAPER_PAGE, PUBLISHED, paper_records
+from unlearn_bench.leaderboards.records.record import CURVE
 from unlearn_bench.leaderboards.records.retrained_predictions import FOLDER, read_retrained
 from unlearn_bench.leaderboards.records.storage import read_csv
-from unlearn_bench.leaderboards.reported.page import is_stale
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -50,6 +51,9 @@ def test_the_commands_and_their_options_exist() -> None:
 
 @pytest.mark.parametrize("item", PUBLISHED, ids=lambda item: item.suite)
 def test_the_published_tables_are_those_of_the_records(item: Published) -> None:
+    if not item.records.is_file() and item.suite.endswith(CURVE):
+        assert not any(page.exists() for page in item.pages), "a page without records"
+        pytest.skip("no curves are published yet")
     if not item.records.is_file():
         pytest.fail(f"no published records: leaderboards/published/{item.suite}.csv is missing")
     assert stale(item) == (), "run `python -m unlearn_bench.benchmarks.publish`"

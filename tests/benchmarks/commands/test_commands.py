@@ -11,12 +11,13 @@ from safetensors.torch import load_file
 
 from tests.benchmarks.support import Call, bench_of, is_one_error, write_method
 from tests.core.tiny import RESNET, clip_of
+from tests.leaderboards.curve_examples import front, nothing
 from unlearn_bench import __version__
 from unlearn_bench.benchmarks.commands import forget as forget_command
 from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.records.storage import read_records
+from unlearn_bench.leaderboards.records.storage import read_records, write_record
 from unlearn_bench.models.sources import open_model, save_model, with_weights
 
 COMMANDS = ("run", "prepare", "list", "leaderboard", "drop", "check", "compare", "tune", "forget")
@@ -88,6 +89,15 @@ def test_the_plot_goes_into_a_file(sweep: Call, call: Call, tmp_path: Path) -> N
     is_one_error(
         call("leaderboard", tmp_path / "out", "--format", "svg", "--out", tmp_path / "no" / "x"), "no folder"
     )
+
+
+def test_records_of_curves_are_drawn_and_tabled_as_curves(call: Call, tmp_path: Path) -> None:
+    for record in front("lip", (12, 30, 45), (2, 27, 40), (8, 25, 36)) + nothing():
+        write_record(tmp_path / "out", record)
+    for fmt, says in (("svg", "beaten by another point"), ("csv", "dominated-area"), ("md", "### Curves: mini-rn")):
+        found = call("leaderboard", tmp_path / "out", "--format", fmt, "--out", tmp_path / "made")
+        assert found.code == 0, found.err
+        assert says in (tmp_path / "made").read_text()
 
 
 def test_drift_is_exit_code_1(sweep: Call, call: Call, tmp_path: Path) -> None:

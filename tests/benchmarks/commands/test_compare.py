@@ -6,8 +6,8 @@ import pytest
 
 from tests.benchmarks.support import Call, is_one_error
 from tests.leaderboards.paper_examples import paper_sweep, small_tables
+from unlearn_bench.leaderboards import paper_page as paper
 from unlearn_bench.leaderboards.records.storage import write_csv, write_record
-from unlearn_bench.leaderboards.reported import page as paper
 
 
 def test_a_folder_of_records_stands_beside_the_paper_s(

@@ -15,7 +15,8 @@ from tests.leaderboards.examples import ended, identity, sweep
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.aggregate import boards
-from unlearn_bench.leaderboards.tables.front_plot import draw, inline, marks, shown
+from unlearn_bench.leaderboards.tables.figure import draw, inline
+from unlearn_bench.leaderboards.tables.front_plot import marks, shown
 
 SVG = "{http://www.w3.org/2000/svg}"
 NASTY = "a<b> & 50% $x_1$ \\frac"
@@ -132,7 +133,7 @@ def test_drawing_leaves_no_figure_and_no_settings_behind() -> None:
         "matplotlib.rcParams['axes.facecolor'] = 'red'; before = [matplotlib.rcParams[name] for name in names]; "
         "from tests.leaderboards.examples import sweep; "
         "from unlearn_bench.leaderboards.statistics.aggregate import boards; "
-        "from unlearn_bench.leaderboards.tables.front_plot import draw; draw(boards(sweep()), fmt='svg'); "
+        "from unlearn_bench.leaderboards.tables.figure import draw; draw(boards(sweep()), fmt='svg'); "
         "print('matplotlib.pyplot' in sys.modules, before == [matplotlib.rcParams[name] for name in names])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,8 +7,8 @@ import pytest
 from tests.leaderboards.examples import sweep
 from tests.leaderboards.paper_examples import paper_sweep, small_tables
 from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.reported import page as paper
-from unlearn_bench.leaderboards.reported.page import UNMEASURED, as_printed, is_stale, page, publish_page, report
+from unlearn_bench.leaderboards import paper_page as paper
+from unlearn_bench.leaderboards.paper_page import UNMEASURED, as_printed, is_stale, page, publish_page, report
 from unlearn_bench.leaderboards.reported.printed import reported_tables
 
 
