@@ -43,8 +43,9 @@ MORE = frozenset(
 LESS = frozenset({"stop_accuracy", "retain_weight", "consistency_weight", "threshold", "dampening"})
 """Parameters of strength the other way round: the smaller, the more is forgotten and lost."""
 
-TOO_LITTLE, FORGOTTEN, KEPT = 0.1, 0.5, 0.8
-"""Forgetting below which a setting does too little; forgetting over which, with less than the retention, too much."""
+TOO_LITTLE, FORGOTTEN, KEPT, WRECKED = 0.1, 0.5, 0.8, 0.2
+"""Forgetting below which a setting does too little. Too much: forgetting over the second with retention below the
+third, or retention below the last, whatever is forgotten (one class is left for all images, perhaps that one)."""
 
 _VALIDATION = "val"
 _NOTICED = 0.02
@@ -198,7 +199,7 @@ def verdicts(tried: Sequence[Tried]) -> list[str]:
             said.append(f"the weak end forgets {weak.forgetting:.2f} already")
         elif weak.retention < KEPT:
             said.append(f"the weak end keeps {weak.retention:.2f} only")
-        if strong.reason:
+        if strong.reason or strong.retention < WRECKED:
             pass  # weights that overflow are too much
         elif strong.forgetting <= FORGOTTEN:
             said.append(f"the strong end forgets {strong.forgetting:.2f} only")

@@ -52,7 +52,7 @@ class Selective(Method):
     one update, so that of 32 images batches of 2 and of 4 make four and two updates an epoch, and larger ones one.
     """
 
-    learning_rate: float = tunable(5e-3, low=1e-3, high=1.0, log=True, unit="rms", published=5e-5)
+    learning_rate: float = tunable(5e-3, low=1e-3, high=0.5, log=True, unit="rms", published=5e-5)
     image_share: float = tunable(0.25, choices=SHARES)  # of the movable tensors, first step; 0: none at any step
     text_share: float = tunable(0.25, choices=SHARES)  # of the movable tensors, first step; 0: none at any step
     share_growth: float = 1.2  # factor per step of the schedule
