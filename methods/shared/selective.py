@@ -65,7 +65,7 @@ class Selective(Method):
     beta1: float = 0.9
     beta2: float = 0.98
     epsilon: float = 1e-6
-    weight_decay: float = tunable(0.2, choices=(0.0, 0.02, 0.2, 1.0))  # Adam's own: added to the gradient
+    weight_decay: float = tunable(0.2, choices=(0.0, 0.02, 0.2))  # Adam's own: added to the gradient
     batch_size: int = tunable(64, choices=(2, 4, 8, 16, 64))  # images
     accumulate: int = 5  # batches per update, at most
     max_epochs: int = 30
