@@ -38,8 +38,8 @@ class Amns(Method):
     access = "ZS"
     reference = "Graves, Nagisetty and Ganesh, 2021, Amnesiac Machine Learning"
 
-    learning_rate: float = tunable(1e-4, low=1e-5, high=1e-2, log=True)
-    epochs: int = tunable(3, choices=(1, 3, 5, 10))
+    learning_rate: float = tunable(1e-4, low=1e-4, high=0.3, log=True, unit="rms")
+    epochs: int = tunable(3, choices=(1, 3, 5, 10, 20))
     batch_size: int = tunable(128, choices=(16, 32, 64, 128))  # images
 
     def skip(self, clip: Clip, request: Request) -> str | None:  # noqa: ARG002

@@ -58,12 +58,12 @@ class CLIPErase(Method):
     access = "not-ZS"
     reference = "Yang et al., 2025, CLIPErase: Efficient Unlearning of Visual-Textual Associations in CLIP"
 
-    learning_rate: float = tunable(1e-6, low=1e-6, high=1e-2, log=True)
-    epochs: int = tunable(20, choices=(5, 10, 20))
+    learning_rate: float = tunable(1e-6, low=3e-5, high=0.3, log=True, unit="rms")
+    epochs: int = tunable(20, choices=(3, 5, 10, 20))
     retain_weight: float = 1.0
-    forget_weight: float = 3.0
-    consistency_weight: float = 3.0
-    batch_size: int = 16  # pairs of each set
+    forget_weight: float = tunable(3.0, low=0.1, high=30.0, log=True)
+    consistency_weight: float = tunable(3.0, low=0.1, high=30.0, log=True)
+    batch_size: int = tunable(16, choices=(8, 16, 32))  # pairs of each set
 
     def __post_init__(self) -> None:
         weights = (self.retain_weight, self.forget_weight, self.consistency_weight)

@@ -42,13 +42,13 @@ class EMMN(Method):
     access = "ZS"
     reference = "Chundawat, Tarun, Mandal and Kankanhalli, 2023, Zero-Shot Machine Unlearning"
 
-    learning_rate: float = tunable(1e-4, low=1e-5, high=1e-2, log=True)
-    epochs: int = tunable(2, choices=(1, 2, 4))
+    learning_rate: float = tunable(1e-4, low=3e-5, high=0.3, log=True, unit="rms")
+    epochs: int = tunable(2, choices=(1, 2, 4, 8, 16))
     batch_size: int = tunable(4, choices=(4, 16, 64))  # images
     noise_learning_rate: float = 0.1
     maximise_steps: int = 25
     minimise_steps: int = 30
-    penalty: float = 0.1  # of the squared norm of error-maximising noise
+    penalty: float = tunable(0.1, low=1e-5, high=1.0, log=True)  # of the squared norm of error-maximising noise
     images_per_class: int = 4
     noise_batch_size: int = 64  # images that are made together
 

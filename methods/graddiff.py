@@ -45,10 +45,10 @@ class GradDiff(Method):
     access = "not-ZS"
     reference = "Liu, Liu and Stone, 2022, Continual Learning and Private Unlearning"
 
-    learning_rate: float = tunable(3e-5, low=1e-6, high=1e-2, log=True)
-    epochs: int = tunable(10, choices=(3, 5, 10, 20))
-    retain_weight: float = tunable(1.0, low=0.3, high=30.0, log=True)
-    batch_size: int = 16  # images of each set
+    learning_rate: float = tunable(3e-5, low=3e-5, high=0.3, log=True, unit="rms")
+    epochs: int = tunable(10, choices=(1, 3, 5, 10, 20))
+    retain_weight: float = tunable(1.0, low=0.1, high=100.0, log=True)
+    batch_size: int = tunable(16, choices=(8, 16, 32, 64))  # images of each set
 
     def skip(self, clip: Clip, request: Request) -> str | None:  # noqa: ARG002
         """Real images are missing on either side."""

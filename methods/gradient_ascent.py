@@ -46,9 +46,9 @@ class GradientAscent(Method):
     access = "semi-ZS"
     reference = "Jang et al., 2023, Knowledge Unlearning for Mitigating Privacy Risks in Language Models"
 
-    learning_rate: float = tunable(3e-5, low=1e-6, high=1e-2, log=True)
-    epochs: int = tunable(10, choices=(1, 3, 5, 10))
-    batch_size: int = 16  # images
+    learning_rate: float = tunable(3e-5, low=3e-5, high=0.3, log=True, unit="rms")
+    epochs: int = tunable(10, choices=(1, 3, 5, 10, 20))
+    batch_size: int = tunable(16, choices=(4, 16, 64))  # images
 
     def skip(self, clip: Clip, request: Request) -> str | None:  # noqa: ARG002
         """No image to forget, or a single class, which nothing can be taken for."""

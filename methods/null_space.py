@@ -54,7 +54,7 @@ class NullSpace(TextNullSpace):
     access = "ZS"
     reference = "Mishra et al., 2025, Selective, Controlled and Domain-Agnostic Unlearning in CLIP (reconstruction)"
 
-    rank: int = tunable(0, choices=(0, 1, 2, 4))
+    rank: int = tunable(0, choices=(0, 1))  # one class has two directions at most, so that 0 is 2
     least_sine: float = 0.2
     batch_size: int = 64  # synthetic images
 

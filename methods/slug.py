@@ -56,8 +56,8 @@ class Slug(Method):
     access = "not-ZS"
     reference = "Cai, Tan and Asif, 2025, Targeted Unlearning with Single Layer Unlearning Gradient"
 
-    stop_accuracy: float = tunable(0.0, choices=(0.0, 0.1, 0.2, 0.4))  # share of the forget images
-    first_step: float = tunable(0.1, low=0.01, high=1.0, log=True)  # times ||W|| / ||g_f||
+    stop_accuracy: float = tunable(0.0, choices=(0.0, 0.05, 0.1, 0.2, 0.4, 0.6))  # share of the forget images
+    first_step: float = tunable(0.1, low=1e-3, high=3.0, log=True)  # times ||W|| / ||g_f||
     search_steps: int = 10
     retain_images: int = 512  # at most, for the gradient
     search_images: int = 128  # of these, for the search

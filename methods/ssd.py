@@ -42,9 +42,9 @@ class Ssd(Method):
         "Dampening"
     )
 
-    threshold: float = tunable(10.0, low=1.0, high=100.0, log=True)
-    dampening: float = tunable(1.0, low=0.1, high=3.0, log=True)
-    batch_size: int = tunable(16, choices=(8, 16, 32))  # images
+    threshold: float = tunable(10.0, low=0.3, high=300.0, log=True)
+    dampening: float = tunable(1.0, low=0.01, high=3.0, log=True)
+    batch_size: int = tunable(16, choices=(4, 8, 16, 32))  # images
 
     def skip(self, clip: Clip, request: Request) -> str | None:  # noqa: ARG002
         """Real images are missing on either side."""

@@ -36,9 +36,9 @@ class TaskNegation(Method):
     access = "semi-ZS"
     reference = "Ilharco et al., 2023, Editing Models with Task Arithmetic"
 
-    learning_rate: float = tunable(1e-5, low=3e-6, high=1e-3, log=True)
-    epochs: int = tunable(10, choices=(5, 10, 20, 40))
-    coefficient: float = tunable(1.0, low=0.1, high=5.0, log=True)
+    learning_rate: float = tunable(1e-5, low=3e-5, high=0.1, log=True, unit="rms")
+    epochs: int = tunable(10, choices=(1, 5, 10, 20, 40))
+    coefficient: float = tunable(1.0, low=0.03, high=10.0, log=True)
     batch_size: int = tunable(128, choices=(16, 32, 128))  # images
     weight_decay: float = 0.1
 

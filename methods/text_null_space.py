@@ -50,8 +50,8 @@ class TextNullSpace(Method):
     access: ClassVar[Access] = "ZS"
     reference = "Mishra et al., 2025, Erasing CLIP Memories (reconstruction)"
 
-    strength: float = tunable(0.8, low=0.25, high=2.0)
-    text_strength: float = tunable(0.0, choices=(0.0, 0.25, 0.5, 1.0))
+    strength: float = tunable(0.8, low=0.05, high=3.0)
+    text_strength: float = tunable(0.0, choices=(0.0, 0.25, 0.5, 1.0, 1.5))
     centred: bool = True
 
     def __post_init__(self) -> None:

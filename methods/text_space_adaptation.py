@@ -51,10 +51,10 @@ class TextSpaceAdaptation(Method):
     access: ClassVar[Access] = "ZS"
     reference = "Kravets and Namboodiri, 2025, Zero-shot CLIP Class Forgetting via Text-image Space Adaptation"
 
-    learning_rate: float = tunable(0.01, low=1e-3, high=0.1, log=True)
-    forget_weight: float = tunable(1.3, low=0.3, high=10.0, log=True)
-    retain_weight: float = tunable(0.4, low=0.1, high=10.0, log=True)
-    similar: int = tunable(10, choices=(1, 5, 10, 20))  # kept names for each forgotten one
+    learning_rate: float = tunable(0.01, low=1e-4, high=0.1, log=True)
+    forget_weight: float = tunable(1.3, low=0.1, high=30.0, log=True)
+    retain_weight: float = tunable(0.4, low=0.03, high=10.0, log=True)
+    similar: int = tunable(10, choices=(1, 5, 10, 20, 40))  # kept names for each forgotten one
     size_weight: float = 1.0
     rank: int = 5
     steps: int = 2000  # of one trial

@@ -39,9 +39,9 @@ class ULip(Method):
     access = "semi-ZS"
     reference = "Foster et al., 2024, Zero-Shot Machine Unlearning at Scale via Lipschitz Regularization"
 
-    learning_rate: float = tunable(3e-4, low=1e-4, high=0.1, log=True)
-    sigma: float = tunable(0.5, low=0.1, high=2.0, log=True)  # units of the normalised input
-    epochs: int = tunable(1, choices=(1, 2, 4, 8))
+    learning_rate: float = tunable(3e-4, low=1e-5, high=0.3, log=True)
+    sigma: float = tunable(0.5, low=0.05, high=5.0, log=True)  # units of the normalised input
+    epochs: int = tunable(1, choices=(1, 2, 4, 8, 16))
     perturbations: int = 25  # noisy copies of each image
     batch_size: int = 64  # images
 

@@ -14,6 +14,9 @@ from unlearn_bench.training.loop import shuffled
 from unlearn_bench.training.perturbation import ForgetSet, Perturbed
 from unlearn_bench.training.selection import Pressure, forget_gradually
 
+SHARES = (0.0, 0.03, 0.1, 0.25, 0.5, 1.0)
+"""Among which tuning chooses the share of a tower's tensors: from none to all."""
+
 
 def may_move(place: Place) -> bool:
     """Whether these methods ever touch a tensor at `place`.
@@ -37,29 +40,36 @@ class Selective(Method):
 
     Step j of the schedule has noise sigmas[j] and lets a number of tensors per tower move: image_counts[j] and
     text_counts[j] where they are given (a paper's setting for one model), else the share
-    min(1, share * share_growth**j) of the tower's movable tensors, at least one (comparable between models).
+    min(1, share * share_growth**j) of the tower's movable tensors, at least one (comparable between models). A share
+    of 0 is none at every step: that tower stays as it is. With 0 for both the original is returned.
+
+    The published noise is sigmas as they are, `sigma_scale` 1; other models may need more of it or less, and the
+    scale multiplies the whole schedule. Noise never leaves the range of the batch, so a great scale saturates.
 
     The default learning rate is for models that nobody tuned: the published one, 5e-5, belongs to OpenAI's large
     models (their presets name it) and moves nothing on small ones, where under 1e-3 no epoch was ever accepted.
+    Small batches decide more often, as the accuracy is asked after every update; but up to `accumulate` of them share
+    one update, so that of 32 images batches of 2 and of 4 make four and two updates an epoch, and larger ones one.
     """
 
-    learning_rate: float = tunable(5e-3, low=5e-4, high=3e-2, log=True)
-    image_share: float = tunable(0.25, low=0.03, high=1.0, log=True)  # of the movable tensors, first step
-    text_share: float = tunable(0.25, low=0.03, high=1.0, log=True)  # of the movable tensors, first step
+    learning_rate: float = tunable(5e-3, low=1e-3, high=0.5, log=True, unit="rms", published=5e-5)
+    image_share: float = tunable(0.25, choices=SHARES)  # of the movable tensors, first step; 0: none at any step
+    text_share: float = tunable(0.25, choices=SHARES)  # of the movable tensors, first step; 0: none at any step
     share_growth: float = 1.2  # factor per step of the schedule
     selective: bool = True  # False: every tensor of both towers moves at every step, as in the paper's ablation
     image_counts: tuple[int, ...] = ()  # tensors per step of the schedule; empty: by share
     text_counts: tuple[int, ...] = ()  # tensors per step of the schedule; empty: by share
     sigmas: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0)  # units of the normalised input
+    sigma_scale: float = tunable(1.0, low=0.3, high=20.0, log=True)  # times sigmas
     perturbations: int = 25  # noisy copies of each image
     beta1: float = 0.9
     beta2: float = 0.98
     epsilon: float = 1e-6
-    weight_decay: float = 0.2  # Adam's own: added to the gradient
-    batch_size: int = 64  # images
+    weight_decay: float = tunable(0.2, choices=(0.0, 0.02, 0.2))  # Adam's own: added to the gradient
+    batch_size: int = tunable(64, choices=(2, 4, 8, 16, 64))  # images
     accumulate: int = 5  # batches per update, at most
     max_epochs: int = 30
-    stop_accuracy: float = 0.1  # fraction of the synthetic images
+    stop_accuracy: float = tunable(0.1, low=0.05, high=0.95)  # fraction of the synthetic images
     template: str = "A picture of {}"  # of the training pair's text, around the concept's name
 
     def __post_init__(self) -> None:
@@ -72,6 +82,11 @@ class Selective(Method):
                 )
         if not self.sigmas or min(self.sigmas) <= 0:
             raise InputError(f"sigmas are {self.sigmas}; give one or more numbers above 0")
+        if self.sigma_scale <= 0 or min(self.image_share, self.text_share) < 0:
+            raise InputError(
+                f"sigma_scale is {self.sigma_scale}, image_share {self.image_share}, text_share {self.text_share}; "
+                "give a number above 0, and two from 0"
+            )
 
     @abstractmethod
     def loss(self, images: Tensor, forget_set: ForgetSet, rows: Tensor, perturbed: Perturbed) -> Tensor:
@@ -114,6 +129,10 @@ class Selective(Method):
             shown: gives the images of the next epoch, as many.
         """
         weights = self.movable(clip)
+        schedule = self.schedule(weights)
+        if not any(step.image_tensors or step.text_tensors for step in schedule):
+            request.report(0, note="no step of the schedule lets a tensor move: the original is returned")
+            return clip
         noise, order = request.generator("perturbation"), request.generator("order")
         current = [measured]
 
@@ -135,7 +154,7 @@ class Selective(Method):
                 eps=self.epsilon,
                 weight_decay=self.weight_decay,
             ),
-            schedule=self.schedule(weights),
+            schedule=schedule,
             batches=batches,
             loss=loss,
             accuracy=measured.accuracy,
@@ -147,12 +166,12 @@ class Selective(Method):
         return clip
 
     def schedule(self, weights: tuple[Weight, ...]) -> tuple[Pressure, ...]:
-        """One pressure per sigma, for a model with these movable tensors."""
+        """One pressure per sigma, times `sigma_scale`, for a model with these movable tensors."""
         image = sum(weight.place.tower == "image" for weight in weights)
         text = sum(weight.place.tower == "text" for weight in weights)
         return tuple(
             Pressure(
-                sigma=sigma,
+                sigma=sigma * self.sigma_scale,
                 image_tensors=self._count(self.image_counts, self.image_share, level, image),
                 text_tensors=self._count(self.text_counts, self.text_share, level, text),
             )
@@ -170,4 +189,6 @@ class Selective(Method):
             return total
         if counts:
             return min(total, counts[level])
+        if not share:
+            return 0
         return min(total, max(1, round(share * self.share_growth**level * total)))

@@ -102,10 +102,13 @@ def test_hyperparameters_are_frozen_and_their_ranges_are_ranges(name: str) -> No
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(method, item.name, 0)
     for field, span in search_space(type(method)).items():
-        assert getattr(method, field) in span, field
+        default = getattr(method, field)
+        for rms in (0.02, 0.06):
+            assert default in span.at(rms, default), field
+            assert span.published is None or span.published in span.at(rms), field
         assert span.choices or 0 < span.low < span.high
     if method.kind == "method":
-        assert 2 <= len(search_space(type(method))) <= 4
+        assert 2 <= len(search_space(type(method))) <= 8
         assert ("learning_rate" in search_space(type(method))) == (name not in CLOSED_FORM | WITHOUT_OPTIMISER)
 
 

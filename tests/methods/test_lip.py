@@ -86,7 +86,7 @@ class Plain:
             last_optimizer = copy.deepcopy(optimizer.state_dict())
             rows = torch.randperm(len(x), generator=order)
             prompts = [f"A picture of {given.forget[int(made.labels[row])].name}" for row in rows]
-            loss = self.loss(clip, x[rows], prompts, lip.sigmas[level], noise)
+            loss = self.loss(clip, x[rows], prompts, lip.sigma_scale * lip.sigmas[level], noise)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.mask(clip, level)
@@ -117,6 +117,7 @@ class Plain:
         ({"learning_rate": 0.012}, ("white", "blue")),
         ({"learning_rate": 5e-3, "text_loss": False}, ("green",)),
         ({"learning_rate": 1e-4, "max_epochs": 3}, ("white",)),
+        ({"learning_rate": 0.012, "sigma_scale": 3.0}, ("red",)),
     ],
 )
 def test_lip_is_the_plain_loop(settings: dict[str, Any], forget: tuple[str, ...]) -> None:
@@ -208,6 +209,34 @@ def test_shares_become_numbers_of_tensors_that_grow_and_saturate() -> None:
     assert [step.sigma for step in schedule] == [0.1, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0]
 
 
+@pytest.mark.parametrize(("image", "text"), [(0.0, 0.5), (0.5, 0.0)])
+def test_a_share_of_none_keeps_a_tower_as_it_is(image: float, text: float) -> None:
+    moving = tuple(item for item in tiny.resnet().weights() if may_move(item.place))
+    schedule = Lip(image_share=image, text_share=text).schedule(moving)
+    assert all((step.image_tensors > 0) == (image > 0) for step in schedule)
+    assert all((step.text_tensors > 0) == (text > 0) for step in schedule)
+    clip = colours(Untold)
+    before = copied(clip)
+    Lip(learning_rate=0.03, image_share=image, text_share=text).unlearn(clip, colour_request())
+    assert {name.partition(".")[0] for name in moved_names(before, clip)} == {"image" if image else "text"}
+
+
+def test_shares_of_none_on_both_sides_return_the_original_and_say_so() -> None:
+    clip, history = colours(Untold), History()
+    before = copied(clip)
+    Lip(learning_rate=1.0, image_share=0.0, text_share=0.0).unlearn(clip, colour_request(history=history))
+    assert not moved_names(before, clip)
+    assert history.lines == [
+        {"step": 0, "note": "no step of the schedule lets a tensor move: the original is returned"}
+    ]
+
+
+def test_the_scale_multiplies_the_noise_and_one_leaves_the_published_schedule() -> None:
+    moving = tuple(item for item in tiny.resnet().weights() if may_move(item.place))
+    assert [step.sigma for step in Lip(sigmas=(0.5, 2.0), sigma_scale=3.0).schedule(moving)] == [1.5, 6.0]
+    assert tuple(step.sigma for step in Lip().schedule(moving)) == Lip().sigmas
+
+
 def test_counts_are_taken_as_they_are_up_to_what_there_is() -> None:
     moving = tuple(item for item in tiny.resnet().weights() if may_move(item.place))
     lip = Lip(image_counts=(5, 7, 10, 13, 15, 20, 25), text_counts=(5, 7, 12, 18, 25, 30, 35))
@@ -261,6 +290,12 @@ def test_skips_and_bad_settings() -> None:
         Lip(image_counts=(1, 2))
     with pytest.raises(InputError, match="above 0"):
         Lip(sigmas=(0.0, 0.1))
+    with pytest.raises(
+        InputError, match=r"sigma_scale is 0.0, image_share 0.25, text_share 0.25; give a number above"
+    ):
+        Lip(sigma_scale=0.0)
+    with pytest.raises(InputError, match=r"text_share -0.1"):
+        Lip(text_share=-0.1)
 
 
 def test_an_image_of_one_colour_has_no_distance_and_fails_the_cell() -> None:

@@ -6,8 +6,18 @@ from typing import Any
 import pytest
 import torch
 
-from tests.methods.support import accuracy, colour_request, colours, copied, log_chances, parted, retained
+from tests.methods.support import (
+    accuracy,
+    colour_request,
+    colours,
+    copied,
+    log_chances,
+    moved_names,
+    parted,
+    retained,
+)
 from unlearn_bench.clip import Clip, State
+from unlearn_bench.methods import salun as salun_module
 from unlearn_bench.methods.base import Request
 from unlearn_bench.methods.salun import SalUn
 from unlearn_bench.training.loop import trainable_names
@@ -47,11 +57,12 @@ def test_only_the_salient_weights_move_with_momentum_and_decay_on(share: float) 
         assert torch.equal(clip.state()[name], before[name])
 
 
-@pytest.mark.parametrize("domains", [False, True])
-def test_one_step_by_hand(domains: bool) -> None:
+@pytest.mark.parametrize(("domains", "weight"), [(False, 1.0), (True, 1.0), (False, 5.0), (True, 0.3)])
+def test_one_step_by_hand(domains: bool, weight: float) -> None:
     clip, twin, given = colours(), colours(), colour_request(("red", "green"))
     given = parted(given) if domains else given
-    SalUn(saliency=1.0, learning_rate=0.02, epochs=1, batch_size=128).unlearn(clip, given)
+    salun = SalUn(saliency=1.0, learning_rate=0.02, epochs=1, batch_size=128, forget_weight=weight)
+    salun.unlearn(clip, given)
     forget, retain = given.forget_examples, given.retain_examples
     assert forget is not None
     assert retain is not None
@@ -64,13 +75,24 @@ def test_one_step_by_hand(domains: bool) -> None:
     inputs = twin.to_input(torch.cat([forget.pixels, retain.pixels]))
     twin.module.requires_grad_(True)
     texts = twin.embed_texts([concept.text for concept in given.concepts])
-    loss = -log_chances(twin.logits(twin.encode_images(inputs), texts), labels, given).mean()
+    heavy = torch.tensor([weight] * len(forget) + [1.0] * len(retain))
+    chances = log_chances(twin.logits(twin.encode_images(inputs), texts), labels, given)
+    loss = -(heavy * chances).sum() / heavy.sum()
     loss.backward()  # type: ignore[no-untyped-call]
     for name, value in twin.module.named_parameters():
         if name in sizes and value.grad is not None:
             changed = value.detach() - 0.02 * (value.grad + 5e-4 * value.detach())
             expected = torch.where(sizes[name] > 0, changed, value.detach())
             torch.testing.assert_close(clip.state()[name], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_forget_weight_of_one_is_the_plain_mean_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As published: nothing of the weights is computed."""
+    clip, other = colours(), colours()
+    SalUn(batch_size=16, epochs=2, forget_weight=1.5).unlearn(other, colour_request())
+    monkeypatch.setattr(salun_module, "with_forget_weight", None)
+    SalUn(batch_size=16, epochs=2, forget_weight=1.0).unlearn(clip, colour_request())
+    assert moved_names(copied(clip), other)
 
 
 def test_salun_forgets_the_class_and_keeps_the_others() -> None:

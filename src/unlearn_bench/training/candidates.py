@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure
+from unlearn_bench.training.loop import weighted_mean
 
 
 class Candidates:
@@ -35,13 +36,23 @@ class Candidates:
         domains = self._domains.to(labels.device)
         return logits.masked_fill(domains[labels][:, None] != domains[None], -torch.inf)
 
-    def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """mean_i -log p_i(labels_i), of logits (B, C); the domain is that of the label, right or wrong."""
-        return nn.functional.cross_entropy(self.among(logits, labels), labels)
+    def cross_entropy(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+        """mean_i -log p_i(labels_i), of logits (B, C); the domain is that of the label, right or wrong.
 
-    def classification_loss(self, clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor) -> Tensor:
+        With weights w (B,) the mean is sum_i w_i (..) / sum_i w_i.
+        """
+        seen = self.among(logits, labels)
+        if weights is None:
+            return nn.functional.cross_entropy(seen, labels)
+        each = nn.functional.cross_entropy(seen, labels, reduction="none")
+        return weighted_mean(each, weights)
+
+    def classification_loss(
+        self, clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         """`cross_entropy` of scaled cosines with the class texts, tokens (C, L); both towers are in the graph."""
-        return self.cross_entropy(clip.logits(clip.encode_images(inputs), clip.encode_texts(tokens)), labels)
+        logits = clip.logits(clip.encode_images(inputs), clip.encode_texts(tokens))
+        return self.cross_entropy(logits, labels, weights)
 
     def count_right(self, logits: Tensor, labels: Tensor) -> int:
         """How many images have the greatest of their candidates' logits (B, C) at their own label (B,).

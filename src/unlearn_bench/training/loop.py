@@ -111,22 +111,47 @@ def batch_logits(clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor) -> 
     return clip.logits(clip.encode_images(inputs), clip.encode_texts(tokens[present])), column
 
 
-def symmetric_cross_entropy(logits: Tensor, column: Tensor) -> Tensor:
+def symmetric_cross_entropy(logits: Tensor, column: Tensor, weights: Tensor | None = None) -> Tensor:
     """CLIP's loss of a batch's scaled cosines s (B, U), in which several images may share one text.
 
         1/2 mean_i [ -log softmax_u(s_i.)_{u(i)} ] + 1/2 mean_u mean_{i of u} [ -log softmax_i(s_.u)_i ]
 
+    With weights w the first mean is weighted by w_i, and the second by w_u, the mean weight of the images of u, where
+    the mean over the images of u is weighted by w_i. So each term of image i counts with w_i, on the text side over
+    the number of images n_u of its text, and each side is divided by what its terms count for in all:
+
+        1/2 sum_i w_i a_i / sum_i w_i + 1/2 sum_i (w_i / n_u(i)) b_i / sum_i (w_i / n_u(i)),  a_i, b_i: the two -log
+
+    The softmax itself, whose rivals are all images and all texts, knows no weights.
+
     Args:
         logits: (B, U).
         column: (B,) int64, u(i); each of the U texts belongs to at least one image.
+        weights: (B,) above 0; None: all equal.
     """
+    if weights is not None:
+        return _weighted_symmetric_cross_entropy(logits, column, weights)
     to_text = nn.functional.cross_entropy(logits, column)
     belongs = nn.functional.one_hot(column, logits.shape[1]).to(logits)  # (B, U)
     to_image = -(logits.log_softmax(0) * belongs).sum(0) / belongs.sum(0)  # (U,)
     return (to_text + to_image.mean()) / 2
 
 
-def contrastive_loss(clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor) -> Tensor:
+def _weighted_symmetric_cross_entropy(logits: Tensor, column: Tensor, weights: Tensor) -> Tensor:
+    to_text = nn.functional.cross_entropy(logits, column, reduction="none")  # (B,)
+    to_image = -logits.log_softmax(0).gather(1, column[:, None]).squeeze(1)  # (B,)
+    shared = weights / torch.bincount(column)[column]  # (B,)
+    return (weighted_mean(to_text, weights) + weighted_mean(to_image, shared)) / 2
+
+
+def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """sum_i w_i x_i / sum_i w_i, of values and weights (B,)."""
+    return (weights * values).sum() / weights.sum()
+
+
+def contrastive_loss(
+    clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor, weights: Tensor | None = None
+) -> Tensor:
     """CLIP's symmetric loss over a batch in which several images may share one text.
 
     It is `symmetric_cross_entropy` of s_iu = scale cos(v_i, t_u), over the batch's images i and different texts u.
@@ -137,8 +162,9 @@ def contrastive_loss(clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor)
         inputs: (B, 3, S, S).
         labels: (B,) int64, rows of `tokens`.
         tokens: (C, L), the texts of all classes; only those that occur pass the tower.
+        weights: (B,), how much each image counts; None: all the same.
     """
-    return symmetric_cross_entropy(*batch_logits(clip, inputs, labels, tokens))
+    return symmetric_cross_entropy(*batch_logits(clip, inputs, labels, tokens), weights)
 
 
 def pair_similarity(clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor) -> Tensor:
@@ -167,13 +193,42 @@ def two_way_divergence(known: Tensor, logits: Tensor) -> Tensor:
 Loss = Callable[[Clip, Tensor, Tensor, Tensor], Tensor]
 """Of a model, inputs (B, 3, S, S), labels (B,) and the tokens (C, L) of all classes."""
 
+WeightedLoss = Callable[[Clip, Tensor, Tensor, Tensor, Tensor], Tensor]
+"""A `Loss` that takes weights (B,) as well: how much each image counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weighted:
+    """A loss in which images count with weights of their own.
+
+    Attributes:
+        loss: of a batch and its weights.
+        weights: (N,), of all the images that are trained on.
+    """
+
+    loss: WeightedLoss
+    weights: Tensor
+
+    def of(self, rows: Tensor) -> Loss:
+        """The loss of a batch of these rows (B,)."""
+
+        def weighted(clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor) -> Tensor:
+            return self.loss(clip, inputs, labels, tokens, self.weights[rows].to(inputs.device))
+
+        return weighted
+
+
+def with_forget_weight(loss: WeightedLoss, weight: float, *, forget: int, retain: int) -> Weighted:
+    """A loss for `forget` images that count `weight` each, followed by `retain` images that count 1."""
+    return Weighted(loss=loss, weights=torch.cat([torch.full((forget,), float(weight)), torch.ones(retain)]))
+
 
 def train(
     clip: Clip,
     pairs: Pairs,
     optimizer: torch.optim.Optimizer,
     *,
-    loss: Loss,
+    loss: Loss | Weighted,
     tokens: Tensor,
     epochs: int,
     batch_size: int,
@@ -188,7 +243,7 @@ def train(
         clip: the model, whose trained tensors require gradients.
         pairs: what to train on.
         optimizer: over the trained tensors.
-        loss: mean over a batch.
+        loss: mean over a batch; `Weighted` where images count differently.
         tokens: (C, L), the texts of all classes.
         epochs: passes over `pairs`.
         batch_size: images per update.
@@ -205,7 +260,8 @@ def train(
         for rows in shuffled(len(pairs), batch_size, generator):
             inputs, labels = pairs.batch(rows)
             optimizer.zero_grad()
-            value = loss(clip, inputs, labels, tokens)
+            of_batch = loss.of(rows) if isinstance(loss, Weighted) else loss
+            value = of_batch(clip, inputs, labels, tokens)
             total += finite(value, step=epoch) * len(rows)
             value.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

@@ -34,6 +34,13 @@ def test_cross_entropy_by_hand() -> None:
     assert float(Candidates([""] * 5).cross_entropy(LOGITS, labels)) == pytest.approx(whole, rel=1e-5)
 
 
+def test_weighted_cross_entropy_by_hand() -> None:
+    labels, weights = torch.tensor([0, 1, 3]), torch.tensor([3.0, 1.0, 0.5])
+    parted = (3 * loss_of([1, 2, 3], 1) + loss_of([1, 0], 1) + 0.5 * loss_of([5, 4], 4)) / 4.5
+    found = Candidates(DOMAINS).cross_entropy(LOGITS, labels, weights)
+    assert float(found) == pytest.approx(parted, rel=1e-5)
+
+
 def test_no_gradient_reaches_the_texts_of_other_domains() -> None:
     logits = LOGITS.clone().requires_grad_()
     Candidates(DOMAINS).cross_entropy(logits, torch.tensor([0, 1, 3])).backward()  # type: ignore[no-untyped-call]

@@ -25,6 +25,7 @@ from unlearn_bench.training.loop import (
     train,
     trainable_names,
     two_way_divergence,
+    with_forget_weight,
 )
 
 
@@ -91,6 +92,52 @@ def test_batch_logits_are_of_the_batch_s_different_texts(batch: tuple[Clip, Tens
     torch.testing.assert_close(
         symmetric_cross_entropy(logits, column), contrastive_loss(clip, inputs, labels, tokens)
     )
+
+
+def test_weights_of_images_in_the_contrastive_loss_by_hand(batch: tuple[Clip, Tensor, Tensor, Tensor]) -> None:
+    """A text counts with the mean weight of its images, and among these each with its own."""
+    clip, inputs, labels, tokens = batch
+    weights = [3.0, 1.0, 0.5, 3.0, 1.0]
+    present = [0, 1, 4]
+    table = [[row[u] for u in present] for row in cosines(clip, inputs, tokens)]
+    columns = [present.index(int(label)) for label in labels]
+    to_text = sum(w * -log_softmax(table[i], columns[i]) for i, w in enumerate(weights)) / sum(weights)
+    parts, heavy = [], []
+    for u in range(3):
+        column, own = [table[i][u] for i in range(5)], [i for i in range(5) if columns[i] == u]
+        sums = sum(weights[i] for i in own)
+        parts.append(sum(weights[i] * -log_softmax(column, i) for i in own) / sums)
+        heavy.append(sums / len(own))
+    to_image = sum(part * w for part, w in zip(parts, heavy, strict=True)) / sum(heavy)
+    found = contrastive_loss(clip, inputs, labels, tokens, torch.tensor(weights))
+    assert float(found) == pytest.approx((to_text + to_image) / 2, rel=1e-5)
+    even = contrastive_loss(clip, inputs, labels, tokens, torch.full((5,), 0.7))
+    torch.testing.assert_close(even, contrastive_loss(clip, inputs, labels, tokens))
+
+
+def test_a_weighted_loss_gets_the_weights_of_the_batch_s_rows() -> None:
+    seen: list[Tensor] = []
+
+    def spy(clip: Clip, inputs: Tensor, labels: Tensor, tokens: Tensor, weights: Tensor) -> Tensor:
+        seen.append(weights)
+        assert torch.equal(weights == 1, labels > 1)
+        return clip.encode_images(inputs).square().mean()
+
+    clip = colours()
+    images, labels = paint(list(COLOURS), 4, seed=0)  # eight to forget, then twelve to keep
+    train(
+        clip,
+        from_inputs(clip.normalise(images), labels),
+        torch.optim.SGD(clip.train_only(trainable_names(clip)), lr=1e-3),
+        loss=with_forget_weight(spy, 2.5, forget=8, retain=12),
+        tokens=clip.tokenize(list(COLOURS)),
+        epochs=1,
+        batch_size=8,
+        generator=generator("order"),
+        report=History(),
+    )
+    assert [len(part) for part in seen] == [8, 8, 4]
+    assert sorted(torch.cat(seen).tolist()) == [1.0] * 12 + [2.5] * 8
 
 
 def test_pair_similarity_is_the_mean_cosine_of_pairs(batch: tuple[Clip, Tensor, Tensor, Tensor]) -> None:
