@@ -10,6 +10,7 @@ import typer
 from unlearn_bench import __version__
 from unlearn_bench.benchmarks.commands.options import (
     PRESETS,
+    Curve,
     Device,
     OnlyClasses,
     OnlyDatasets,
@@ -18,6 +19,7 @@ from unlearn_bench.benchmarks.commands.options import (
     Presets,
     Template,
     Threads,
+    Tune,
 )
 from unlearn_bench.errors import InputError
 
@@ -105,13 +107,8 @@ def run(
         typer.Option(help="Forget these: class, dataset/class, a+b at once; dog@sketch, *@sketch where domains are."),
     ] = None,
     presets: Presets = None,
-    tune: Annotated[
-        int | None,
-        typer.Option(help="First give every method so many trials on this model and data.", min=1),
-    ] = None,
-    curve: Annotated[
-        bool, typer.Option("--curve", help="Also run each method at up to five settings of its trials' front.")
-    ] = False,
+    tune: Tune = None,
+    curve: Curve = False,
     seeds: Annotated[str | None, typer.Option(help="Whole numbers, separated by commas.")] = None,
     jobs: Annotated[int, typer.Option(help="Cells at a time; 0: one per core, or one per GPU.", min=0)] = 0,
     threads: Threads = 0,

@@ -170,8 +170,10 @@ class Range:
         return ", ".join(map(repr, self.choices)) if self.choices else f"{self.low!r} to {self.high!r}"
 
     def at(self, rms: float, *also: float) -> "Range":
-        """The range for a model whose weights have this root mean square, in the hyperparameter's own unit; as wide as
-        it takes to hold the published value and `also`."""
+        """The range for a model whose weights have this root mean square, in the hyperparameter's own unit.
+
+        It is as wide as it takes to hold the published value and `also`.
+        """
         if self.choices:
             return self
         size = rms if self.unit == "rms" else 1.0

@@ -19,6 +19,13 @@ Threads = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
+Tune = Annotated[
+    int | None, typer.Option(help="First give every method so many trials on this model and data.", min=1)
+]
+Curve = Annotated[
+    bool, typer.Option("--curve", help="Also run each method at up to five settings of its trials' front.")
+]
+
 OnlyMethods = Annotated[str | None, typer.Option("--methods", help="Only these methods or variants; commas between.")]
 OnlyDatasets = Annotated[str | None, typer.Option("--datasets", help="Only what is forgotten from these datasets.")]
 OnlyClasses = Annotated[

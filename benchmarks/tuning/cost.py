@@ -8,8 +8,8 @@ import torch
 
 from unlearn_bench.benchmarks.referee.workbench import Workbench, as_split
 from unlearn_bench.benchmarks.sweep.players import LoadedMethod
+from unlearn_bench.benchmarks.tuning.found import PER_CLASS, VALIDATION_SPLIT
 from unlearn_bench.benchmarks.tuning.race import most_cells
-from unlearn_bench.benchmarks.tuning.settings import PER_CLASS, VALIDATION_SPLIT
 from unlearn_bench.clip import Clip
 from unlearn_bench.leaderboards.published.places import published_records
 from unlearn_bench.leaderboards.records.record import Record

@@ -23,12 +23,11 @@ from unlearn_bench.benchmarks.referee.workbench import Workbench, choose_device,
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
 from unlearn_bench.benchmarks.sweep.plan import run_for, settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice, LoadedMethod, chosen_methods, load_method, load_metrics
-from unlearn_bench.clip import Clip
+from unlearn_bench.benchmarks.tuning.space import space_of, weight_size
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.methods.base import Range, search_space
 from unlearn_bench.synthesis.settings import SynthesisSettings
-from unlearn_bench.training.loop import trainable_names
 
 app = typer.Typer(add_completion=False)
 
@@ -68,19 +67,6 @@ class Tried:
     retention: float
     seconds: float = 0.0
     reason: str = ""
-
-
-def root_mean_square(clip: Clip) -> float:
-    """Of the weights that methods train, biases and norms left out: the unit of ranges in `rms`."""
-    names = set(trainable_names(clip))
-    values = [item.value.detach().double() for item in clip.weights() if item.name in names and item.value.ndim > 1]
-    return math.sqrt(sum(float(v.square().sum()) for v in values) / max(1, sum(v.numel() for v in values)))
-
-
-def space_of(method: LoadedMethod, rms: float) -> dict[str, Range]:
-    """The method's ranges for a model whose weights have this root mean square."""
-    defaults = build_method(method.kind, {})
-    return {name: where.at(rms, getattr(defaults, name)) for name, where in search_space(method.kind).items()}
 
 
 def ends(where: Range) -> tuple[float, float]:
@@ -135,7 +121,7 @@ def try_settings(
     each: bool = True,
 ) -> Iterator[Tried]:
     """Run the method with the settings of `settings`, one after another."""
-    space = space_of(method, root_mean_square(bench.clip))
+    space = space_of(method.kind, bench.clip).ranges
     metrics = load_metrics(["accuracy", "seconds"])
     for name, values in settings(space, resolved(build_method(method.kind, {})), each=each):
         run = run_for(
@@ -250,7 +236,7 @@ def show(
     synthesis = presets_for(bench.setting.model, suite=chosen.file).synthesis()
     typer.echo(
         f"{bench.setting.model}, {dataset}/{'+'.join(names_to_forget)}, "
-        f"root mean square of the weights {root_mean_square(bench.clip):.4f}"
+        f"root mean square of the weights {weight_size(bench.clip):.4f}"
     )
     typer.echo(f"{'method':22} {'setting':28} {'forgetting':>10} {'retention':>9} {'seconds':>7}")
     found: dict[str, list[str]] = {}

@@ -14,15 +14,15 @@ from unlearn_bench.benchmarks.tuning.trial import Trial
 from unlearn_bench.cache import make_folder, write_text
 from unlearn_bench.leaderboards.records.record import Run
 
+VALIDATION_SPLIT = "val"
+PER_CLASS = 12
+"""Validation images of each class on which trials are scored: all of them would cost more than most methods."""
+
 _DIGITS = 4
 
 
-def to_preset(tuned: Tuned, budget: Budget, conditions: Conditions, *, images: str) -> dict[str, Any]:
-    """The preset table of a tuned method, with everything that says how it was found.
-
-    Args:
-        images: on which images trials were scored.
-    """
+def to_preset(tuned: Tuned, budget: Budget, conditions: Conditions) -> dict[str, Any]:
+    """The preset table of a tuned method, with everything that says how it was found."""
     best = tuned.best
     table: dict[str, Any] = {
         "source": "tuned",
@@ -31,7 +31,8 @@ def to_preset(tuned: Tuned, budget: Budget, conditions: Conditions, *, images: s
         "sampler": SAMPLER,
         "pruner": PRUNER,
         "objective": OBJECTIVE,
-        "images": images,
+        "images": VALIDATION_SPLIT,
+        "images_per_class": PER_CLASS,
         "suite": budget.suite.name,
         "classes": [f"{dataset}/{'+'.join(names)}" for dataset, names in budget.tasks],
         "tuned_parameters": len(tuned.space.ranges),

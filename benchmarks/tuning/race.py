@@ -21,7 +21,10 @@ Need = tuple[Values, Task]
 Race = Generator[list[Need], list[Record], tuple[Trial, ...]]
 """Yields the cells that it needs now, is sent their records in that order, and returns all trials as they began."""
 
-SAMPLER = "optuna TPE, seed 0, 100 candidates, first 12 at random, four at a time; at first the published values, then the defaults"
+SAMPLER = (
+    "optuna TPE, seed 0, 100 candidates, four trials at a time, 12 before it learns; the published values are the "
+    "first trial, then the defaults"
+)
 PRUNER = (
     "each trial on one class; on a second one unless it forgot under .05 or kept under .5; then the leading eighth "
     "(at least five) on four, half of those (at least five) on eight, and so on"

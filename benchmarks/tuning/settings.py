@@ -12,17 +12,20 @@ from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench
 from unlearn_bench.benchmarks.suites.suite import Suite
 from unlearn_bench.benchmarks.sweep.players import LoadedMethod
 from unlearn_bench.benchmarks.sweep.tasks import Task
-from unlearn_bench.benchmarks.tuning.found import keep_table, kept_table, question, to_preset
+from unlearn_bench.benchmarks.tuning.found import (
+    PER_CLASS,
+    VALIDATION_SPLIT,
+    keep_table,
+    kept_table,
+    question,
+    to_preset,
+)
 from unlearn_bench.benchmarks.tuning.search import Budget, Telling, tune, tuning_run
 from unlearn_bench.benchmarks.tuning.space import space_of
 from unlearn_bench.benchmarks.tuning.synthesis import tune_synthesis
 from unlearn_bench.cache import cache_root, make_folder
 from unlearn_bench.methods.base import search_space
 from unlearn_bench.synthesis.settings import SynthesisSettings
-
-VALIDATION_SPLIT = "val"
-PER_CLASS = 12
-"""Validation images of each class on which trials are scored: all of them would cost more than most methods."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +103,7 @@ def find_settings(
         if tuned.nothing_found:
             yield Found(name=tuned.method, table={}, about={}, reason=tuned.nothing_found)
             continue
-        found = to_preset(tuned, budget, conditions, images=f"val, at most {PER_CLASS} a class")
+        found = to_preset(tuned, budget, conditions)
         keep_table(folder, names[tuned.method], found)
         yield Found(name=tuned.method, table=found, about={})
 

@@ -1,5 +1,6 @@
 """What is searched: the ranges of a method for one model, and the settings with which every search begins."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from unlearn_bench.benchmarks.presets.preset import build_method
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError
 from unlearn_bench.methods.base import Method, Range, search_space
+from unlearn_bench.training.loop import trainable_names
 
 Values = Mapping[str, Any]
 """Hyperparameters by name: those that are tuned."""
@@ -48,11 +50,11 @@ def space_of(method: type[Method], clip: Clip) -> Space:
 
 
 def weight_size(clip: Clip) -> float:
-    """The root mean square of the entries of the model's matrices, convolutions included, embeddings of tokens not:
-    what a step of an optimiser is small or large against."""
-    weights = [w.value for w in clip.weights() if w.value.ndim >= 2 and w.place.role != "token_embedding"]
-    squares = sum(float(value.detach().double().square().sum()) for value in weights)
-    return float((squares / max(1, sum(value.numel() for value in weights))) ** 0.5) or 1.0
+    """The root mean square of the weights that methods train, biases and norms left out: what an optimiser's step is
+    small or large against."""
+    names = set(trainable_names(clip))
+    values = [item.value.detach().double() for item in clip.weights() if item.name in names and item.value.ndim > 1]
+    return math.sqrt(sum(float(v.square().sum()) for v in values) / max(1, sum(v.numel() for v in values))) or 1.0
 
 
 def suggest(trial: optuna.Trial, space: Space) -> dict[str, Any]:

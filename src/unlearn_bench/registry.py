@@ -12,6 +12,7 @@ import importlib.util
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -121,12 +122,15 @@ def _load_file(path: Path) -> ModuleType:
 def _in_folder(package: str) -> dict[str, Entry]:
     entries = {}
     for path in sorted((_FOLDER / package).glob("*.py")):
-        for entry in _in_file(path, package):
+        found = path.stat()
+        for entry in _in_file(path, package, found.st_mtime_ns, found.st_size):
             entries[entry.name] = entry
     return entries
 
 
-def _in_file(path: Path, package: str) -> list[Entry]:
+@lru_cache(maxsize=256)
+def _in_file(path: Path, package: str, changed: int, size: int) -> tuple[Entry, ...]:  # noqa: ARG001
+    """The entries of a file as it is at that time and of that size: parsed once, since every cell asks."""
     entries = []
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if not isinstance(node, ast.ClassDef):
@@ -137,7 +141,7 @@ def _in_file(path: Path, package: str) -> list[Entry]:
             summary = (ast.get_docstring(node) or "").split("\n", 1)[0]
             target = f"unlearn_bench.{package}.{path.stem}:{node.name}"
             entries.append(Entry(name=name, target=target, summary=summary, facts=facts))
-    return entries
+    return tuple(entries)
 
 
 def _literals(node: ast.ClassDef) -> dict[str, object]:

@@ -17,12 +17,11 @@ from unlearn_bench.benchmarks.tuning.ends import (
     ends,
     line,
     middle,
-    root_mean_square,
     settings,
-    space_of,
     try_settings,
     verdicts,
 )
+from unlearn_bench.benchmarks.tuning.space import space_of
 from unlearn_bench.methods.base import Range, search_space
 from unlearn_bench.registry import catalogue
 from unlearn_bench.synthesis.settings import UNTUNED
@@ -148,10 +147,11 @@ def test_the_middle_of_a_range(where: Range, default: float, expected: float) ->
 def test_ranges_in_units_of_the_weights(path: Path, tmp_path: Path) -> None:
     """The colour model's trained matrix, and nothing of its table of tokens."""
     bench = bench_of(load_suite(str(path)))
-    assert root_mean_square(bench.clip) == pytest.approx((1 / 3) ** 0.5)  # two identity matrices of three rows
     loaded = load_method(method(tmp_path, 'tunable(0.7, low=0.1, high=2.0, unit="rms", published=0.01)'))
-    where = space_of(loaded, 0.5)["strength"]
-    assert (where.low, where.high, where.unit) == (0.01, 1.0, "")
+    size = (1 / 3) ** 0.5  # two identity matrices of three rows
+    where = space_of(loaded.kind, bench.clip).ranges["strength"]
+    assert (where.low, where.unit) == (0.01, "")
+    assert where.high == pytest.approx(2 * size)
 
 
 def test_every_method_with_ranges_has_a_parameter_of_strength() -> None:

@@ -7,13 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.support import COLD, Call, bench_of, write_colours, write_method, write_model, write_suite
+from tests.benchmarks.support import COLD, Call, bench_of, write_colours, write_method, write_model
 from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.suites.suite import load_suite
-from unlearn_bench.benchmarks.sweep.players import Choice
-from unlearn_bench.benchmarks.tuning.classes import tuning_tasks
 from unlearn_bench.benchmarks.tuning.synthesis import tune_synthesis
-from unlearn_bench.errors import InputError
 from unlearn_bench.synthesis.settings import UNTUNED
 
 TASKS = [("folder:warm", ("green",)), ("folder:cold", ("yellow",))]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.benchmarks.support import CONDITIONS, calls, counting, start_cli, write_method, write_suite
-from tests.benchmarks.tuning.support import CLASSES, TUNING, tunable_method, tuned
+from tests.benchmarks.tuning.support import CLASSES, TUNING, TURN, tunable_method, tuned
 from unlearn_bench.benchmarks.commands import tune as command
 from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.suites.suite import load_suite
@@ -89,9 +89,7 @@ def test_a_failed_cell_ends_its_trial(path: Path, tmp_path: Path) -> None:
     spec = tunable_method(tmp_path, counting("raise ValueError('no')", noted))
     (found,) = tuned(path, [spec], tmp_path / "tuning", trials=2)
     assert len(calls(noted)) == 2
-    assert found.nothing_found == "failed: ValueError: no (method_mine.py:%s)" % found.nothing_found[-4:-1].lstrip(
-        "y:"
-    )
+    assert found.nothing_found.startswith("failed: ValueError: no (method_mine.py:")
     assert found.forgot is None
 
 
@@ -131,14 +129,14 @@ def test_where_forgetting_costs_more_than_it_is_worth_the_least_score_is_taken_a
     found = chosen("mine", SPACE, [idle, harmful, trial(1.0, 1.0, classes=1)])
     assert found.best == idle
     assert found.forgot == harmful, "of those on all classes"
-    table = to_preset(found, budget(path), CONDITIONS, images="val")
+    table = to_preset(found, budget(path), CONDITIONS)
     assert table["found"] is False
     assert table["best_that_forgot"]["forgetting"] == 0.9
     assert in_words(table) == (
         "no setting of 3 forgot without more harm than good; the least score 0.200, forgetting 0.00, retention 1.00 "
         "(doing nothing scores 0.200); the best that forgot: 0.90, 0.50"
     )
-    never = to_preset(chosen("mine", SPACE, [idle]), budget(path), CONDITIONS, images="val")
+    never = to_preset(chosen("mine", SPACE, [idle]), budget(path), CONDITIONS)
     assert "best_that_forgot" not in never
     assert in_words(never).endswith("; none forgot")
 
@@ -152,7 +150,7 @@ def test_up_to_five_points_of_the_front_are_kept() -> None:
 
 def test_the_preset_tells_how_it_was_found(path: Path, tmp_path: Path) -> None:
     (found,) = tuned(path, [tunable_method(tmp_path)], tmp_path / "tuning")
-    table = to_preset(found, budget(path), CONDITIONS, images="val, at most 12 a class")
+    table = to_preset(found, budget(path), CONDITIONS)
     assert table["source"] == "tuned"
     assert table["trials"] == 8
     assert table["found"] is True
@@ -184,19 +182,12 @@ def test_the_command_writes_a_preset_file_and_searches_once(
     monkeypatch.setenv("UNLEARN_BENCH_CACHE", str(tmp_path / "cache"))
     noted = tmp_path / "calls"
     noted.mkdir()
-    spec, target = (
-        tunable_method(
-            tmp_path,
-            counting(
-                "if self.strength > 0.5:\n    clip.module.text[0].weight.data[clip.tokenize([c.text for c in request.forget])] *= -1\nreturn clip",
-                noted,
-            ),
-        ),
-        tmp_path / "presets" / "colours_model.py.toml",
-    )
+    spec = tunable_method(tmp_path, counting(TURN, noted))
+    target = tmp_path / "presets" / "colours_model.py.toml"
     beside = tmp_path / "colours_model.presets.toml"
     beside.write_text("[synthesis]\nimages_per_class = 2\n")
-    given = {"suite": str(path), "trials": 6, "jobs": 1, "threads": 1, "device": "cpu", "out": target} | NOTHING
+    given: dict[str, Any] = {"suite": str(path), "trials": 6, "jobs": 1, "threads": 1, "device": "cpu", "out": target}
+    given |= NOTHING
     assert command.execute(methods=[spec], **given) == 0
     table = tomllib.loads(target.read_text())
     assert table["mine"]["hyperparameters"]["strength"] > 0.5
