@@ -44,7 +44,7 @@ class AmnsRetain(Method):
     reference = "Graves, Nagisetty and Ganesh, 2021, Amnesiac Machine Learning"
 
     learning_rate: float = tunable(1e-4, low=1e-4, high=0.3, log=True, unit="rms")
-    epochs: int = tunable(3, choices=(1, 3, 5, 10, 20))
+    epochs: int = tunable(3, choices=(1, 3, 5, 10))
     batch_size: int = tunable(128, choices=(16, 32, 64, 128))  # images
     forget_weight: float = tunable(1.0, low=0.1, high=30.0, log=True)  # of an image to forget; of one to keep 1
 

@@ -43,7 +43,7 @@ class EMMN(Method):
     reference = "Chundawat, Tarun, Mandal and Kankanhalli, 2023, Zero-Shot Machine Unlearning"
 
     learning_rate: float = tunable(1e-4, low=3e-5, high=0.3, log=True, unit="rms")
-    epochs: int = tunable(2, choices=(1, 2, 4, 8, 16))
+    epochs: int = tunable(2, choices=(1, 2, 4, 8))
     batch_size: int = tunable(4, choices=(4, 16, 64))  # images
     noise_learning_rate: float = 0.1
     maximise_steps: int = 25

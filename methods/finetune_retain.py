@@ -33,7 +33,7 @@ class FinetuneRetain(Method):
     reference = "Golatkar, Achille and Soatto, 2020, Eternal Sunshine of the Spotless Net"
 
     learning_rate: float = tunable(1e-4, low=1e-4, high=0.3, log=True, unit="rms")
-    epochs: int = tunable(3, choices=(1, 3, 5, 10, 20))
+    epochs: int = tunable(3, choices=(1, 3, 5, 10))
     batch_size: int = tunable(128, choices=(16, 32, 64, 128))  # images
 
     def skip(self, clip: Clip, request: Request) -> str | None:  # noqa: ARG002

@@ -46,7 +46,7 @@ class GradDiff(Method):
     reference = "Liu, Liu and Stone, 2022, Continual Learning and Private Unlearning"
 
     learning_rate: float = tunable(3e-5, low=3e-5, high=0.3, log=True, unit="rms")
-    epochs: int = tunable(10, choices=(1, 3, 5, 10, 20))
+    epochs: int = tunable(10, choices=(1, 3, 5, 10))
     retain_weight: float = tunable(1.0, low=0.1, high=100.0, log=True)
     batch_size: int = tunable(16, choices=(8, 16, 32, 64))  # images of each set
 

@@ -47,7 +47,7 @@ class GradientAscent(Method):
     reference = "Jang et al., 2023, Knowledge Unlearning for Mitigating Privacy Risks in Language Models"
 
     learning_rate: float = tunable(3e-5, low=3e-5, high=0.3, log=True, unit="rms")
-    epochs: int = tunable(10, choices=(1, 3, 5, 10, 20))
+    epochs: int = tunable(10, choices=(1, 3, 5, 10))
     batch_size: int = tunable(16, choices=(4, 16, 64))  # images
 
     def skip(self, clip: Clip, request: Request) -> str | None:  # noqa: ARG002

@@ -34,7 +34,7 @@ class NegMerge(TaskNegation):
     access = "semi-ZS"
     reference = "Kim, Han and Choe, 2025, NegMerge: Sign-Consensual Weight Merging for Machine Unlearning"
 
-    epochs: int = tunable(10, choices=(1, 3, 5, 10, 20))
+    epochs: int = tunable(10, choices=(1, 3, 5, 10))
     batch_size: int = tunable(16, choices=(8, 16, 32))  # images; small, so that the order makes copies differ
     copies: int = 3
     spread: float = 3.0  # s

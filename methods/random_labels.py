@@ -41,7 +41,7 @@ class RandomLabels(Method):
     reference = "Golatkar, Achille and Soatto, 2020, Eternal Sunshine of the Spotless Net"
 
     learning_rate: float = tunable(1e-4, low=3e-5, high=0.3, log=True, unit="rms")
-    epochs: int = tunable(10, choices=(1, 3, 5, 10, 20))
+    epochs: int = tunable(10, choices=(1, 3, 5, 10))
     batch_size: int = tunable(16, choices=(4, 16, 64))  # images
 
     def skip(self, clip: Clip, request: Request) -> str | None:  # noqa: ARG002

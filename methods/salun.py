@@ -45,7 +45,7 @@ class SalUn(Method):
     reference = "Fan et al., 2024, SalUn: Empowering Machine Unlearning via Gradient-based Weight Saliency"
 
     learning_rate: float = tunable(0.01, low=1e-5, high=0.03, log=True)
-    epochs: int = tunable(10, choices=(1, 3, 5, 10, 20))
+    epochs: int = tunable(10, choices=(1, 3, 5, 10))
     saliency: float = tunable(0.5, choices=(0.05, 0.1, 0.3, 0.5, 0.8, 1.0))  # share of the trained weights
     forget_weight: float = tunable(1.0, low=0.1, high=30.0, log=True)  # of an image to forget; of one to keep 1
     momentum: float = 0.9

@@ -37,7 +37,7 @@ class TaskNegation(Method):
     reference = "Ilharco et al., 2023, Editing Models with Task Arithmetic"
 
     learning_rate: float = tunable(1e-5, low=3e-5, high=0.1, log=True, unit="rms")
-    epochs: int = tunable(10, choices=(1, 5, 10, 20, 40))
+    epochs: int = tunable(10, choices=(1, 5, 10, 20))
     coefficient: float = tunable(1.0, low=0.03, high=10.0, log=True)
     batch_size: int = tunable(128, choices=(16, 32, 128))  # images
     weight_decay: float = 0.1

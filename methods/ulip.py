@@ -41,7 +41,7 @@ class ULip(Method):
 
     learning_rate: float = tunable(3e-4, low=1e-5, high=0.3, log=True)
     sigma: float = tunable(0.5, low=0.05, high=5.0, log=True)  # units of the normalised input
-    epochs: int = tunable(1, choices=(1, 2, 4, 8, 16))
+    epochs: int = tunable(1, choices=(1, 2, 4, 8))
     perturbations: int = 25  # noisy copies of each image
     batch_size: int = 64  # images
 

@@ -26,7 +26,7 @@ from unlearn_bench.leaderboards.records.record import Record, Run
 from unlearn_bench.leaderboards.records.storage import CELLS, read_records
 from unlearn_bench.synthesis.settings import SynthesisSettings
 
-_METRICS = ("accuracy",)
+_METRICS = ("accuracy", "seconds")
 
 POINTS = 5
 """At most so many settings of a method's front are kept, for its curve."""

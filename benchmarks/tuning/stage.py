@@ -93,6 +93,9 @@ def would_tune(
 
 def _tune_model(stage: Stage, setting: Setting, console: Console, warn: Callable[[str], None]) -> tuple[Task, ...]:
     methods, bench = _methods(stage), open_workbench(validation(setting))
+    if not methods:
+        warn("none of the methods declares anything to tune")
+        return ()
     tasks = tuning_tasks(stage.suite, bench, stage.choice, withhold=True)
     name = preset_name(setting.model)
     lines = Lines(console, name)

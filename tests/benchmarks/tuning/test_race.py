@@ -87,6 +87,7 @@ def test_all_are_tried_on_one_class_and_the_leading_ones_on_all(record: Callable
     assert all(seen[0] == TASKS[0] for seen in tried)
     counts = sorted({trial.classes for trial in trials})
     assert counts == [1, 2, 4, 8]
+    assert 8 <= sum(trial.classes >= 2 for trial in trials) < 48
     assert sum(trial.classes == 8 for trial in trials) == 5
     assert sum(trial.classes >= 4 for trial in trials) == 8
     assert sum(len(needs) for needs in asked) <= most_cells(64, 8) == 64 * 2 + 8 * 2 + 5 * 4
@@ -98,7 +99,7 @@ def test_it_costs_less_than_a_quarter_of_trying_each_on_all(record: Callable[[Ou
 
 
 def test_the_hopeless_are_tried_on_one_class_only(record: Callable[[Outcome], Record]) -> None:
-    for outcome in ((0.04, 1.0), (1.0, 0.4), (math.nan, 1.0)):
+    for outcome in ((0.04, 1.0), (math.nan, 1.0)):
         _, asked = run(record, always(*outcome), trials=16, tasks=TASKS[:2])
         assert {task for needs in asked for _, task in needs} == {TASKS[0]}
 
