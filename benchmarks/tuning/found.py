@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from unlearn_bench.benchmarks.tuning.space import Space, number, plain
 from unlearn_bench.benchmarks.tuning.trial import Trial
 from unlearn_bench.cache import make_folder, write_text
 from unlearn_bench.leaderboards.records.record import Run
+from unlearn_bench.leaderboards.records.storage import set_aside
 
 VALIDATION_SPLIT = "val"
 PER_CLASS = 12
@@ -76,14 +77,21 @@ def question(run: Run, space: Space, budget: Budget) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=list).encode()).hexdigest()[:16]
 
 
-def kept_table(folder: Path, name: str) -> dict[str, Any] | None:
-    """The table that was found before, or None; one that can't be read is made anew."""
+def kept_table(folder: Path, name: str, say: Callable[[str], None]) -> dict[str, Any] | None:
+    """The table that was found before, or None; a file that can't be read is set aside, and it is said."""
     path = _path(folder, name)
+    if not path.is_file():
+        return None
     try:
         found: object = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) and "source" in found else None
+        found = None
+    if isinstance(found, dict) and "source" in found:
+        return found
+    moved = set_aside(path)
+    where = f"set aside as {moved.name!r}" if moved else "left where it is"
+    say(f"{str(path)!r} holds no settings that can be read; {where}; they are searched anew")
+    return None
 
 
 def keep_table(folder: Path, name: str, table: dict[str, Any]) -> None:

@@ -93,7 +93,7 @@ def tune(
     """
     spaces = {method.kind.name: space_of(method.kind, bench.clip) for method in methods}
     kinds = {method.kind.name: method for method in methods}
-    desk = _Desk(bench=bench, budget=budget, out=out, conditions=conditions, telling=telling, fresh=fresh)
+    desk = Desk(bench=bench, budget=budget, out=out, conditions=conditions, telling=telling, fresh=fresh)
     desk.most = len(methods) * most_cells(budget.trials, len(budget.tasks))
     races = {name: race(space, budget.tasks, trials=budget.trials) for name, space in spaces.items()}
     needs = {name: next(item) for name, item in races.items()}
@@ -156,7 +156,7 @@ def _send(item: Race, records: list[Record]) -> list[Need] | tuple[Trial, ...]:
 
 
 @dataclass(kw_only=True)
-class _Desk:
+class Desk:
     """Where cells are made of what races ask for, run, and their records kept at hand.
 
     Attributes:

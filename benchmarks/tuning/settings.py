@@ -93,7 +93,7 @@ def find_settings(
     budget = Budget(trials=wanted.trials, tasks=wanted.tasks, synthesis=images, suite=wanted.suite)
     folder = make_folder(cache_root() / "tuning" / bench.fingerprint, what="cache folder")
     names = {method.kind.name: _name(method, bench, budget) for method in wanted.methods}
-    there = {name: None if wanted.fresh else kept_table(folder, key) for name, key in names.items()}
+    there = {name: None if wanted.fresh else kept_table(folder, key, say) for name, key in names.items()}
     for name, kept in there.items():
         if kept is not None:
             yield Found(name=name, table=kept, about={}, cached=True)
@@ -125,7 +125,7 @@ def _images(
     """The settings, their table, and how they were found; searched once for a model and these classes."""
     folder = make_folder(cache_root() / "tuning" / bench.fingerprint, what="cache folder")
     digest = hashlib.sha256(json.dumps([wanted.tasks, asdict(base)], default=list).encode()).hexdigest()[:16]
-    kept = None if wanted.images_anew or wanted.fresh else kept_table(folder, f"{SYNTHESIS}-{digest}")
+    kept = None if wanted.images_anew or wanted.fresh else kept_table(folder, f"{SYNTHESIS}-{digest}", say)
     if kept is None:
         say("settings of the synthetic images: a search of about a minute")
         found = tune_synthesis(bench, wanted.tasks, base, say=say)
