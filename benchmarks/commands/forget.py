@@ -103,15 +103,20 @@ class Candidate:
 
 
 def ranked(known: Presets) -> tuple[Candidate, ...]:
-    """The competitors with settings for a model, the best on the tuning classes first, then those with published
-    settings, which nobody has compared."""
+    """The competitors with settings for a model, the best on the tuning classes first.
+
+    Those of which no setting forgot with less harm than good come after all that did; last those with published
+    settings, which nobody has compared.
+    """
     methods = catalogue("methods")
     competitors = [
         name for name in known.methods if name in methods and methods[name].facts.get("kind", "method") == "method"
     ]
     found = [(name, known.of(name).provenance) for name in competitors]
-    scored = sorted((float(facts["score"]), name) for name, facts in found if "score" in facts)
-    tuned = [Candidate(method=name, score=score, among=len(found)) for score, name in scored]
+    scored = sorted(
+        (facts.get("found") is False, float(facts["score"]), name) for name, facts in found if "score" in facts
+    )
+    tuned = [Candidate(method=name, score=score, among=len(found)) for _, score, name in scored]
     rest = [Candidate(method=name, among=len(found)) for name, facts in found if "score" not in facts]
     return (*tuned, *rest)
 

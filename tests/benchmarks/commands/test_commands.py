@@ -202,11 +202,12 @@ def test_the_best_method_with_settings_is_taken(tmp_path: Path) -> None:
     presets.write_text(
         '[slug]\nsource = "tuned"\nscore = 0.2\n[lip]\nsource = "paper"\n'
         '[emb]\nsource = "tuned"\nscore = 0.1\n[finetune-retain]\nsource = "tuned"\nscore = 0.01\n'
+        '[ssd]\nsource = "tuned"\nscore = 0.05\nfound = false\n'
     )
     found = forget_command.ranked(presets_for("ViT-L-14", given=presets))
-    assert [item.method for item in found] == ["emb", "slug", "lip"], "references forget nothing"
-    assert str(found[0]).startswith("emb: best of 3 with settings for this model")
-    assert str(found[2]) == "lip: published settings for this model"
+    assert [item.method for item in found] == ["emb", "slug", "ssd", "lip"], "references forget nothing, nor did ssd"
+    assert str(found[0]).startswith("emb: best of 4 with settings for this model")
+    assert str(found[3]) == "lip: published settings for this model"
     assert forget_command.ranked(presets_for("ViT-L-14")) == ()
 
 
