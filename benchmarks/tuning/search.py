@@ -5,9 +5,11 @@ runs its own: in parallel, through workers that die, each leaving a record. The 
 model; what was tried before is not tried again.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import mean
 
 from unlearn_bench.benchmarks.presets.preset import build_method, resolved
 from unlearn_bench.benchmarks.referee.cell import Cell
@@ -190,8 +192,19 @@ class Desk:
         self.records |= {key: record for key, record in there.items() if record.status == "ok"}
         waiting = {cell.run.key: cell for cell in cells if cell.run.key not in self.records}
         self._count(len(cells) - len(waiting))
-        carry_out(list(waiting.values()), self.out, self.conditions, listener=self._listen, fresh=self.fresh)
+        carry_out(
+            self._longest_first(waiting.values()), self.out, self.conditions, listener=self._listen, fresh=self.fresh
+        )
         self.records |= self._read(waiting)
+
+    def _longest_first(self, cells: Iterable[Cell]) -> list[Cell]:
+        """By the seconds that their methods took so far, so that no worker waits for a long one at the end."""
+        taken: dict[str, list[float]] = {}
+        for record in self.records.values():
+            found = record.find("seconds", group="method")
+            taken.setdefault(record.run.method, []).append((found.after if found else None) or 0.0)
+        means = {name: mean(seconds) for name, seconds in taken.items()}
+        return sorted(cells, key=lambda cell: means.get(cell.run.method, math.inf), reverse=True)
 
     def _listen(self, _: Done) -> None:
         self._count(1)
