@@ -72,7 +72,7 @@ class Tuned:
 
 
 Telling = Callable[[int, int], None]
-"""Hears how many cells are done, and how many there will be as far as can be told."""
+"""Hears how many cells were run, and how many there will be at most."""
 
 
 def tune(
@@ -162,7 +162,8 @@ class Desk:
     """Where cells are made of what races ask for, run, and their records kept at hand.
 
     Attributes:
-        records: of this search, by key. done: cells of it that have theirs. most: cells there may be in all.
+        records: of this search, by key. done: cells that were run for it. most: cells that there may be in all,
+            those left out that had been run before.
     """
 
     bench: Workbench
@@ -191,7 +192,7 @@ class Desk:
         there = {} if self.fresh else self._read([cell.run.key for cell in cells if cell.run.key not in self.records])
         self.records |= {key: record for key, record in there.items() if record.status == "ok"}
         waiting = {cell.run.key: cell for cell in cells if cell.run.key not in self.records}
-        self._count(len(cells) - len(waiting))
+        self.most -= len(cells) - len(waiting)
         carry_out(
             self._longest_first(waiting.values()), self.out, self.conditions, listener=self._listen, fresh=self.fresh
         )
@@ -207,10 +208,7 @@ class Desk:
         return sorted(cells, key=lambda cell: means.get(cell.run.method, math.inf), reverse=True)
 
     def _listen(self, _: Done) -> None:
-        self._count(1)
-
-    def _count(self, cells: int) -> None:
-        self.done += cells
+        self.done += 1
         self.telling(self.done, self.most)
 
     def _read(self, keys: Iterable[str]) -> dict[str, Record]:

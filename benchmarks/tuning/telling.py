@@ -14,20 +14,21 @@ class Lines:
 
     def __init__(self, console: Console, model: str) -> None:
         self._console, self._model = console, model
-        self._began = self._last = time.monotonic()
-        self._before = -1
+        self._began: float | None = None
+        self._before = 0
+        self._last = time.monotonic()
 
     def say(self, text: str) -> None:
         """A line by itself."""
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def __call__(self, done: int, most: int) -> None:
-        """So many cells of at most so many are done; those that were there from the start don't count as speed."""
+        """So many cells of at most so many were run."""
         now = time.monotonic()
-        if self._before < 0:
-            self._before, self._began = done, now
+        if self._began is None:
+            self._began, self._before = now, done
         if now - self._last < _LINE_EVERY_S or done == self._before:
             return
         self._last = now
-        left = (now - self._began) / max(1, done - self._before) * max(0, most - done)
+        left = (now - self._began) / (done - self._before) * max(0, most - done)
         self.say(f"tuning {self._model}: {done} of at most {most} cells, at most about {duration(left)} left")

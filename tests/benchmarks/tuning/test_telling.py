@@ -23,7 +23,7 @@ def test_a_line_every_ten_seconds_with_what_is_left(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     heard = io.StringIO()
     lines = Lines(Console(file=heard, width=200), "mine")
-    lines(40, 100)  # these were there
+    lines(40, 100)
     now[0] += 9
     lines(45, 100)
     assert heard.getvalue() == ""
