@@ -10,6 +10,7 @@ import numpy as np
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics import tradeoff
+from unlearn_bench.leaderboards.statistics.curves import dominated_area
 from unlearn_bench.leaderboards.statistics.rows import FORGOTTEN
 from unlearn_bench.metrics.score import ClassAccuracies, Pair, average_score, class_averages
 
@@ -109,19 +110,15 @@ def leading(trials: Sequence[Trial], count: int) -> list[Trial]:
 
 
 def area(trials: Sequence[Trial]) -> float:
-    """The area of forgetting and retention that these trials dominate, in [0, 1]: that of the union of the
-    rectangles from (0, 0) to each (F, R).
+    """The area of forgetting and retention that these trials dominate, in [0, 1] (`curves.dominated_area`).
 
     >>> half = Trial(hyperparameters={}, forgetting=0.5, retention=1.0)
     >>> all_of_it = Trial(hyperparameters={}, forgetting=1.0, retention=0.5)
     >>> area([half, all_of_it])
     0.75
     """
-    total, reached = 0.0, 0.0
-    for trial in sorted(trials, key=lambda trial: -trial.retention):
-        total += max(0.0, trial.forgetting - reached) * trial.retention
-        reached = max(reached, trial.forgetting)
-    return total
+    forgotten, kept = (np.array([getattr(trial, name) for trial in trials]) for name in ("forgetting", "retention"))
+    return float(dominated_area(forgotten, kept)) if trials else 0.0
 
 
 def front(trials: Sequence[Trial]) -> list[Trial]:
