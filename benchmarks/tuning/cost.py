@@ -24,7 +24,7 @@ _BATCH = 16
 def search_seconds(
     methods: Sequence[LoadedMethod], bench: Workbench, *, trials: int, tasks: int, jobs: int
 ) -> float | None:
-    """A guess: cells at most, times the images that a cell sends through this model's image tower.
+    """A guess from above: cells at most, times the images that a cell sends through this model's image tower.
 
     How many a method sends, is taken from its published seconds on an embedded model, by what the same machine took
     to encode the test images: the same for methods that see no images, more for those that see more here than there.
@@ -49,8 +49,12 @@ def search_seconds(
     }
     common = median(work.values())
     images = [work.get(method.kind.name, common) * grown[method.kind.access] + scored for method in methods]
-    return sum(images) * _seconds_per_image(bench.clip) * most_cells(trials, tasks) / jobs
+    seconds = max(_seconds_per_image(bench.clip), _FLOOR_S)
+    return sum(images) * seconds * most_cells(trials, tasks) / jobs
 
+
+_FLOOR_S = 3e-4
+"""Of one image: under this it is not the tower that takes the time, but the steps around it."""
 
 _TRAIN, _FORGET = 320, 20
 """Training images of an embedded dataset, and of a class, about."""

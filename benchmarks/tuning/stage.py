@@ -81,7 +81,7 @@ def would_tune(
         bench = open_workbench(setting)
         tasks = sum(2 for item in bench.evaluated.values() if not item.control)
         seconds = search_seconds(searched, bench, trials=stage.trials, tasks=tasks, jobs=stage.conditions.jobs)
-        takes = "" if seconds is None else f", in about {duration(seconds)}"
+        takes = "" if seconds is None else f", in at most about {duration(seconds)}"
         would = f"--tune {stage.trials} would search settings of {len(searched)} methods first{takes}"
         if untuned:
             said = ", ".join(method.kind.name for method in untuned)

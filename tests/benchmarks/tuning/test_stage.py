@@ -16,12 +16,9 @@ from tests.benchmarks.support import (
     write_method,
     write_model,
 )
-from tests.benchmarks.tuning.support import TURN, tunable_method
+from tests.benchmarks.tuning.support import HARM, TURN, tunable_method
 from unlearn_bench.leaderboards.records.record import CURVE
 from unlearn_bench.leaderboards.records.storage import read_folder
-
-# It damages as much as it forgets: the whole table of words is moved.
-HARM = "clip.module.text[0].weight.data[1:] *= 1 - 2 * self.strength\nreturn clip"
 
 
 @pytest.fixture
@@ -104,7 +101,7 @@ def test_presets_of_a_sweep_serve_another_by_name_only(call: Call, shown: list[s
     assert {record.preset["source"] for record in read_folder(tmp_path / "b").records} == {"default"}
     assert re.search(
         r"on colours_model, mine run on defaults that were made for other models; --tune 16 would search settings of "
-        r"1 methods first, in about \d+ s",
+        r"1 methods first, in at most about \d+ (s|min)",
         plain.err,
     )
     given = call("run", *shown, "--methods", spec, "--presets", tmp_path / "a" / "presets", "--out", tmp_path / "c")
@@ -119,7 +116,7 @@ def test_a_dry_run_says_what_tuning_would_take_and_tries_nothing(
     spec = tunable_method(tmp_path, counting(TURN, noted))
     said = call("run", *shown, "--methods", spec, "--tune", "32", "--out", tmp_path / "a", "--dry-run")
     assert said.code == 0, said.err
-    assert "--tune 32 would search settings of 1 methods first, in about " in said.err
+    assert "--tune 32 would search settings of 1 methods first, in at most about " in said.err
     assert calls(noted) == []
     assert not (tmp_path / "a").exists()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.benchmarks.support import CONDITIONS, calls, counting, start_cli, write_method, write_suite
-from tests.benchmarks.tuning.support import CLASSES, TUNING, TURN, tunable_method, tuned
+from tests.benchmarks.tuning.support import CLASSES, HARM, TUNING, TURN, tunable_method, tuned
 from unlearn_bench.benchmarks.commands import tune as command
 from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.suites.suite import load_suite
@@ -80,6 +80,14 @@ def test_a_search_goes_on_where_it_stopped(path: Path, tmp_path: Path) -> None:
     assert len(calls(noted)) <= count + 4
     tuned(path, [spec], tmp_path / "tuning", trials=3, fresh=True)
     assert len(calls(noted)) >= 2 * count
+
+
+def test_the_number_of_workers_changes_nothing(path: Path, tmp_path: Path) -> None:
+    specs = [tunable_method(tmp_path), tunable_method(tmp_path, HARM, name="harm")]
+    alone = tuned(path, specs, tmp_path / "alone", trials=6)
+    together = tuned(path, specs, tmp_path / "together", trials=6, jobs=2)
+    by_name = [{item.method: item for item in found} for found in (alone, together)]
+    assert by_name[0] == by_name[1]
 
 
 def test_a_failed_cell_ends_its_trial(path: Path, tmp_path: Path) -> None:
