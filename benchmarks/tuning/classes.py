@@ -16,6 +16,10 @@ from unlearn_bench.metrics.shared.classification import predictions
 _LEAST = 2
 
 
+class NothingKnownError(InputError):
+    """The model gets every class all wrong that could serve."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TuningTasks:
     """What is forgotten in trials.
@@ -48,8 +52,8 @@ def tuning_tasks(
             and two thirds of all of them away from the reported ones.
 
     Raises:
-        InputError: fewer than two classes of a dataset are left; a class that the suite names is a reported one; the
-            model knows none of the classes of any dataset.
+        InputError: fewer than two classes of a dataset are left; a class that the suite names is a reported one.
+        NothingKnownError: the model gets all those classes of all datasets wrong.
     """
     chosen = choice or Choice()
     items = {name: item for name, item in bench.evaluated.items() if not item.control}
@@ -79,7 +83,7 @@ def tuning_tasks(
         found += [(name, item.dataset.canonical((each,))) for each in known[:_LEAST]]
         unknown += [] if known else [name]
     if not found:
-        raise InputError(
+        raise NothingKnownError(
             f"the model gets every class of {', '.join(unknown)} all wrong that is not reported, so nothing can be "
             "forgotten there; name others under [tuning] in the suite, or see `unlearn-bench check-model`"
         )

@@ -11,13 +11,13 @@ from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.presets.written import preset_file
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions
-from unlearn_bench.benchmarks.referee.workbench import Setting, open_workbench
+from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench, open_workbench
 from unlearn_bench.benchmarks.referee.zero_shot import zero_shot
 from unlearn_bench.benchmarks.suites.suite import Suite
 from unlearn_bench.benchmarks.sweep.estimate import duration
 from unlearn_bench.benchmarks.sweep.players import Choice, LoadedMethod, chosen_methods, load_player
 from unlearn_bench.benchmarks.sweep.tasks import Task
-from unlearn_bench.benchmarks.tuning.classes import tuning_tasks
+from unlearn_bench.benchmarks.tuning.classes import NothingKnownError, TuningTasks, tuning_tasks
 from unlearn_bench.benchmarks.tuning.cost import search_seconds
 from unlearn_bench.benchmarks.tuning.found import in_words
 from unlearn_bench.benchmarks.tuning.settings import Wanted, find_settings, tunable_methods, validation
@@ -96,20 +96,16 @@ def _tune_model(stage: Stage, setting: Setting, console: Console, warn: Callable
     if not methods:
         warn("none of the methods declares anything to tune")
         return ()
-    tasks = tuning_tasks(stage.suite, bench, stage.choice, withhold=True)
+    try:
+        tasks = tuning_tasks(stage.suite, bench, stage.choice, withhold=True)
+    except NothingKnownError as error:  # an untrained model, say: no budget would help, and the sweep still says so
+        warn(f"nothing was tuned: {error}")
+        return ()
     name = preset_name(setting.model)
     lines = Lines(console, name)
     said = ", ".join(f"{dataset}/{'+'.join(names)}" for dataset, names in tasks.tasks)
     lines.say(f"tuning {name}: {stage.trials} trials for each of {len(methods)} methods, on {said}; split val")
-    if tasks.withheld:
-        which = ", ".join(f"{dataset}/{'+'.join(names)}" for dataset, names in tasks.withheld)
-        warn(f"{which} serve to tune, since no other classes are left, and are not reported")
-    for dataset in tasks.unknown:
-        warn(f"no tuning class of {dataset!r}: the model gets all of them wrong that are not reported")
-    for item in bench.evaluated.values():
-        knows = zero_shot(item, name)
-        if knows is not None and knows.is_low:
-            warn(f"{knows.accuracy:.3f} on {item.dataset.name} is little: settings found there mean little as well")
+    _warn_of(tasks, bench, name, warn)
     known = presets_for(setting.model, given=stage.choice.presets, suite=stage.suite.file)
     file = preset_file(stage.folder / PRESETS / f"{name}.toml", setting.model, bench.fingerprint)
     wanted = Wanted(suite=stage.suite, tasks=tasks.tasks, methods=methods, trials=stage.trials, fresh=stage.fresh)
@@ -126,3 +122,16 @@ def _tune_model(stage: Stage, setting: Setting, console: Console, warn: Callable
         lines.say(f"settings of {cached} methods were found before with this budget; no trial was run for them")
     lines.say(f"settings in {str(file.path)!r}; another run takes them with --presets")
     return tasks.withheld
+
+
+def _warn_of(tasks: TuningTasks, bench: Workbench, model: str, warn: Callable[[str], None]) -> None:
+    """What is special about the classes, and what the model knows too little of."""
+    if tasks.withheld:
+        which = ", ".join(f"{dataset}/{'+'.join(names)}" for dataset, names in tasks.withheld)
+        warn(f"{which} serve to tune, since no other classes are left, and are not reported")
+    for dataset in tasks.unknown:
+        warn(f"no tuning class of {dataset!r}: the model gets all of them wrong that are not reported")
+    for item in bench.evaluated.values():
+        knows = zero_shot(item, model)
+        if knows is not None and knows.is_low:
+            warn(f"{knows.accuracy:.3f} on {item.dataset.name} is little: settings found there mean little as well")
