@@ -14,10 +14,13 @@ from unlearn_bench.benchmarks.tuning.trial import Trial
 from unlearn_bench.cache import make_folder, write_text
 from unlearn_bench.leaderboards.records.record import Run
 from unlearn_bench.leaderboards.records.storage import set_aside
+from unlearn_bench.leaderboards.statistics.rows import FORGOTTEN
 
 VALIDATION_SPLIT = "val"
 PER_CLASS = 12
 """Validation images of each class on which trials are scored: all of them would cost more than most methods."""
+
+CHOICE = "least score of those that forgot with less harm than good, else of those that forgot, else of all"
 
 _DIGITS = 4
 
@@ -32,6 +35,7 @@ def to_preset(tuned: Tuned, budget: Budget, conditions: Conditions) -> dict[str,
         "sampler": SAMPLER,
         "pruner": PRUNER,
         "objective": OBJECTIVE,
+        "choice": CHOICE,
         "images": VALIDATION_SPLIT,
         "images_per_class": PER_CLASS,
         "suite": budget.suite.name,
@@ -60,11 +64,8 @@ def in_words(table: Mapping[str, Any]) -> str:
     )
     if table["found"]:
         return said
-    said = f"no setting of {table['trials']} forgot without more harm than good; the least {said}"
-    forgot = table.get("best_that_forgot")
-    if forgot is None:
-        return f"{said}; none forgot"
-    return f"{said}; the best that forgot: {forgot['forgetting']:.2f}, {forgot['retention']:.2f}"
+    which = "the best that forgot" if table["forgetting"] >= 1 - FORGOTTEN else "none forgot; the least"
+    return f"no setting of {table['trials']} forgot without more harm than good; {which}: {said}"
 
 
 def question(run: Run, space: Space, budget: Budget) -> str:
@@ -73,7 +74,7 @@ def question(run: Run, space: Space, budget: Budget) -> str:
     Args:
         run: that of a first trial: of which model, method version, data and synthetic images it is.
     """
-    parts = [run.key, plain(space), space.first, budget.tasks, budget.trials, SAMPLER, PRUNER, OBJECTIVE]
+    parts = [run.key, plain(space), space.first, budget.tasks, budget.trials, SAMPLER, PRUNER, OBJECTIVE, CHOICE]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=list).encode()).hexdigest()[:16]
 
 

@@ -26,8 +26,9 @@ SAMPLER = (
     "first trial, then the defaults"
 )
 PRUNER = (
-    "each trial on one class; on a second one if it is in the best quarter so far and forgot .05; then the leading "
-    "eighth of all (at least five) on four, half of those (at least five) on eight, and so on"
+    "each trial on one class; on a second one if it is in the best quarter so far and forgot .05; then an eighth of "
+    "all (at least five) on four, half of those (at least five) on eight, and so on: one half the best, the other "
+    "those that add most to the front"
 )
 OBJECTIVE = "class-averaged Avg. Score, mean over datasets, plus what is missing to forgetting .5; one seed"
 
@@ -95,9 +96,16 @@ def race(space: Space, tasks: Sequence[Task], *, trials: int) -> Race:
 
 
 def _leading(runners: Sequence[_Runner], count: int) -> list[_Runner]:
-    trials = [runner.trial for runner in runners]
-    chosen = leading(trials, count)
-    return [runner for trial in chosen for runner, own in zip(runners, trials, strict=True) if own is trial]
+    """Half of them those that were tried on most classes with the least `worth`; the others those that add most to
+    the trade-off on the classes that all were tried on."""
+    fewest = min(len(runner.records) for runner in runners)
+    by_worth = sorted(
+        runners, key=lambda runner: (bool(runner.trial.reason), -runner.trial.classes, runner.trial.worth)
+    )
+    best = by_worth[: (count + 1) // 2]
+    common = [tried(runner.values, runner.records[:fewest]) for runner in runners]
+    chosen = leading(common, count, among=[common[runners.index(runner)] for runner in best])
+    return [runner for trial in chosen for runner, own in zip(runners, common, strict=True) if own is trial]
 
 
 def _run(runners: Sequence[_Runner], tasks: Sequence[Task]) -> Generator[list[Need], list[Record], None]:

@@ -115,7 +115,7 @@ def chosen(method: str, space: Space, trials: Sequence[Trial]) -> Tuned:
     """What is taken from the trials of a method.
 
     The setting of least score among those that forgot with less harm than good (`Trial.did_good`); where there is
-    none, that of least score. Only trials on all classes count, if there are any.
+    none, among those that forgot; and where none forgot, of all. Only trials on all classes count, if there are any.
     """
     sound = [trial for trial in trials if not trial.reason] or list(trials)
     furthest = max(trial.classes for trial in sound)
@@ -126,7 +126,7 @@ def chosen(method: str, space: Space, trials: Sequence[Trial]) -> Tuned:
         method=method,
         space=space,
         trials=tuple(trials),
-        best=min(good or whole, key=lambda trial: trial.score),
+        best=min(good or [trial for trial in whole if trial.forgot] or whole, key=lambda trial: trial.score),
         forgot=min(forgot, key=lambda trial: trial.score) if forgot else None,
         front=tuple(sorted(leading(front(whole), POINTS), key=lambda trial: trial.forgetting)),
     )

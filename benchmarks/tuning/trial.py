@@ -91,22 +91,26 @@ def tried(hyperparameters: Mapping[str, Any], records: Sequence[Record]) -> Tria
     )
 
 
-def leading(trials: Sequence[Trial], count: int) -> list[Trial]:
-    """The `count` trials that say most of the trade-off, best first.
+def leading(trials: Sequence[Trial], count: int, *, among: Sequence[Trial] = ()) -> list[Trial]:
+    """The `count` trials that say most of the trade-off.
 
-    First the one of least `worth`; then, one after the other, the one that adds most to the area that the chosen
-    ones dominate (`area`); where none adds anything, by `worth`. Equal settings count once.
+    First those of `among`, or else the one of least `worth`; then, one after the other, the one that adds most to the
+    area that the chosen ones dominate (`area`); where none adds anything, by `worth`. Equal settings count once, and
+    what failed comes last. All were tried on the same classes.
     """
-    left = list({repr(sorted(trial.hyperparameters.items())): trial for trial in reversed(trials)}.values())
-    left.sort(key=lambda trial: (bool(trial.reason), -trial.classes, trial.worth))
-    chosen: list[Trial] = []
+    ordered = sorted(trials, key=lambda trial: (bool(trial.reason), trial.worth))
+    left = {_setting(trial): trial for trial in reversed([*among, *ordered])}
+    chosen = [left.pop(name) for name in dict.fromkeys(map(_setting, among or ordered[:1]))][:count]
     while left and len(chosen) < count:
-        furthest = (bool(left[0].reason), left[0].classes)
-        rivals = [trial for trial in left if (bool(trial.reason), trial.classes) == furthest]
-        gains = [area([*chosen, trial]) if chosen and not trial.reason else 0.0 for trial in rivals]
-        chosen.append(rivals[max(range(len(rivals)), key=lambda place: (gains[place], -place))])
-        left.remove(chosen[-1])
+        rivals = sorted(left.values(), key=lambda trial: (bool(trial.reason), trial.worth))
+        gains = [0.0 if trial.reason else area([*chosen, trial]) for trial in rivals]
+        chosen.append(rivals[gains.index(max(gains))])
+        del left[_setting(chosen[-1])]
     return chosen
+
+
+def _setting(trial: Trial) -> str:
+    return repr(sorted(trial.hyperparameters.items()))
 
 
 def area(trials: Sequence[Trial]) -> float:

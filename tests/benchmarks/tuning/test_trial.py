@@ -141,11 +141,19 @@ def test_the_leading_trials_span_the_trade_off() -> None:
     assert leading([idle, near, far, little, best], 99)[-1] is idle
 
 
-def test_who_was_tried_on_more_goes_first_and_who_failed_last() -> None:
-    short, failed, whole = point(0.9, 0.9, classes=1), point(0.0, 0.0, reason="no"), point(0.1, 1.0)
-    assert leading([short, failed, whole], 3) == [whole, short, failed]
+def test_who_failed_comes_last_and_equal_settings_count_once() -> None:
+    failed, fair = point(0.0, 0.0, reason="no"), point(0.1, 1.0)
+    assert leading([failed, fair], 2) == [fair, failed]
     twice = [point(0.5, 0.5, name=1.0), point(0.5, 0.5, name=1.0)]
     assert len(leading(twice, 5)) == 1
+
+
+def test_some_are_taken_whatever_they_add() -> None:
+    near, far, best = point(0.79, 0.94), point(1.0, 0.6), point(0.8, 0.95)
+    chosen = leading([best, near, far], 2, among=[near])
+    assert chosen[0] is near
+    assert chosen[1] is far or chosen[1] is best
+    assert leading([best, near, far], 1, among=[near, best]) == [near]
 
 
 def test_the_front_leaves_out_what_is_beaten_and_doing_nothing() -> None:
