@@ -20,7 +20,10 @@ VALIDATION_SPLIT = "val"
 PER_CLASS = 12
 """Validation images of each class on which trials are scored: all of them would cost more than most methods."""
 
-CHOICE = "least score of those that forgot with less harm than good, else of those that forgot, else of all"
+CHOICE = (
+    "least score of those that forgot with less harm than good, else of those that forgot, else of all; of a "
+    "reference the least of all"
+)
 
 _DIGITS = 4
 
@@ -31,7 +34,6 @@ def to_preset(tuned: Tuned, budget: Budget, conditions: Conditions) -> dict[str,
     table: dict[str, Any] = {
         "source": "tuned",
         "trials": len(tuned.trials),
-        "found": any(trial.did_good for trial in tuned.trials if trial.classes == best.classes),
         "sampler": SAMPLER,
         "pruner": PRUNER,
         "objective": OBJECTIVE,
@@ -50,6 +52,8 @@ def to_preset(tuned: Tuned, budget: Budget, conditions: Conditions) -> dict[str,
         "hyperparameters": dict(best.hyperparameters),
         "front": [{**_numbers(trial), "hyperparameters": dict(trial.hyperparameters)} for trial in tuned.front],
     }
+    if not tuned.reference:
+        table["found"] = best.did_good
     if tuned.forgot is not None:
         forgot = tuned.forgot
         table["best_that_forgot"] = {**_numbers(forgot), "hyperparameters": dict(forgot.hyperparameters)}
@@ -62,7 +66,7 @@ def in_words(table: Mapping[str, Any]) -> str:
         f"score {table['score']:.3f}, forgetting {table['forgetting']:.2f}, retention {table['retention']:.2f} "
         f"(doing nothing scores {table['doing_nothing']:.3f})"
     )
-    if table["found"]:
+    if table.get("found", True):
         return said
     which = "the best that forgot" if table["forgetting"] >= 1 - FORGOTTEN else "none forgot; the least"
     return f"no setting of {table['trials']} forgot without more harm than good; {which}: {said}"

@@ -54,11 +54,13 @@ class Tuned:
     """What tuning one method came to.
 
     Attributes:
+        reference: whether the method only shows the scale.
         best: the setting that is chosen (`chosen`). forgot: of those that forgot, the one of least score, or None.
         front: up to five trials on all classes that no other beats in forgetting and retention, by forgetting.
     """
 
     method: str
+    reference: bool
     space: Space
     trials: tuple[Trial, ...]
     best: Trial
@@ -108,22 +110,29 @@ def tune(
             if isinstance(answer, list):
                 needs[name] = answer
             else:
-                yield chosen(name, spaces[name], answer)
+                reference = kinds[name].kind.kind == "reference"
+                yield chosen(name, spaces[name], answer, reference=reference)
 
 
-def chosen(method: str, space: Space, trials: Sequence[Trial]) -> Tuned:
+def chosen(method: str, space: Space, trials: Sequence[Trial], *, reference: bool = False) -> Tuned:
     """What is taken from the trials of a method.
 
     The setting of least score among those that forgot with less harm than good (`Trial.did_good`); where there is
     none, among those that forgot; and where none forgot, of all. Only trials on all classes count, if there are any.
+
+    Args:
+        reference: whether the method only shows the scale: then it need not have forgotten.
     """
     sound = [trial for trial in trials if not trial.reason] or list(trials)
     furthest = max(trial.classes for trial in sound)
     whole = [trial for trial in sound if trial.classes == furthest]
     forgot = [trial for trial in whole if trial.forgot] or [trial for trial in sound if trial.forgot]
     good = [trial for trial in whole if trial.did_good]
+    if reference:
+        good, forgot = whole, []
     return Tuned(
         method=method,
+        reference=reference,
         space=space,
         trials=tuple(trials),
         best=min(good or [trial for trial in whole if trial.forgot] or whole, key=lambda trial: trial.score),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from joblib.externals.loky import get_reusable_executor
 
 from tests.benchmarks.support import CONDITIONS, calls, counting, start_cli, write_method, write_suite
 from tests.benchmarks.tuning.support import CLASSES, HARM, TUNING, TURN, tunable_method, tuned
@@ -85,7 +86,10 @@ def test_a_search_goes_on_where_it_stopped(path: Path, tmp_path: Path) -> None:
 def test_the_number_of_workers_changes_nothing(path: Path, tmp_path: Path) -> None:
     specs = [tunable_method(tmp_path), tunable_method(tmp_path, HARM, name="harm")]
     alone = tuned(path, specs, tmp_path / "alone", trials=6)
-    together = tuned(path, specs, tmp_path / "together", trials=6, jobs=2)
+    try:
+        together = tuned(path, specs, tmp_path / "together", trials=6, jobs=2)
+    finally:
+        get_reusable_executor().shutdown()  # its workers live on, in this test's folder
     by_name = [{item.method: item for item in found} for found in (alone, together)]
     assert by_name[0] == by_name[1]
 
@@ -122,6 +126,16 @@ def trial(forgetting: float, retention: float, **more: Any) -> Trial:
 
 
 SPACE = Space(ranges={}, first=({},))
+
+
+def test_a_reference_need_not_forget(path: Path) -> None:
+    """It shows what its data can do; nobody asks it to forget, and nothing is said of it."""
+    found = chosen("finetune-retain", SPACE, [trial(0.1, 1.0), trial(0.9, 0.5)], reference=True)
+    assert found.best == trial(0.1, 1.0)
+    assert found.forgot is None
+    table = to_preset(found, budget(path), CONDITIONS)
+    assert "found" not in table
+    assert in_words(table) == "score 0.180, forgetting 0.10, retention 1.00 (doing nothing scores 0.200)"
 
 
 def test_a_setting_that_forgot_goes_before_one_that_did_nothing() -> None:
