@@ -50,7 +50,7 @@ class SalUn(Method):
     forget_weight: float = tunable(1.0, low=0.1, high=30.0, log=True)  # of an image to forget; of one to keep 1
     momentum: float = 0.9
     weight_decay: float = 5e-4
-    batch_size: int = tunable(128, choices=(16, 32, 64, 128))  # images
+    batch_size: int = tunable(128, choices=(32, 64, 128))  # images
 
     def skip(self, clip: Clip, request: Request) -> str | None:  # noqa: ARG002
         """Real images are missing on either side."""
