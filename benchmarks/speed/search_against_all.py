@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import optuna
 import torch
 import typer
 from tabulate import tabulate
@@ -27,6 +26,7 @@ from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.benchmarks.sweep.plan import settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice, LoadedMethod, load_method
 from unlearn_bench.benchmarks.tuning.classes import tuning_tasks
+from unlearn_bench.benchmarks.tuning.race import new_study
 from unlearn_bench.benchmarks.tuning.search import Budget, Desk, chosen, tune
 from unlearn_bench.benchmarks.tuning.settings import validation
 from unlearn_bench.benchmarks.tuning.space import space_of, suggest
@@ -45,12 +45,7 @@ def straightforward(
     """Each setting on every class; the sampler is told the score."""
     desk = Desk(bench=bench, budget=budget, out=out, conditions=conditions, telling=_silent, fresh=True)
     space = space_of(method.kind, bench.clip)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=max(4, budget.trials // 3))
-    )
-    for values in space.first:
-        study.enqueue_trial(dict(values))
+    study = new_study(space)
     trials = []
     for _ in range(budget.trials):
         asked = study.ask()
@@ -84,7 +79,7 @@ def _timed(
                     _ = item.before
                 part = Path(scratch) / str(place)
                 warm = replace(budget, trials=1)
-                list(tune([method], bench, warm, out=part, conditions=conditions, telling=_silent))
+                list(tune([method], bench, warm, out=part / "warm", conditions=conditions, telling=_silent))
                 began = time.perf_counter()
                 if place == 0:
                     found = next(tune([method], bench, budget, out=part, conditions=conditions, telling=_silent))

@@ -40,7 +40,7 @@ def tuning_tasks(
 ) -> TuningTasks:
     """What is forgotten in a trial.
 
-    Of each dataset: the classes that the suite names; else the dataset's own, without the ones that are to be
+    Of each dataset: the classes that the suite names; else two: the dataset's own, without the ones that are to be
     reported; and where that leaves fewer than two, the classes at one and two thirds of those that are not reported,
     in the dataset's order. Of a class that the model gets all wrong nothing can be learnt: the next one that is
     not reported takes its place, and where there is none, one class has to do. Where the user said what is to be
@@ -74,13 +74,13 @@ def tuning_tasks(
         classes = _free(item.dataset, reported[name])
         if len(classes) < _LEAST and withhold and chosen.classes is None and name not in suite.classes:
             classes = _at_thirds(item.dataset.choices)
-            taken = {label for each in classes for label in item.dataset.labels((each,))}
-            withheld += [task for task in wanted if task[0] == name and taken & set(item.dataset.labels(task[1]))]
-            if len(withheld) == sum(task[0] == name for task in wanted):
-                classes = ()
+            own = [task for task in wanted if task[0] == name]
+            if all(_share(item.dataset, names, classes) for _, names in own):
+                classes = ()  # nothing would be left to report
         _refuse_few(item.dataset, classes, reported[name])
-        known = [each for each in classes if _is_known(item, each)]
-        found += [(name, item.dataset.canonical((each,))) for each in known[:_LEAST]]
+        known = [each for each in classes if _is_known(item, each)][:_LEAST]
+        found += [(name, item.dataset.canonical((each,))) for each in known]
+        withheld += [task for task in wanted if task[0] == name and _share(item.dataset, task[1], known)]
         unknown += [] if known else [name]
     if not found:
         raise NothingKnownError(
@@ -88,6 +88,11 @@ def tuning_tasks(
             "forgotten there; name others under [tuning] in the suite, or see `unlearn-bench check-model`"
         )
     return TuningTasks(tasks=tuple(spread(found)), withheld=tuple(withheld), unknown=tuple(unknown))
+
+
+def _share(dataset: Dataset, names: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether two sets of classes have one in common."""
+    return bool(set(dataset.labels(names)) & set(dataset.labels(others)))
 
 
 def spread(tasks: Sequence[Task]) -> list[Task]:

@@ -16,14 +16,16 @@ import torch
 import typer
 
 from unlearn_bench.benchmarks.presets.preset import build_method, presets_for, resolved
-from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions, conditions_for
 from unlearn_bench.benchmarks.referee.referee import run_cell
 from unlearn_bench.benchmarks.referee.workbench import Workbench, choose_device, open_workbench
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
-from unlearn_bench.benchmarks.sweep.plan import run_for, settings_for
-from unlearn_bench.benchmarks.sweep.players import Choice, LoadedMethod, chosen_methods, load_method, load_metrics
+from unlearn_bench.benchmarks.sweep.plan import settings_for
+from unlearn_bench.benchmarks.sweep.players import Choice, LoadedMethod, chosen_methods, load_method
+from unlearn_bench.benchmarks.tuning.search import Budget, tuning_cell
+from unlearn_bench.benchmarks.tuning.settings import validation
 from unlearn_bench.benchmarks.tuning.space import space_of, weight_size
+from unlearn_bench.benchmarks.tuning.trial import tried
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.methods.base import Range, search_space
@@ -46,7 +48,6 @@ TOO_LITTLE, FORGOTTEN, KEPT, WRECKED = 0.1, 0.5, 0.8, 0.2
 """Forgetting below which a setting does too little. Too much: forgetting over the second with retention below the
 third, or retention below the last, whatever is forgotten (one class is left for all images, perhaps that one)."""
 
-_VALIDATION = "val"
 _NOTICED = 0.02
 
 
@@ -122,59 +123,31 @@ def try_settings(
 ) -> Iterator[Tried]:
     """Run the method with the settings of `settings`, one after another."""
     space = space_of(method.kind, bench.clip).ranges
-    metrics = load_metrics(["accuracy", "seconds"])
+    task = (dataset, forget)
+    budget = Budget(trials=1, tasks=(task,), synthesis=synthesis, suite=suite)
     for name, values in settings(space, resolved(build_method(method.kind, {})), each=each):
-        run = run_for(
-            suite.name,
-            bench,
-            method=method,
-            hyperparameters=resolved(build_method(method.kind, values)),
-            dataset=dataset,
-            forget=forget,
-            metrics={metric: kind.version for metric, (_, kind) in metrics.items()},
-            synthesis=synthesis,
-            seed=0,
-        )
-        cell = Cell(
-            run=run,
-            setting=bench.setting,
-            method_target=method.target,
-            metric_targets=tuple(target for target, _ in metrics.values()),
-            preset={"source": "given"},
-        )
+        cell = tuning_cell(method, values, task, bench, budget)
         yield _tried(run_cell(cell, bench, conditions).record, name, values)
 
 
 def _tried(record: Record, name: str, values: Mapping[str, Any]) -> Tried:
-    run = record.run
-    if record.status != "ok":
-        reason = f"{record.status}: {record.reason}"
-        lost = math.nan
-        return Tried(method=run.method, name=name, values=values, forgetting=lost, retention=lost, reason=reason)
-    sets = [item.name for item in run.evaluation if not item.control]
-    kept = [min(1.0, _ratio(record, each, "other" if each == run.dataset else "all")) for each in sets]
+    found = tried(values, [record])
     seconds = record.find("seconds", group="method")
     return Tried(
-        method=run.method,
+        method=record.run.method,
         name=name,
         values=values,
-        forgetting=1 - _ratio(record, run.dataset, "target"),
-        retention=sum(kept) / len(kept),
+        forgetting=math.nan if found.reason else found.forgetting,
+        retention=math.nan if found.reason else found.retention,
         seconds=seconds.after if seconds is not None and seconds.after is not None else math.nan,
+        reason=found.reason,
     )
 
 
-def _ratio(record: Record, dataset: str, group: str) -> float:
-    found = record.find("accuracy", dataset=dataset, group=group)
-    if found is None or not found.before or found.after is None:
-        raise InputError(f"{dataset!r} has no {group!r} accuracy above 0 before forgetting; choose another class")
-    return found.after / found.before
-
-
-def verdicts(tried: Sequence[Tried]) -> list[str]:
+def verdicts(found: Sequence[Tried]) -> list[str]:
     """What does not bracket in the trials of one method, in words; empty where all is well."""
     said = []
-    by_name = {item.name: item for item in tried}
+    by_name = {item.name: item for item in found}
     weak, strong = by_name.get("weak"), by_name.get("strong")
     if weak is None or strong is None:
         said.append("no parameter of strength is known")
@@ -191,8 +164,8 @@ def verdicts(tried: Sequence[Tried]) -> list[str]:
             said.append(f"the strong end forgets {strong.forgetting:.2f} only")
         elif strong.retention >= KEPT:
             said.append(f"the strong end forgets and still keeps {strong.retention:.2f}: it can't damage")
-    first = next((place for place, item in enumerate(tried) if item.name == "middle"), len(tried)) + 1
-    for low, high in zip(tried[first::2], tried[first + 1 :: 2], strict=True):
+    first = next((place for place, item in enumerate(found) if item.name == "middle"), len(found)) + 1
+    for low, high in zip(found[first::2], found[first + 1 :: 2], strict=True):
         differences = (abs(low.forgetting - high.forgetting), abs(low.retention - high.retention))
         if max(differences) < _NOTICED:
             said.append(f"{low.name.partition(' ')[0]} makes no difference in the middle of the others")
@@ -231,7 +204,7 @@ def show(
     torch.set_num_threads(conditions.threads)
     choice = Choice(models=[model]) if model else Choice()
     setting = settings_for(chosen, choice, device=conditions.device, skip_bad=False)[0]
-    bench = open_workbench(replace(setting, control=(), test_split=_VALIDATION, precision="fp32"))
+    bench = open_workbench(replace(validation(setting), per_class=0))
     dataset, names_to_forget = _class_of(chosen, bench, forget)
     synthesis = presets_for(bench.setting.model, suite=chosen.file).synthesis()
     typer.echo(
@@ -243,7 +216,7 @@ def show(
     for method in loaded:
         if not search_space(method.kind):
             continue
-        tried = []
+        rows = []
         for item in try_settings(
             chosen,
             method,
@@ -254,9 +227,9 @@ def show(
             conditions=conditions,
             each=each,
         ):
-            tried.append(item)
+            rows.append(item)
             typer.echo(line(item))
-        found[method.kind.name] = verdicts(tried)
+        found[method.kind.name] = verdicts(rows)
     for name, said in found.items():
         typer.echo(f"{name}: {'; '.join(said) or 'brackets'}")
     return int(any(found.values()))

@@ -22,8 +22,8 @@ Race = Generator[list[Need], list[Record], tuple[Trial, ...]]
 """Yields the cells that it needs now, is sent their records in that order, and returns all trials as they began."""
 
 SAMPLER = (
-    "optuna TPE, seed 0, 100 candidates, four trials at a time, 12 before it learns; the published values are the "
-    "first trial, then the defaults"
+    "optuna TPE, seed 0, 100 candidates, four trials at a time, 12 before it learns; the published values, "
+    "where the defaults are others, and the defaults are the first trials"
 )
 PRUNER = (
     "each trial on one class; on a second one if it is in the best quarter so far and forgot .05; then an eighth of "
@@ -50,7 +50,7 @@ _FEWEST = 5
 """So many at least go on: the points of a curve."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Runner:
     """A setting on its way, with the records of the classes that it was tried on."""
 
@@ -62,18 +62,23 @@ class _Runner:
         return tried(self.values, self.records)
 
 
+def new_study(space: Space) -> optuna.Study:
+    """The sampler, with what it is to try first."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(seed=0, n_startup_trials=_STARTUP, n_ei_candidates=_CANDIDATES)
+    study = optuna.create_study(sampler=sampler)
+    for values in space.first:
+        study.enqueue_trial(dict(values))
+    return study
+
+
 def race(space: Space, tasks: Sequence[Task], *, trials: int) -> Race:
     """Search `space` with a budget of `trials`.
 
     Args:
         tasks: what is forgotten in a trial, those that are tried first in front.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=_STARTUP, n_ei_candidates=_CANDIDATES)
-    )
-    for values in space.first:
-        study.enqueue_trial(dict(values))
+    study = new_study(space)
     runners: list[_Runner] = []
     firsts: list[float] = []  # what came of the first class
     while len(runners) < trials:

@@ -157,6 +157,17 @@ def tuning_run(method: LoadedMethod, values: Values, task: Task, bench: Workbenc
     )
 
 
+def tuning_cell(method: LoadedMethod, values: Values, task: Task, bench: Workbench, budget: Budget) -> Cell:
+    """A trial on one class."""
+    return Cell(
+        run=tuning_run(method, values, task, bench, budget),
+        setting=bench.setting,
+        method_target=method.target,
+        metric_targets=tuple(target for target, _ in load_metrics(_METRICS).values()),
+        preset={"source": "given"},
+    )
+
+
 def _send(item: Race, records: list[Record]) -> list[Need] | tuple[Trial, ...]:
     """What the race wants next, or all its trials once it is over."""
     try:
@@ -188,13 +199,7 @@ class Desk:
     def cell(self, method: LoadedMethod, need: Need) -> Cell:
         """The cell of a setting and a class."""
         values, task = need
-        return Cell(
-            run=tuning_run(method, values, task, self.bench, self.budget),
-            setting=self.bench.setting,
-            method_target=method.target,
-            metric_targets=tuple(target for target, _ in load_metrics(_METRICS).values()),
-            preset={"source": "given"},
-        )
+        return tuning_cell(method, values, task, self.bench, self.budget)
 
     def work(self, cells: Sequence[Cell]) -> None:
         """Run those that were not run; what failed before is tried again, once."""

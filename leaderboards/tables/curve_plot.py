@@ -16,7 +16,7 @@ from unlearn_bench.leaderboards.statistics.ranking import UNRANKED
 from unlearn_bench.leaderboards.statistics.rows import Board
 from unlearn_bench.leaderboards.tables.captions import title
 from unlearn_bench.leaderboards.tables.front_plot import LOOKS, OTHER_LOOK, REFERENCE_LOOK, access_entries, entry
-from unlearn_bench.leaderboards.tables.labels import Scene, leader, place_labels
+from unlearn_bench.leaderboards.tables.labels import write_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -118,25 +118,9 @@ def label(figure: "Figure", axes: "Axes", board: Board, boards: Sequence[Board])
                   style="italic" if line.is_reference else "normal", zorder=6)
         for line in found
     ]  # fmt: skip
-    to_pixels = axes.transData
-    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]  # the Agg canvas has one
-    extents = [text.get_window_extent(renderer) for text in texts]
-    scale = figure.dpi / 72
-    places = [_places(to_pixels, line.joined or line.dots) / scale for line in found]
-    scene = Scene(
-        points=np.array(_anchors(places)),
-        sizes=np.array([(extent.width + 4, extent.height + 2) for extent in extents]) / scale,
-        bars=np.concatenate([_boxes(points) for points in places]),
-        bounds=np.array(axes.bbox.extents) / scale,
-        marker=3.5,
-    )
-    middles = place_labels(scene)
-    for text, point, middle, size in zip(texts, scene.points, middles, scene.sizes, strict=True):
-        text.set_position(tuple(to_pixels.inverted().transform(middle * scale)))
-        end = leader(point, middle, size)
-        if np.linalg.norm(end - point) > 9:
-            ends = to_pixels.inverted().transform(np.stack([point, end]) * scale)
-            axes.plot(ends[:, 0], ends[:, 1], color=text.get_color(), linewidth=0.6, alpha=0.7, zorder=1)
+    places = [_places(axes.transData, line.joined or line.dots) for line in found]
+    bars = np.concatenate([_boxes(points) for points in places])
+    write_beside(figure, axes, texts, points=np.array(_anchors(places)), bars=bars, marker=3.5)
 
 
 def entries(boards: Sequence[Board]) -> "list[Line2D]":

@@ -13,7 +13,7 @@ from unlearn_bench.leaderboards.statistics.intervals import Interval
 from unlearn_bench.leaderboards.statistics.ranking import UNRANKED
 from unlearn_bench.leaderboards.statistics.rows import Board, Row
 from unlearn_bench.leaderboards.tables.captions import title
-from unlearn_bench.leaderboards.tables.labels import Scene, leader, place_labels
+from unlearn_bench.leaderboards.tables.labels import write_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -176,23 +176,8 @@ def label(figure: "Figure", axes: "Axes", board: Board, boards: Sequence[Board])
                   style="italic" if mark.is_reference else "normal", zorder=6)
         for mark in found
     ]  # fmt: skip
-    to_pixels = axes.transData
-    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]  # the Agg canvas has one
-    extents = [text.get_window_extent(renderer) for text in texts]
-    scale = figure.dpi / 72
-    scene = Scene(
-        points=to_pixels.transform([(mark.forgetting, mark.retention) for mark in found]) / scale,
-        sizes=np.array([(extent.width + 4, extent.height + 2) for extent in extents]) / scale,
-        bars=_bars(axes, board) / scale,
-        bounds=np.array(axes.bbox.extents) / scale,
-    )
-    middles = place_labels(scene)
-    for text, point, middle, size in zip(texts, scene.points, middles, scene.sizes, strict=True):
-        text.set_position(tuple(to_pixels.inverted().transform(middle * scale)))
-        end = leader(point, middle, size)
-        if np.linalg.norm(end - point) > 9:
-            ends = to_pixels.inverted().transform(np.stack([point, end]) * scale)
-            axes.plot(ends[:, 0], ends[:, 1], color=text.get_color(), linewidth=0.6, alpha=0.7, zorder=1)
+    points = axes.transData.transform([(mark.forgetting, mark.retention) for mark in found])
+    write_beside(figure, axes, texts, points=points, bars=_bars(axes, board))
 
 
 def _bars(axes: "Axes", board: Board) -> NDArray[np.float64]:

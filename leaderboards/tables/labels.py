@@ -2,14 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 Floats = NDArray[np.float64]
 
 _DISTANCES = (5.0, 11.0, 18.0, 26.0, 36.0, 48.0, 62.0, 80.0, 102.0, 128.0, 160.0, 200.0)
 """Between a point and its label, in pixels."""
+_FAR = 9.0
+"""Between a point and its label, in pixels: beyond it there is a line from one to the other."""
 _ANGLES = 16
 _PASSES = 3
 _STEPS = 12
@@ -57,6 +65,39 @@ def place_labels(scene: Scene) -> Floats:
         if turn and all(np.array_equal(old, new) for old, new in zip(before, places, strict=True)):
             break
     return np.concatenate(places) if places else np.zeros((0, 2))
+
+
+def write_beside(
+    figure: "Figure",
+    axes: "Axes",
+    texts: "Sequence[Text]",
+    *,
+    points: Floats,
+    bars: Floats,
+    marker: float = Scene.marker,
+) -> None:
+    """Move texts to where they can be read, with a line to the point where they are far from it.
+
+    Args:
+        points: (n, 2) to which they belong. bars: (m, 4), see `Scene`. Both in the figure's own pixels.
+    """
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]  # the Agg canvas has one
+    extents = [text.get_window_extent(renderer) for text in texts]
+    scale = figure.dpi / 72
+    scene = Scene(
+        points=points / scale,
+        sizes=np.array([(extent.width + 4, extent.height + 2) for extent in extents]) / scale,
+        bars=bars / scale,
+        bounds=np.array(axes.bbox.extents) / scale,
+        marker=marker,
+    )
+    to_data = axes.transData.inverted()
+    for text, point, middle, size in zip(texts, scene.points, place_labels(scene), scene.sizes, strict=True):
+        text.set_position(tuple(to_data.transform(middle * scale)))
+        end = leader(point, middle, size)
+        if np.linalg.norm(end - point) > _FAR:
+            ends = to_data.transform(np.stack([point, end]) * scale)
+            axes.plot(ends[:, 0], ends[:, 1], color=text.get_color(), linewidth=0.6, alpha=0.7, zorder=1)
 
 
 def leader(point: Floats, middle: Floats, size: Floats) -> Floats:
