@@ -9,6 +9,7 @@ import torch
 import typer
 from rich.console import Console
 
+from unlearn_bench.benchmarks.engines.local import Local
 from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions, conditions_for, device_name
@@ -94,13 +95,14 @@ def execute(
     _check_names(chosen, choice)
     place = choose_device(device)
     conditions = conditions_for(place, jobs, threads)
+    engine = Local(conditions=conditions)
     torch.set_num_threads(conditions.threads)
     folder = out or Path("runs") / chosen.name
     if not dry_run:
         make_folder(folder, what="output folder")
     settings = settings_for(chosen, choice, device=place, skip_bad=skip_bad)
     stage = Stage(
-        suite=chosen, choice=choice, trials=tune or DEFAULT_TRIALS, folder=folder, conditions=conditions, fresh=fresh
+        suite=chosen, choice=choice, trials=tune or DEFAULT_TRIALS, folder=folder, engine=engine, fresh=fresh
     )
     if tune is not None and not dry_run:
         choice = tune_first(stage, settings, console, warn)
@@ -127,9 +129,7 @@ def execute(
         _remark(console, planned, again, untuned)
 
     with showing(console, len(waiting), folder) as listener:
-        tally = sweep(
-            waiting, folder, conditions, listener=listener, fresh=fresh, keep=keep, warn=warn, before=opening
-        )
+        tally = sweep(waiting, folder, engine, listener=listener, fresh=fresh, keep=keep, warn=warn, before=opening)
     _finish(folder, cells, tally, given, resumed=len(cells) - len(undone), keep=keep)
     return 1 if tally.failed else 0
 

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from unlearn_bench.benchmarks.commands.run import with_data
+from unlearn_bench.benchmarks.engines.local import Local
 from unlearn_bench.benchmarks.presets.places import home_of, preset_name
 from unlearn_bench.benchmarks.presets.preset import SYNTHESIS, merged, presets_for
 from unlearn_bench.benchmarks.presets.written import preset_file
@@ -67,7 +68,7 @@ def execute(
     order = Wanted(suite=chosen, tasks=tasks.tasks, methods=wanted, trials=trials, images_anew=synthesis, fresh=fresh)
     lines = Lines(Console(stderr=True), preset_name(name))
     done = []
-    for found in find_settings(order, bench, known, conditions, say=lines.say, telling=lines):
+    for found in find_settings(order, bench, known, Local(conditions=conditions), say=lines.say, telling=lines):
         if found.reason:
             typer.echo(
                 f"{found.name}: no trial came to its end, so no settings are written ({found.reason})", err=True

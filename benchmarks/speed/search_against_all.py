@@ -19,6 +19,8 @@ import torch
 import typer
 from tabulate import tabulate
 
+from unlearn_bench.benchmarks.engines.engine import Engine
+from unlearn_bench.benchmarks.engines.local import Local
 from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.referee.conditions import Conditions
 from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
@@ -40,10 +42,10 @@ def _silent(_: int, __: int) -> None:
 
 
 def straightforward(
-    method: LoadedMethod, bench: Workbench, budget: Budget, *, out: Path, conditions: Conditions
+    method: LoadedMethod, bench: Workbench, budget: Budget, *, out: Path, engine: Engine
 ) -> list[Trial]:
     """Each setting on every class; the sampler is told the score."""
-    desk = Desk(bench=bench, budget=budget, out=out, conditions=conditions, telling=_silent, fresh=True)
+    desk = Desk(bench=bench, budget=budget, out=out, engine=engine, telling=_silent, fresh=True)
     space = space_of(method.kind, bench.clip)
     study = new_study(space)
     trials = []
@@ -63,7 +65,7 @@ def _timed(
     """For each method: seconds of the race and of the other, their ratio, and the best score of either."""
     suite = load_suite("mini")
     (setting,) = settings_for(suite, Choice(models=[model]), device="cpu", skip_bad=False)
-    conditions = Conditions(device="cpu", jobs=1, threads=1, commit=None)
+    engine = Local(conditions=Conditions(device="cpu", jobs=1, threads=1, commit=None))
     torch.set_num_threads(1)
     few = open_workbench(validation(setting))
     tasks = tuning_tasks(suite, few).tasks
@@ -79,13 +81,13 @@ def _timed(
                     _ = item.before
                 part = Path(scratch) / str(place)
                 warm = replace(budget, trials=1)
-                list(tune([method], bench, warm, out=part / "warm", conditions=conditions, telling=_silent))
+                list(tune([method], bench, warm, out=part / "warm", engine=engine, telling=_silent))
                 began = time.perf_counter()
                 if place == 0:
-                    found = next(tune([method], bench, budget, out=part, conditions=conditions, telling=_silent))
+                    found = next(tune([method], bench, budget, out=part, engine=engine, telling=_silent))
                 else:
                     own = replace(budget, trials=against)
-                    done = straightforward(method, bench, own, out=part, conditions=conditions)
+                    done = straightforward(method, bench, own, out=part, engine=engine)
                     found = chosen(name, space_of(method.kind, bench.clip), done)
                 seconds.append(time.perf_counter() - began)
                 best.append(found.best.score)

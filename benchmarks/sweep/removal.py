@@ -65,7 +65,6 @@ def _remove(out: Path, record: Record) -> str:
                 return "changed"
             path.unlink()
             path.with_name(f"{key}.history.jsonl").unlink(missing_ok=True)
-            path.with_name(f".{key}.running").unlink(missing_ok=True)
             return "gone"
     except Timeout:
         return "held"

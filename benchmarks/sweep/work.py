@@ -64,15 +64,13 @@ def work(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool = False, 
         claim.acquire(timeout=0)
     except Timeout:
         return Done(key=run.key, label=label(cell), status="failed", busy=True)
-    flag = cells / f".{run.key}.running"
     try:
         path = cells / f"{run.key}.json"
         if path.is_file() and not fresh:
             record = next((r for r in read_records([path]).records if r.status == "ok"), None)
             if record is not None:
                 return Done(key=run.key, label=label(cell), status=record.status, reason=record.reason)
-        flag.touch()
-        record, warning = _carry_out(placed(cell), out, conditions, fresh=fresh, keep=keep)
+        record, warning = _carry_out(placed(cell, conditions.device), out, conditions, fresh=fresh, keep=keep)
         return Done(key=run.key, label=label(cell), status=record.status, reason=record.reason, warning=warning)
     except OSError as error:
         raise InputError(
@@ -80,7 +78,6 @@ def work(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool = False, 
             "run again: finished cells are kept"
         ) from error
     finally:
-        flag.unlink(missing_ok=True)
         claim.release()
 
 
@@ -133,8 +130,9 @@ def stay_alive() -> None:
     process_executor._USE_PSUTIL = False
 
 
-def placed(cell: Cell) -> Cell:
-    """On a machine with several GPUs, the cell on this worker's own one."""
+def placed(cell: Cell, device: str) -> Cell:
+    """The cell on the workers' device: where a machine has several GPUs, on this worker's own one."""
+    cell = on_device(cell, device)
     if cell.setting.device != "cuda" or torch.cuda.device_count() < 2:
         return cell
     return on_device(cell, f"cuda:{_slot(torch.cuda.device_count())[0]}")

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 
+from unlearn_bench.benchmarks.engines.engine import Engine
 from unlearn_bench.benchmarks.presets.preset import build_method, resolved
 from unlearn_bench.benchmarks.referee.cell import Cell
-from unlearn_bench.benchmarks.referee.conditions import Conditions
 from unlearn_bench.benchmarks.referee.workbench import Workbench
 from unlearn_bench.benchmarks.suites.suite import Suite
 from unlearn_bench.benchmarks.sweep.plan import run_for
@@ -83,7 +83,7 @@ def tune(
     budget: Budget,
     *,
     out: Path,
-    conditions: Conditions,
+    engine: Engine,
     telling: Telling,
     fresh: bool = False,
 ) -> Iterator[Tuned]:
@@ -97,7 +97,7 @@ def tune(
     """
     spaces = {method.kind.name: space_of(method.kind, bench.clip) for method in methods}
     kinds = {method.kind.name: method for method in methods}
-    desk = Desk(bench=bench, budget=budget, out=out, conditions=conditions, telling=telling, fresh=fresh)
+    desk = Desk(bench=bench, budget=budget, out=out, engine=engine, telling=telling, fresh=fresh)
     desk.most = len(methods) * most_cells(budget.trials, len(budget.tasks))
     races = {name: race(space, budget.tasks, trials=budget.trials) for name, space in spaces.items()}
     needs = {name: next(item) for name, item in races.items()}
@@ -189,7 +189,7 @@ class Desk:
     bench: Workbench
     budget: Budget
     out: Path
-    conditions: Conditions
+    engine: Engine
     telling: Telling
     fresh: bool
     records: dict[str, Record] = field(default_factory=dict)
@@ -208,7 +208,7 @@ class Desk:
         waiting = {cell.run.key: cell for cell in cells if cell.run.key not in self.records}
         self.most -= len(cells) - len(waiting)
         carry_out(
-            self._longest_first(waiting.values()), self.out, self.conditions, listener=self._listen, fresh=self.fresh
+            self._longest_first(waiting.values()), self.out, self.engine, listener=self._listen, fresh=self.fresh
         )
         self.records |= self._read(waiting)
 

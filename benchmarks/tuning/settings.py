@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from unlearn_bench.benchmarks.engines.engine import Engine
 from unlearn_bench.benchmarks.presets.preset import SYNTHESIS, Presets
-from unlearn_bench.benchmarks.referee.conditions import Conditions
 from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench
 from unlearn_bench.benchmarks.suites.suite import Suite
 from unlearn_bench.benchmarks.sweep.players import LoadedMethod
@@ -76,7 +76,7 @@ def find_settings(
     wanted: Wanted,
     bench: Workbench,
     known: Presets,
-    conditions: Conditions,
+    engine: Engine,
     *,
     say: Callable[[str], None],
     telling: Telling,
@@ -98,12 +98,12 @@ def find_settings(
         if kept is not None:
             yield Found(name=name, table=kept, about={}, cached=True)
     waiting = [method for method in wanted.methods if there[method.kind.name] is None]
-    searches = tune(waiting, bench, budget, out=folder, conditions=conditions, telling=telling, fresh=wanted.fresh)
+    searches = tune(waiting, bench, budget, out=folder, engine=engine, telling=telling, fresh=wanted.fresh)
     for tuned in searches:
         if tuned.nothing_found:
             yield Found(name=tuned.method, table={}, about={}, reason=tuned.nothing_found)
             continue
-        found = to_preset(tuned, budget, conditions)
+        found = to_preset(tuned, budget, engine.conditions)
         keep_table(folder, names[tuned.method], found)
         yield Found(name=tuned.method, table=found, about={})
 

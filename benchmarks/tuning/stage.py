@@ -6,11 +6,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from unlearn_bench.benchmarks.engines.engine import Engine
 from unlearn_bench.benchmarks.presets.places import preset_name
 from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.presets.written import preset_file
 from unlearn_bench.benchmarks.referee.cell import Cell
-from unlearn_bench.benchmarks.referee.conditions import Conditions
 from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench, open_workbench
 from unlearn_bench.benchmarks.referee.zero_shot import zero_shot
 from unlearn_bench.benchmarks.suites.suite import Suite
@@ -39,7 +39,7 @@ class Stage:
     choice: Choice
     trials: int
     folder: Path
-    conditions: Conditions
+    engine: Engine
     fresh: bool
 
 
@@ -80,7 +80,7 @@ def would_tune(
             continue
         bench = open_workbench(setting)
         tasks = sum(2 for item in bench.evaluated.values() if not item.control)
-        seconds = search_seconds(searched, bench, trials=stage.trials, tasks=tasks, jobs=stage.conditions.jobs)
+        seconds = search_seconds(searched, bench, trials=stage.trials, tasks=tasks, jobs=stage.engine.conditions.jobs)
         takes = "" if seconds is None else f", in at most about {duration(seconds)}"
         would = f"--tune {stage.trials} would search settings of {len(searched)} methods first{takes}"
         if untuned:
@@ -110,7 +110,7 @@ def _tune_model(stage: Stage, setting: Setting, console: Console, warn: Callable
     file = preset_file(stage.folder / PRESETS / f"{name}.toml", setting.model, bench.fingerprint)
     wanted = Wanted(suite=stage.suite, tasks=tasks.tasks, methods=methods, trials=stage.trials, fresh=stage.fresh)
     cached = 0
-    for found in find_settings(wanted, bench, known, stage.conditions, say=lines.say, telling=lines):
+    for found in find_settings(wanted, bench, known, stage.engine, say=lines.say, telling=lines):
         if found.reason:
             warn(f"{found.name}: no trial came to its end, so it runs as before ({found.reason})")
             continue

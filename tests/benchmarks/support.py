@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from unlearn_bench.benchmarks.engines.local import Local
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions
 from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
@@ -20,6 +21,7 @@ from unlearn_bench.benchmarks.sweep.plan import cells_for
 from unlearn_bench.benchmarks.sweep.players import Choice
 
 CONDITIONS = Conditions(device="cpu", jobs=1, threads=1, commit=None)
+HERE = Local(conditions=CONDITIONS)
 COLOURS = {
     "red": (230, 30, 30),
     "green": (30, 230, 30),

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.benchmarks.support import CONDITIONS, no_warning, write_colours
+from tests.benchmarks.support import HERE, no_warning, write_colours
 from tests.methods.support import History, moved_names, request, seen_first, synthetic
 from tests.methods.test_lip import Plain
 from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
@@ -85,7 +85,7 @@ def records(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         open_workbench.cache_clear()
         bench = open_workbench(setting)
         choice = Choice(classes=[_what_it_sees_in_noise(bench)])
-        sweep(cells_for(suite, choice, bench), folder / "out", CONDITIONS, listener=lambda _: None, warn=no_warning)
+        sweep(cells_for(suite, choice, bench), folder / "out", HERE, listener=lambda _: None, warn=no_warning)
         assert bench.is_untouched()
         yield {record.run.method: record for record in read_folder(folder / "out").records}
         open_workbench.cache_clear()

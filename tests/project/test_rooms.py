@@ -39,6 +39,7 @@ ROOMS = (
     "benchmarks.suites",
     "benchmarks.presets",
     "benchmarks.referee",
+    "benchmarks.engines",
     "benchmarks.sweep",
     "benchmarks.tuning",
     "benchmarks.checkup",

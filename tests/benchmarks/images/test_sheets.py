@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.benchmarks.support import CONDITIONS, Call, no_warning, plan, write_method
+from tests.benchmarks.support import HERE, Call, no_warning, plan, write_method
 from unlearn_bench.benchmarks.images.sheets import contact_sheet, sheet_name
 from unlearn_bench.benchmarks.sweep.runner import sweep
 
@@ -47,7 +47,7 @@ def test_runs_that_share_images_share_the_sheet(suite_file: Path, tmp_path: Path
     specs = [write_method(tmp_path, SYNTHETIC, name=name) for name in ("one", "two")]
     blind = write_method(tmp_path, "return clip", name="blind")
     cells = plan(suite_file, [*specs, blind], classes=["red", "green"])
-    sweep(cells, tmp_path / "out", CONDITIONS, listener=lambda _: None, warn=no_warning)
+    sweep(cells, tmp_path / "out", HERE, listener=lambda _: None, warn=no_warning)
     sheets = sorted(path.name for path in (tmp_path / "out" / "sheets").iterdir())
     assert sheets == sorted({sheet_name(cell.run) for cell in cells})
     assert len(sheets) == 2
@@ -59,10 +59,10 @@ def test_runs_that_share_images_share_the_sheet(suite_file: Path, tmp_path: Path
 
 def test_a_sheet_that_is_there_is_left(suite_file: Path, tmp_path: Path) -> None:
     (cell,) = plan(suite_file, [write_method(tmp_path, SYNTHETIC)], classes=["red"])
-    sweep([cell], tmp_path / "out", CONDITIONS, listener=lambda _: None, warn=no_warning)
+    sweep([cell], tmp_path / "out", HERE, listener=lambda _: None, warn=no_warning)
     (path,) = (tmp_path / "out" / "sheets").iterdir()
     path.write_bytes(b"mine")
-    sweep([cell], tmp_path / "out", CONDITIONS, listener=lambda _: None, warn=no_warning, fresh=True)
+    sweep([cell], tmp_path / "out", HERE, listener=lambda _: None, warn=no_warning, fresh=True)
     assert path.read_bytes() == b"mine"
 
 

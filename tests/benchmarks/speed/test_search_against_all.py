@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from tests.benchmarks.support import CONDITIONS, bench_of, calls, counting, write_suite
+from tests.benchmarks.support import HERE, bench_of, calls, counting, write_suite
 from tests.benchmarks.tuning.support import CLASSES, TUNING, TURN, tunable_method, tuned
 from unlearn_bench.benchmarks.speed.search_against_all import straightforward
 from unlearn_bench.benchmarks.suites.suite import load_suite
@@ -21,7 +21,7 @@ def test_the_straightforward_search_tries_every_setting_on_every_class(tmp_path:
     suite = load_suite(str(path))
     bench = bench_of(suite)
     budget = Budget(trials=3, tasks=tuning_tasks(suite, bench).tasks, synthesis=UNTUNED, suite=suite)
-    plain = straightforward(load_method(spec), bench, budget, out=tmp_path / "plain", conditions=CONDITIONS)
+    plain = straightforward(load_method(spec), bench, budget, out=tmp_path / "plain", engine=HERE)
     assert [trial.classes for trial in plain] == [4, 4, 4]
     assert len(calls(noted)) == 12
     (race,) = tuned(path, [spec], tmp_path / "race", trials=3)

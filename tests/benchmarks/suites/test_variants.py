@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.benchmarks.support import CONDITIONS, NOISE, Call, no_warning, plan, write_method
+from tests.benchmarks.support import HERE, NOISE, Call, no_warning, plan, write_method
 from unlearn_bench.benchmarks.presets.preset import Preset
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.benchmarks.suites.variants import Variant, parse_variants, read_descriptions
@@ -38,7 +38,7 @@ def with_variants(suite_file: Path, text: str) -> Path:
 
 def run(suite_file: Path, methods: list[str], out: Path, **choice: list[str]) -> dict[tuple[str, str], Record]:
     cells = plan(suite_file, methods, **choice)
-    tally = sweep(cells, out, CONDITIONS, listener=lambda _: None, warn=no_warning)
+    tally = sweep(cells, out, HERE, listener=lambda _: None, warn=no_warning)
     assert tally.failed == 0, [record.reason for record in read_folder(out).records]
     return {(record.run.label, "+".join(record.run.forget)): record for record in read_folder(out).records}
 

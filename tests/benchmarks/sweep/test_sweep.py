@@ -13,6 +13,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from tests.benchmarks.support import (
     CONDITIONS,
+    HERE,
     NOISE,
     WARM,
     calls,
@@ -23,6 +24,8 @@ from tests.benchmarks.support import (
     write_method,
     write_skipper,
 )
+from unlearn_bench.benchmarks.engines import local
+from unlearn_bench.benchmarks.engines.local import Local
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.kept import weights_file
 from unlearn_bench.benchmarks.sweep import runner as module
@@ -32,7 +35,7 @@ from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.storage import read_folder
 
-TWO = dataclasses.replace(CONDITIONS, jobs=2)
+TWO = Local(conditions=dataclasses.replace(CONDITIONS, jobs=2))
 
 
 @pytest.fixture
@@ -61,7 +64,7 @@ def warm_cells(suite_file: Path, *specs: str) -> list[Cell]:
 
 def run(cells: list[Cell], out: Path, **more: object) -> tuple[Tally, list[Done]]:
     heard: list[Done] = []
-    given = {"conditions": CONDITIONS, "warn": no_warning, **more}
+    given = {"engine": HERE, "warn": no_warning, **more}
     tally = sweep(cells, out, listener=heard.append, **given)  # type: ignore[arg-type]
     return tally, heard
 
@@ -85,7 +88,6 @@ def test_every_cell_leaves_a_record_and_a_history(suite_file: Path, noted: Path,
         assert stored.run.hyperparameters == {"strength": 0.5}
         assert stored.provenance["threads"] == 1
     assert calls(noted) == ["blue", "green", "red"]
-    assert not list((out / "cells").glob(".*.running"))
 
 
 def test_finished_cells_do_not_run_again_and_failed_ones_do(
@@ -168,7 +170,7 @@ def test_two_jobs_give_what_one_gives(suite_file: Path, tmp_path: Path, out: Pat
         suite_file, write_method(tmp_path, body), write_method(tmp_path, "raise ValueError('no')", name="bad")
     )
     assert run(cells, tmp_path / "one")[0] == Tally(ok=3, failed=3)
-    assert run(cells, tmp_path / "two", conditions=TWO)[0] == Tally(ok=3, failed=3)
+    assert run(cells, tmp_path / "two", engine=TWO)[0] == Tally(ok=3, failed=3)
     one, two = (
         {record.run.key: record for record in read_folder(tmp_path / name).records} for name in ("one", "two")
     )
@@ -191,12 +193,12 @@ def test_workers_keep_weights_and_measure_them(
 ) -> None:
     """And what a worker has to say of a broken file reaches the user."""
     spec = write_method(tmp_path, counting(NOISE, noted))
-    run(warm_cells(suite_file, spec), out, conditions=TWO, keep=True)
+    run(warm_cells(suite_file, spec), out, engine=TWO, keep=True)
     more = plan(suite_file, [spec], datasets=["folder:warm"], metrics=["accuracy", "predictions"])
     broken = weights_file(out, more[0].run)
     broken.write_bytes(b"")
     said: list[str] = []
-    assert run(more, out, conditions=TWO, warn=said.append)[0] == Tally(ok=3)
+    assert run(more, out, engine=TWO, warn=said.append)[0] == Tally(ok=3)
     assert calls(noted) == sorted(["blue", "green", "red", more[0].run.forget[0]])
     (warning,) = said
     assert broken.name in warning
@@ -241,13 +243,12 @@ def test_a_worker_that_is_killed_fails_its_cell_alone(
         "if request.forget[0].name == 'red':\n    os.kill(os.getpid(), signal.SIGKILL)\nreturn clip", noted
     )
     cells = warm_cells(suite_file, write_method(tmp_path, body))
-    tally, heard = run(cells, out, conditions=TWO)
+    tally, heard = run(cells, out, engine=TWO)
     assert tally == Tally(ok=2, failed=1)
     assert sorted(done.status for done in heard) == ["failed", "ok", "ok"]
     assert "its process was killed twice" in records(out)["red"].reason
     assert records(out)["red"].provenance["jobs"] == 2
     assert calls(noted).count("red") == 2
-    assert not list((out / "cells").glob(".*.running"))
 
 
 def test_errors_of_the_user_cross_processes(suite_file: Path, tmp_path: Path, out: Path, pool: None) -> None:
@@ -255,7 +256,7 @@ def test_errors_of_the_user_cross_processes(suite_file: Path, tmp_path: Path, ou
     for path in (tmp_path / "data" / "cold" / "cyan").iterdir():
         path.write_bytes(b"")
     with pytest.raises(InputError, match=r"cyan/\d+.png' can't be read"):
-        run(cells, out, conditions=TWO)
+        run(cells, out, engine=TWO)
 
 
 def test_workers_that_die_at_once_do_not_loop_for_ever(
@@ -267,9 +268,9 @@ def test_workers_that_die_at_once_do_not_loop_for_ever(
         tried.append(1)
         raise TerminatedWorkerError("gone")
 
-    monkeypatch.setattr(module, "_pool", dies)
+    monkeypatch.setattr(local.Local, "_pool", dies)
     with pytest.raises(InputError, match=r"worker processes die before they finish a cell.*fewer --jobs"):
-        run(warm_cells(suite_file, write_method(tmp_path, "return clip")), out)
+        run(warm_cells(suite_file, write_method(tmp_path, "return clip")), out, engine=TWO)
     assert len(tried) == 3
 
 
@@ -287,7 +288,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_record(
         with pytest.raises(InputError, match=r"can't be written to .* \(No space left on device\); free space"):
             run(cells, out)
     assert list(records(out)) == [cells[0].run.forget[0]]
-    assert not [path for path in (out / "cells").iterdir() if path.suffix in {".part", ".running"}]
+    assert not [path for path in (out / "cells").iterdir() if path.suffix == ".part"]
     assert run(cells, out)[0] == Tally(resumed=1, ok=2)
 
 
@@ -300,17 +301,6 @@ def test_a_cell_in_other_hands_is_left_alone(suite_file: Path, noted: Path, tmp_
     assert work(cell, out, CONDITIONS).status == "ok"
     assert work(cell, out, CONDITIONS).status == "ok"  # finished meanwhile, by another sweep perhaps
     assert calls(noted) == ["blue"]
-
-
-def test_cells_in_flight_are_those_that_nobody_holds(tmp_path: Path) -> None:
-    cells = tmp_path / "cells"
-    cells.mkdir()
-    for key in ("held", "left"):
-        (cells / f".{key}.running").touch()
-    with FileLock(cells / ".held.lock"):
-        assert module._in_flight(tmp_path) == ["left"]
-    assert module._in_flight(tmp_path) == ["held"]
-    assert module._in_flight(tmp_path) == []
 
 
 _CLAIM = """

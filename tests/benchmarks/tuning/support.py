@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.benchmarks.support import CONDITIONS, bench_of, write_method
+from unlearn_bench.benchmarks.engines.local import Local
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.benchmarks.sweep.players import load_method
 from unlearn_bench.benchmarks.tuning.classes import tuning_tasks
@@ -53,7 +54,7 @@ def tuned(
         bench,
         budget,
         out=out,
-        conditions=replace(CONDITIONS, jobs=jobs),
+        engine=Local(conditions=replace(CONDITIONS, jobs=jobs)),
         telling=lambda done, most: None,
         fresh=fresh,
     )
