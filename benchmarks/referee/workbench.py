@@ -56,6 +56,14 @@ class Evaluated:
         self._bench = bench
         self._texts: dict[str, Tensor] = {}  # by template
 
+    @property
+    def version(self) -> str:
+        """The dataset's, and what of its images is not looked at."""
+        setting = self._bench.setting
+        skipped = "+skip-bad" if setting.skip_bad else ""
+        first = f"+first-{setting.per_class}-of-each-class" if setting.per_class else ""
+        return self.dataset.version + skipped + first
+
     @cached_property
     def concepts(self) -> tuple[Concept, ...]:
         """What can be forgotten, in the order of the labels."""

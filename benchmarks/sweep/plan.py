@@ -193,7 +193,7 @@ def run_for(
         evaluation=tuple(
             EvaluationSet(
                 name=name,
-                version=item.dataset.version + _left_out(bench.setting),
+                version=item.version,
                 split=bench.setting.test_split,
                 template=item.dataset.template,
                 control=item.control,
@@ -207,12 +207,6 @@ def run_for(
         seed=seed,
         precision=bench.setting.precision,
     )
-
-
-def _left_out(setting: Setting) -> str:
-    """What of a dataset's images is not looked at, for its version."""
-    skipped = "+skip-bad" if setting.skip_bad else ""
-    return f"{skipped}+first-{setting.per_class}-of-each-class" if setting.per_class else skipped
 
 
 def settings_for(suite: Suite, choice: Choice, *, device: str, skip_bad: bool) -> list[Setting]:

@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import Timeout
-
 from unlearn_bench.benchmarks.images.sheets import SHEETS, sheet_name
 from unlearn_bench.benchmarks.referee.kept import weights_file
 from unlearn_bench.benchmarks.sweep.work import hold
@@ -57,17 +55,16 @@ def remove(out: Path, records: Sequence[Record]) -> Removed:
 def _remove(out: Path, record: Record) -> str:
     """`gone`, or why the cell's own files stay: `held` or `changed`."""
     key = record.run.key
-    try:
-        with hold(out, key).acquire(timeout=0):
-            path = out / CELLS / f"{key}.json"
-            now = read_records([path]).records if path.is_file() else ()
-            if [(item.status, item.provenance) for item in now] != [(record.status, record.provenance)]:
-                return "changed"
-            path.unlink()
-            path.with_name(f"{key}.history.jsonl").unlink(missing_ok=True)
-            return "gone"
-    except Timeout:
-        return "held"
+    with hold(out, key) as held:
+        if not held:
+            return "held"
+        path = out / CELLS / f"{key}.json"
+        now = read_records([path]).records if path.is_file() else ()
+        if [(item.status, item.provenance) for item in now] != [(record.status, record.provenance)]:
+            return "changed"
+        path.unlink()
+        path.with_name(f"{key}.history.jsonl").unlink(missing_ok=True)
+        return "gone"
 
 
 def _unshared(out: Path, gone: Iterable[Run], left: Iterable[Run]) -> list[Path]:

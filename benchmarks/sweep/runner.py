@@ -15,9 +15,10 @@ from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions, describe
 from unlearn_bench.benchmarks.referee.workbench import Setting, open_workbench
 from unlearn_bench.benchmarks.referee.zero_shot import ZeroShot, zero_shot
-from unlearn_bench.benchmarks.sweep.work import Done, label, placed, stay_alive, work
+from unlearn_bench.benchmarks.sweep.work import Done, done, placed, stay_alive, work
+from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record, Status
-from unlearn_bench.leaderboards.records.storage import read_folder, write_record
+from unlearn_bench.leaderboards.records.storage import CELLS, read_folder, read_records, write_record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,9 @@ Part = Literal["before", "train"]
 """What a workbench keeps of a dataset: embeddings of the test images, or the images that methods are given."""
 
 _POLL_S = 1.0
+
+_SEEN_WITHIN_S = 90.0
+"""So long is waited for a record to be seen: NFS keeps what it knows of a folder for up to a minute."""
 
 
 def recorded(out: Path, *, warn: Callable[[str], None]) -> dict[str, Status]:
@@ -102,19 +106,47 @@ def carry_out(
     A cell whose process dies more than once gets a failed record.
 
     Raises:
-        InputError: the engine can't go on, or records can't be written.
+        InputError: the engine can't go on, or records can't be written, or are not seen here.
     """
     waiting = {cell.run.key: cell for cell in cells}
+    finished: list[Done] = []
     task = partial(work, out=out, conditions=engine.conditions, fresh=fresh, keep=keep)
     while waiting:
         there = len(waiting)
         for ended in engine.each(task, _ordered(waiting, engine), folder=out):
-            done = _written_off(ended, out, engine) if isinstance(ended, Lost) else ended
-            if not done.busy:
-                waiting.pop(done.key, None)
-                listener(done)
+            told = _written_off(ended, out, engine) if isinstance(ended, Lost) else ended
+            if not told.busy:
+                waiting.pop(told.key, None)
+                finished.append(told)
+                listener(told)
         if len(waiting) == there:
             time.sleep(_POLL_S)  # the rest is in the hands of another sweep on this folder
+    if engine.is_remote:
+        wait_until_seen(finished, out)
+
+
+def wait_until_seen(finished: Sequence[Done], out: Path, *, seconds: float = _SEEN_WITHIN_S) -> None:
+    """Wait for records that workers of other machines wrote: a network folder shows them late, and old ones longer.
+
+    Raises:
+        InputError: some don't appear.
+    """
+    end = time.monotonic() + seconds
+    unseen = list(finished)
+    while unseen := [told for told in unseen if not _is_seen(told, out)]:
+        if time.monotonic() > end:
+            raise InputError(
+                f"{len(unseen)} records that workers wrote are not to be seen in {str(out)!r} after {seconds:.0f} s; "
+                "see whether that folder is the same on all machines, then run again: what is there is kept"
+            )
+        time.sleep(_POLL_S)
+
+
+def _is_seen(told: Done, out: Path) -> bool:
+    """Whether the record is there, and is the one that was told of or one written after it."""
+    path = out / CELLS / f"{told.key}.json"
+    found = read_records([path]).records if path.is_file() else ()
+    return any(str(record.provenance.get("time", "")) >= told.written for record in found)
 
 
 def _ordered(waiting: Mapping[str, Cell], engine: Engine) -> list[Cell]:
@@ -133,7 +165,7 @@ def _written_off(lost: Lost[Cell], out: Path, engine: Engine) -> Done:
         provenance=describe(engine.conditions),
     )
     write_record(out, record)
-    return Done(key=cell.run.key, label=label(cell), status="failed", reason=lost.reason)
+    return done(cell, record)
 
 
 def _prepared(cells: list[Cell], out: Path, engine: Engine) -> Iterator[ZeroShot]:

@@ -2,7 +2,10 @@
 
 import getpass
 import json
+import platform
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,11 +19,11 @@ from unlearn_bench.benchmarks.referee.cell import Cell, on_device
 from unlearn_bench.benchmarks.referee.conditions import Conditions
 from unlearn_bench.benchmarks.referee.kept import keep_weights, weights_file
 from unlearn_bench.benchmarks.referee.referee import Outcome, run_cell
-from unlearn_bench.benchmarks.referee.workbench import open_workbench
+from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
 from unlearn_bench.benchmarks.sweep.notes import Note
-from unlearn_bench.cache import write_text
+from unlearn_bench.cache import take_lock, write_text
 from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.leaderboards.records.record import Record, Run
 from unlearn_bench.leaderboards.records.storage import (
     CELLS,
     read_records,
@@ -36,6 +39,7 @@ class Done:
     Attributes:
         busy: another sweep on the same folder holds the cell; it is asked again later.
         warning: what the user should know of it beside how it ended.
+        written: the time in its record.
     """
 
     key: str
@@ -44,6 +48,7 @@ class Done:
     reason: str = ""
     busy: bool = False
     warning: str = ""
+    written: str = ""
 
 
 def label(cell: Cell) -> str:
@@ -54,36 +59,61 @@ def label(cell: Cell) -> str:
 
 def work(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool = False, keep: bool = False) -> Done:
     """Carry out one cell in this process and write its record, unless another sweep has it in hand."""
-    run = cell.run
     stay_alive()
     torch.set_num_threads(conditions.threads)
-    cells = out / CELLS
-    cells.mkdir(parents=True, exist_ok=True)
-    claim = hold(out, run.key)
     try:
-        claim.acquire(timeout=0)
-    except Timeout:
-        return Done(key=run.key, label=label(cell), status="failed", busy=True)
-    try:
-        path = cells / f"{run.key}.json"
-        if path.is_file() and not fresh:
-            record = next((r for r in read_records([path]).records if r.status == "ok"), None)
-            if record is not None:
-                return Done(key=run.key, label=label(cell), status=record.status, reason=record.reason)
-        record, warning = _carry_out(placed(cell, conditions.device), out, conditions, fresh=fresh, keep=keep)
-        return Done(key=run.key, label=label(cell), status=record.status, reason=record.reason, warning=warning)
+        with hold(out, cell.run.key) as held:
+            if not held:
+                return Done(key=cell.run.key, label=label(cell), status="failed", busy=True)
+            there = None if fresh else _finished(out, cell.run.key)
+            if there is not None:
+                return done(cell, there)
+            record, warning = _carry_out(placed(cell, conditions.device), out, conditions, fresh=fresh, keep=keep)
+            return done(cell, record, warning=warning)
     except OSError as error:
         raise InputError(
             f"records can't be written to {str(out)!r} ({error.strerror}); free space or give another --out, then "
             "run again: finished cells are kept"
         ) from error
+
+
+def done(cell: Cell, record: Record, *, warning: str = "") -> Done:
+    """What the progress shows of a cell that has its record."""
+    return Done(
+        key=cell.run.key,
+        label=label(cell),
+        status=record.status,
+        reason=record.reason,
+        warning=warning,
+        written=str(record.provenance.get("time", "")),
+    )
+
+
+def _finished(out: Path, key: str) -> Record | None:
+    """The record that the cell has by now, if it is one of status `ok`."""
+    path = out / CELLS / f"{key}.json"
+    found = read_records([path]).records if path.is_file() else ()
+    return next((record for record in found if record.status == "ok"), None)
+
+
+@contextmanager
+def hold(out: Path, key: str) -> Iterator[bool]:
+    """Whether this process holds a cell in this block: who does may write or remove its record.
+
+    The system frees it when its holder dies. Some network folders have no locks; there everybody holds what they ask
+    for, and two may run a cell at once: that costs time, but records take their names whole, and equal keys mean
+    equal numbers, so that either's record is right.
+    """
+    try:
+        lock = take_lock(out / CELLS / key, timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
     finally:
-        claim.release()
-
-
-def hold(out: Path, key: str) -> FileLock:
-    """The lock of a cell: who has it may write or remove its record; the system frees it when its holder dies."""
-    return FileLock(out / CELLS / f".{key}.lock")
+        if lock is not None:
+            lock.release()
 
 
 def _carry_out(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool, keep: bool) -> tuple[Record, str]:
@@ -93,6 +123,7 @@ def _carry_out(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool, ke
         The record, and what to warn of.
     """
     run, bench = cell.run, open_workbench(cell.setting)
+    _check_plan(run, bench)
     weights = weights_file(out, run)
     keep = keep or weights.is_file()  # what is kept stays that of the newest run
     with Note(out, run.key, label(cell)) as note:
@@ -105,6 +136,22 @@ def _carry_out(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool, ke
         write_sheet(out, run, outcome.synthetic)
     write_record(out, outcome.record)
     return outcome.record, warning
+
+
+def _check_plan(run: Run, bench: Workbench) -> None:
+    """See that model and data are the ones that the record will name.
+
+    Raises:
+        InputError: they changed since the cell was planned, or are others on this machine.
+    """
+    planned = {run.model: run.fingerprint, **{item.name: item.version for item in run.evaluation}}
+    found = {run.model: bench.fingerprint, **{name: item.version for name, item in bench.evaluated.items()}}
+    other = [name for name, version in planned.items() if found.get(name) != version]
+    if other:
+        raise InputError(
+            f"{', '.join(other)}: not what the sweep was planned with (changed since, or another on "
+            f"{platform.node()}); see that all machines have the same weights and data, then run again"
+        )
 
 
 def _history(out: Path, outcome: Outcome) -> str:

@@ -1,5 +1,6 @@
 """Records on disk: one JSON file per run in a run's folder, or all of them in one CSV."""
 
+import errno
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -115,13 +116,15 @@ def _read_path(path: Path) -> Loaded:
     return Loaded(records=() if found is None else (found,))
 
 
-def _read_file(path: Path) -> Record | SetAside | None:
+def _read_file(path: Path, *, again: bool = True) -> Record | SetAside | None:
     """The record in a file, or what became of the file; None if another process took it away meanwhile."""
     try:
         return from_json(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except OSError as error:
+        if error.errno == errno.ESTALE and again:  # another machine put a new file in its place while it was read
+            return _read_file(path, again=False)
         raise InputError(f"{str(path)!r} can't be read ({error.strerror}); check its permissions") from error
     except json.JSONDecodeError as error:
         reason = f"it breaks off or is no JSON at line {error.lineno}" if path.stat().st_size else "it is empty"

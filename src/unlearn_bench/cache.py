@@ -1,5 +1,6 @@
 """Where files that can be made again are kept, and how a file is written so that nobody sees half of it."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from unlearn_bench.errors import InputError
 
 ENVIRONMENT_VARIABLE = "UNLEARN_BENCH_CACHE"
 DATA_VARIABLE = "UNLEARN_BENCH_DATA"
+_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
 _READABLE = 0o644  # temporary files are for their owner alone; results are for the group that shares a folder
 
 
@@ -68,7 +70,41 @@ def write_text(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8", newline="\n")
 
 
-def locked(path: Path) -> FileLock:
-    """A lock between processes for making `path`; the system frees it when its holder dies."""
+def take_lock(path: Path, *, timeout: float = -1) -> FileLock | None:
+    """A lock between processes for making `path`, taken; None where the file system has none.
+
+    The system frees it when its holder dies. Some network folders have no locks; filelock's own way out, a file that
+    says "locked", would stay for ever where its holder dies on another machine.
+
+    Raises:
+        Timeout: another process holds it and goes on holding it; below 0: it is waited for.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(path.with_name(f".{path.name}.lock"))
+    lock = FileLock(path.with_name(f".{path.name}.lock"), fallback_to_soft=False)
+    try:
+        lock.acquire(timeout=timeout)
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return None
+        raise
+    return lock
+
+
+@contextmanager
+def locked(path: Path, *, timeout: float = -1) -> Iterator[None]:
+    """Hold the lock for making `path`, which is made in parts: two processes at once would mix them.
+
+    Raises:
+        InputError: the file system has no locks.
+        Timeout: another process holds it and goes on holding it; below 0: it is waited for.
+    """
+    lock = take_lock(path, timeout=timeout)
+    if lock is None:
+        raise InputError(
+            f"{str(path.parent)!r} is on a file system without locks, and what is kept there is for one process at a "
+            f"time to make; set {ENVIRONMENT_VARIABLE} to a folder on each machine's own disk"
+        )
+    try:
+        yield
+    finally:
+        lock.release()

@@ -100,11 +100,10 @@ def test_a_lock_is_between_processes_and_freed_at_death(tmp_path: Path) -> None:
     program = (
         "import pathlib, sys\n"
         "from unlearn_bench.cache import locked\n"
-        "lock = locked(pathlib.Path(sys.argv[1]))\n"
-        "lock.acquire()\n"
-        "sys.stdout.write('held')\n"
-        "sys.stdout.flush()\n"
-        "sys.stdin.read()\n"
+        "with locked(pathlib.Path(sys.argv[1])):\n"
+        "    sys.stdout.write('held')\n"
+        "    sys.stdout.flush()\n"
+        "    sys.stdin.read()\n"
     )
     other = subprocess.Popen(
         [sys.executable, "-c", program, str(target)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -113,19 +112,19 @@ def test_a_lock_is_between_processes_and_freed_at_death(tmp_path: Path) -> None:
     assert other.stdin is not None
     try:
         assert other.stdout.read(4) == b"held"
-        with pytest.raises(Timeout):
-            locked(target).acquire(timeout=0.1)
+        with pytest.raises(Timeout), locked(target, timeout=0.1):
+            pass
     finally:
         other.kill()
         other.wait()
         other.stdout.close()
         other.stdin.close()
-    with locked(target).acquire(timeout=5):
+    with locked(target, timeout=5):
         assert target.parent.is_dir()
 
 
 def test_locks_of_different_files_do_not_meet(tmp_path: Path) -> None:
-    with locked(tmp_path / "a"), locked(tmp_path / "b").acquire(timeout=0.1):
+    with locked(tmp_path / "a"), locked(tmp_path / "b", timeout=0.1):
         assert not (tmp_path / "a").exists()
 
 
