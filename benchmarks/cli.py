@@ -10,16 +10,23 @@ import typer
 from unlearn_bench import __version__
 from unlearn_bench.benchmarks.commands.options import (
     PRESETS,
+    Backend,
     Curve,
+    Data,
     Device,
+    Jobs,
+    Model,
     OnlyClasses,
     OnlyDatasets,
     OnlyMethods,
     OnlyModels,
+    Precision,
     Presets,
+    Scheduler,
     Template,
     Threads,
     Tune,
+    Wait,
 )
 from unlearn_bench.errors import InputError
 
@@ -84,23 +91,14 @@ def run(
     methods: Annotated[
         str | None, typer.Option(help="all, or names; path/to/file.py:Class for a method of your own.")
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="mini-rn, RN50:openai, NAME:FILE, local-dir:DIR, file.py:build; commas between."),
-    ] = None,
+    model: Model = None,
     metrics: Annotated[
         str | None, typer.Option(help="all, and names of those that all leaves out; the suite's by default.")
     ] = None,
     datasets: Annotated[
         str | None, typer.Option(help="Forget classes of these datasets only; all stay evaluated.")
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            help="Replace the suite's datasets: names, folder:/path, domains:/path, captions:/path, hf:owner/name, "
-            "file.py:make; commas between."
-        ),
-    ] = None,
+    data: Data = None,
     template: Template = "",
     classes: Annotated[
         str | None,
@@ -110,12 +108,13 @@ def run(
     tune: Tune = None,
     curve: Curve = False,
     seeds: Annotated[str | None, typer.Option(help="Whole numbers, separated by commas.")] = None,
-    jobs: Annotated[int, typer.Option(help="Cells at a time; 0: one per core, or one per GPU.", min=0)] = 0,
+    jobs: Jobs = 0,
     threads: Threads = 0,
     device: Device = "auto",
-    precision: Annotated[
-        str | None, typer.Option(help="Of the encoding of test images: fp32, bf16, fp16; the suite's by default.")
-    ] = None,
+    backend: Backend = "loky",
+    scheduler: Scheduler = None,
+    wait: Wait = 60,
+    precision: Precision = None,
     out: Annotated[Path | None, typer.Option(help="The folder of the records; runs/<suite> by default.")] = None,
     shard: Annotated[str | None, typer.Option(help="i/n: every n-th cell from the i-th.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and an estimate; run nothing.")] = False,
@@ -148,6 +147,9 @@ def run(
         jobs=jobs,
         threads=threads,
         device=device,
+        backend=backend,
+        scheduler=scheduler,
+        wait=wait,
         precision=precision,
         out=out,
         shard=shard,

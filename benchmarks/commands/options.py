@@ -11,6 +11,30 @@ Presets = Annotated[Path | None, typer.Option(help=PRESETS)]
 Template = Annotated[
     str, typer.Option(help="The sentence around a class name, with {} for it; each dataset's own by default.")
 ]
+Model = Annotated[
+    str | None, typer.Option(help="mini-rn, RN50:openai, NAME:FILE, local-dir:DIR, file.py:build; commas between.")
+]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        help="Replace the suite's datasets: names, folder:/path, domains:/path, captions:/path, hf:owner/name, "
+        "file.py:make; commas between."
+    ),
+]
+
+Precision = Annotated[
+    str | None, typer.Option(help="Of the encoding of test images: fp32, bf16, fp16; the suite's by default.")
+]
+
+Jobs = Annotated[
+    int, typer.Option(help="Cells at a time; 0: one per core, one per GPU, or one per worker of a scheduler.", min=0)
+]
+Backend = Annotated[str, typer.Option(help="loky: processes of this machine. dask: workers of a cluster.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(help="Of dask: tcp://host:port, or the scheduler's file; a cluster on this machine by default."),
+]
+Wait = Annotated[float, typer.Option(help="Seconds to wait for a scheduler's workers where it has none.", min=0)]
 Threads = Annotated[
     int,
     typer.Option(

@@ -9,15 +9,16 @@ import torch
 import typer
 from rich.console import Console
 
-from unlearn_bench.benchmarks.engines.local import Local
+from unlearn_bench.benchmarks.commands.dry_run import Plan, show_plan
+from unlearn_bench.benchmarks.engines.engine import Asked, Engine
+from unlearn_bench.benchmarks.engines.opening import open_engine
 from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.referee.cell import Cell
-from unlearn_bench.benchmarks.referee.conditions import Conditions, conditions_for, device_name
-from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench, as_split, choose_device, open_workbench
+from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench, as_split, open_workbench
 from unlearn_bench.benchmarks.referee.zero_shot import ZeroShot
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
-from unlearn_bench.benchmarks.sweep.advice import Given, rehearsal_command, what_next, why_no_numbers
-from unlearn_bench.benchmarks.sweep.estimate import Estimate, Known, estimate
+from unlearn_bench.benchmarks.sweep.advice import Given, what_next, why_no_numbers
+from unlearn_bench.benchmarks.sweep.estimate import Known
 from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for, take_shard
 from unlearn_bench.benchmarks.sweep.players import Choice, chosen_methods, chosen_metrics, load_player
 from unlearn_bench.benchmarks.sweep.progress import showing
@@ -25,16 +26,35 @@ from unlearn_bench.benchmarks.sweep.rates import Sizes, load_rates
 from unlearn_bench.benchmarks.sweep.relearning_cost import Bounded, bounded
 from unlearn_bench.benchmarks.sweep.repeats import Repeats, kept_so_far, repeats
 from unlearn_bench.benchmarks.sweep.runner import Tally, recorded, sweep
-from unlearn_bench.benchmarks.sweep.work import label
 from unlearn_bench.benchmarks.tuning.stage import Stage, tune_first, would_tune
 from unlearn_bench.cache import make_folder, write_text
 from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.published.places import published_records
 from unlearn_bench.leaderboards.records.storage import read_folder
 from unlearn_bench.leaderboards.tables.render import render
 
 DEFAULT_TRIALS = 16
 """Of which the advice to tune speaks where no number was given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Order:
+    """What was asked for, read and checked.
+
+    Attributes:
+        part: of the cells, i of n; None: all. tune: trials of each method before the sweep; None: no tuning.
+    """
+
+    suite: Suite
+    choice: Choice
+    given: Given
+    folder: Path
+    part: tuple[int, int] | None
+    limit: int | None
+    tune: int | None
+    dry_run: bool
+    fresh: bool
+    keep: bool
+    skip_bad: bool
 
 
 def execute(
@@ -62,75 +82,90 @@ def execute(
     skip_bad: bool,
     tune: int | None = None,
     curve: bool = False,
+    backend: str = "loky",
+    scheduler: str | None = None,
+    wait: float = 60,
 ) -> int:
     """Run the sweep; 0 if all cells are ok or skipped, 1 if some failed."""
+    chosen = with_data(load_suite(suite), data)
+    order = _Order(
+        suite=chosen,
+        choice=Choice(
+            methods=methods,
+            models=models,
+            datasets=datasets,
+            classes=classes,
+            seeds=parse_seeds(seeds),
+            precision=precision,
+            metrics=metrics,
+            presets=presets,
+            template=template,
+            curve=curve,
+        ),
+        given=Given(
+            suite=suite,
+            models=models,
+            methods=methods,
+            data=data,
+            classes=classes,
+            template=template,
+            precision=precision,
+        ),
+        folder=out or Path("runs") / chosen.name,
+        part=parse_shard(shard),
+        limit=limit,
+        tune=tune,
+        dry_run=dry_run,
+        fresh=fresh,
+        keep=keep,
+        skip_bad=skip_bad,
+    )
+    _check_names(chosen, order.choice)
     console = Console(stderr=True)
 
     def warn(text: str) -> None:
         console.print(f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
-    chosen = with_data(load_suite(suite), data)
-    given = Given(
-        suite=suite,
-        models=models,
-        methods=methods,
-        data=data,
-        classes=classes,
-        template=template,
-        precision=precision,
-    )
-    choice = Choice(
-        methods=methods,
-        models=models,
-        datasets=datasets,
-        classes=classes,
-        seeds=parse_seeds(seeds),
-        precision=precision,
-        metrics=metrics,
-        presets=presets,
-        template=template,
-        curve=curve,
-    )
-    part = parse_shard(shard)
-    _check_names(chosen, choice)
-    place = choose_device(device)
-    conditions = conditions_for(place, jobs, threads)
-    engine = Local(conditions=conditions)
-    torch.set_num_threads(conditions.threads)
-    folder = out or Path("runs") / chosen.name
     if not dry_run:
-        make_folder(folder, what="output folder")
-    settings = settings_for(chosen, choice, device=place, skip_bad=skip_bad)
-    stage = Stage(
-        suite=chosen, choice=choice, trials=tune or DEFAULT_TRIALS, folder=folder, engine=engine, fresh=fresh
-    )
-    if tune is not None and not dry_run:
+        make_folder(order.folder, what="output folder")
+    asked = Asked(backend=backend, scheduler=scheduler, wait_s=wait, jobs=jobs, threads=threads, device=device)
+    with open_engine(asked, folder=None if dry_run else order.folder, warn=warn) as engine:
+        return _carry_out(order, engine, console, warn)
+
+
+def _carry_out(order: _Order, engine: Engine, console: Console, warn: Callable[[str], None]) -> int:
+    """Tune if asked to, plan, and show the plan or run it."""
+    torch.set_num_threads(engine.conditions.threads)
+    folder, choice, fresh, tuning = order.folder, order.choice, order.fresh, order.tune is not None
+    settings = settings_for(order.suite, choice, device=engine.planning_device, skip_bad=order.skip_bad)
+    trials = order.tune or DEFAULT_TRIALS
+    stage = Stage(suite=order.suite, choice=choice, trials=trials, folder=folder, engine=engine, fresh=fresh)
+    if tuning and not order.dry_run:
         choice = tune_first(stage, settings, console, warn)
-    planned = _planned(chosen, choice, settings, warn)
-    cells = planned.cells if part is None else take_shard(planned.cells, *part)
+    planned = _planned(order.suite, choice, settings, engine, warn)
+    cells = planned.cells if order.part is None else take_shard(planned.cells, *order.part)
     ended = {} if fresh else recorded(folder, warn=warn)
     undone = [cell for cell in cells if ended.get(cell.run.key) != "ok"]
     # What was skipped before is asked last, so that no --limit is spent on it while other cells wait.
-    waiting = sorted(undone, key=lambda cell: ended.get(cell.run.key) == "skipped")[:limit]
+    waiting = sorted(undone, key=lambda cell: ended.get(cell.run.key) == "skipped")[: order.limit]
     again = Repeats() if fresh else repeats(waiting, folder)  # who says --fresh knows
-    untuned = () if tune is not None and not dry_run else tuple(would_tune(stage, settings, cells, given=tune))
-    if dry_run:
-        _remark(console, planned, again, untuned)
-        records = [*read_folder(folder).records, *published_records()]
-        lasting = [cell for cell in waiting if ended.get(cell.run.key) != "skipped"]
-        sizes = [item for about in planned.known.values() for item in about.sizes.values()]
-        hint = rehearsal_command(given, place, sizes)
-        guess = estimate(lasting, records, planned.known, measured=again.measured)
-        _show_plan(cells, waiting, folder, conditions, guess, hint=hint)
-        return 0
+    untuned = () if tuning and not order.dry_run else tuple(would_tune(stage, settings, cells, given=order.tune))
 
     def opening(models: Sequence[ZeroShot]) -> None:
         _say_before(console, models, warn)
         _remark(console, planned, again, untuned)
 
+    if order.dry_run:
+        opening(())
+        lasting = [cell for cell in waiting if ended.get(cell.run.key) != "skipped"]
+        plan = Plan(cells=cells, waiting=waiting, lasting=lasting, known=planned.known, measured=again.measured)
+        show_plan(plan, folder, engine, order.given)
+        return 0
     with showing(console, len(waiting), folder) as listener:
-        tally = sweep(waiting, folder, engine, listener=listener, fresh=fresh, keep=keep, warn=warn, before=opening)
-    _finish(folder, cells, tally, given, resumed=len(cells) - len(undone), keep=keep)
+        tally = sweep(
+            waiting, folder, engine, listener=listener, fresh=fresh, keep=order.keep, warn=warn, before=opening
+        )
+    _finish(folder, cells, tally, order.given, resumed=len(cells) - len(undone), keep=order.keep)
     return 1 if tally.failed else 0
 
 
@@ -156,7 +191,9 @@ def _check_names(suite: Suite, choice: Choice) -> None:
         presets_for(model, given=choice.presets, suite=suite.file)
 
 
-def _planned(suite: Suite, choice: Choice, settings: Sequence[Setting], warn: Callable[[str], None]) -> _Planned:
+def _planned(
+    suite: Suite, choice: Choice, settings: Sequence[Setting], engine: Engine, warn: Callable[[str], None]
+) -> _Planned:
     """Open each model and plan its cells.
 
     Raises:
@@ -169,7 +206,7 @@ def _planned(suite: Suite, choice: Choice, settings: Sequence[Setting], warn: Ca
         bench = open_workbench(setting)
         within[setting.model] = bounded(suite, choice, bench)
         cells += cells_for(suite, within[setting.model].choice, bench)
-        known[setting.model] = _known(bench, within[setting.model])
+        known[setting.model] = _known(bench, within[setting.model], engine.device_name)
         presets = presets_for(setting.model, given=choice.presets, suite=suite.file, tuned=choice.tuned)
         for file in presets.of_other_models(bench.fingerprint):
             warn(f"the settings in {file!r} were found for a model with other weights; tune this one anew")
@@ -223,29 +260,15 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
     return int(index), int(count)
 
 
-def _known(bench: Workbench, within: Bounded) -> Known:
+def _known(bench: Workbench, within: Bounded, device_name: str) -> Known:
     """What an estimate needs of a model where no cell of it has run."""
     setting, sizes = bench.setting, {}
     for name, item in bench.evaluated.items():
         test, train = (item.dataset.index(as_split(split)) for split in (setting.test_split, setting.train_split))
         by_class = Counter(item.dataset.class_names[label] for label in train.labels)
         sizes[name] = Sizes(test=len(test), train=len(train), train_by_class=by_class)
-    rates = load_rates(bench.clip.architecture, device_name(setting.device), setting.precision)
+    rates = load_rates(bench.clip.architecture, device_name, setting.precision)
     return Known(rates=rates, sizes=sizes, audits=within.seconds)
-
-
-def _show_plan(
-    cells: list[Cell], waiting: list[Cell], folder: Path, conditions: Conditions, guess: Estimate, *, hint: str
-) -> None:
-    for cell in waiting:
-        typer.echo(f"{cell.run.key}  {label(cell)}")
-    if guess.unknown and waiting:
-        typer.echo(f"to measure how long these methods take, rehearse: {hint}")
-    typer.echo(
-        f"{len(waiting)} cells to run, {len(cells) - len(waiting)} left out or done in {str(folder)!r}; "
-        f"{conditions.jobs} at a time, {conditions.threads} threads each, on {conditions.device}; "
-        f"{guess.say(conditions.jobs)}"
-    )
 
 
 def _finish(folder: Path, cells: list[Cell], tally: Tally, given: Given, *, resumed: int, keep: bool) -> None:

@@ -20,6 +20,28 @@ class Lost(Generic[T]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Where the user wants cells to run.
+
+    Attributes:
+        backend: one of `BACKENDS`. scheduler: Dask's, as an address or a file; None: one of its own on this machine.
+        wait_s: for a scheduler's first worker, and for the next where all are gone.
+        jobs: cells at a time; 0: as many as there are cores, GPUs or workers for. threads: of each; 0: by the cores.
+        device: auto, cpu, cuda, ..
+    """
+
+    backend: str = "loky"
+    scheduler: str | None = None
+    wait_s: float = 60.0
+    jobs: int = 0
+    threads: int = 0
+    device: str = "auto"
+
+
+BACKENDS = ("loky", "dask")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Machine:
     """Where workers are.
 

@@ -2,15 +2,20 @@
 
 import ctypes
 import os
+import re
 import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import psutil
 import torch
+
+WORKER_MEMORY = "worker_memory_mib"
+"""In a record's provenance: the most main memory that its process had by the end of the cell."""
 
 
 class Stopwatch:
@@ -80,6 +85,16 @@ class PeakMemory:
         self._done.set()
         self._watcher.join()
         self.bytes = max(self.bytes, self._own() - self._base, 0)
+
+
+def most_held_mib() -> int | None:
+    """The most main memory that this process ever had, in MiB; None where the system is not Linux."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    return int(found[1]) // 1024 if found else None
 
 
 class Load:

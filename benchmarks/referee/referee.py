@@ -15,7 +15,7 @@ from unlearn_bench.benchmarks.referee.conditions import Conditions, describe
 from unlearn_bench.benchmarks.referee.evidence import classified, evidence_of
 from unlearn_bench.benchmarks.referee.game import Game, request_for, request_hash, unheard
 from unlearn_bench.benchmarks.referee.kept import CONDITIONS, Unlearned, UnusableWeightsError, find_weights, origin
-from unlearn_bench.benchmarks.referee.measuring import Load, PeakMemory, Stopwatch
+from unlearn_bench.benchmarks.referee.measuring import WORKER_MEMORY, Load, PeakMemory, Stopwatch, most_held_mib
 from unlearn_bench.benchmarks.referee.workbench import Workbench
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure
@@ -237,6 +237,9 @@ def _provenance(game: Game, conditions: Conditions) -> dict[str, Any]:
         facts["kept_weights"] = origin(game.unlearned)
     busy = {"cpu_share": game.load.own, "others_cpu_share": game.load.others}
     facts |= {name: round(share, 2) for name, share in busy.items() if share is not None}
+    held = most_held_mib()
+    if held is not None:
+        facts[WORKER_MEMORY] = held
     facts["content"] = {name: item.images.content for name, item in bench.evaluated.items()}
     if game.run.precision != "fp32":
         facts["agreement"] = {name: round(item.agreement, 4) for name, item in bench.evaluated.items()}

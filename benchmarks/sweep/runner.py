@@ -43,6 +43,8 @@ Part = Literal["before", "train"]
 
 _POLL_S = 1.0
 
+_REMOTE_POLL_S = 3.0
+
 _SEEN_WITHIN_S = 90.0
 """So long is waited for a record to be seen: NFS keeps what it knows of a folder for up to a minute."""
 
@@ -120,7 +122,8 @@ def carry_out(
                 finished.append(told)
                 listener(told)
         if len(waiting) == there:
-            time.sleep(_POLL_S)  # the rest is in the hands of another sweep on this folder
+            # The rest is in the hands of another sweep on this folder.
+            time.sleep(_REMOTE_POLL_S if engine.is_remote else _POLL_S)
     if engine.is_remote:
         wait_until_seen(finished, out)
 

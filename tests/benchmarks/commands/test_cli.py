@@ -62,7 +62,7 @@ def test_dry_run_runs_nothing(sweep: Call, tmp_path: Path) -> None:
     said = sweep("--dry-run")
     assert said.code == 0
     lines = said.out.splitlines()
-    assert len(lines) == 8
+    assert len(lines) == 11
     assert "rehearse: python -m unlearn_bench.benchmarks.speed.rehearsal --suite " in lines[-2]
     assert lines[-1].startswith("6 cells to run, 0 left out or done in ")
     assert "no estimate: " in lines[-1]
