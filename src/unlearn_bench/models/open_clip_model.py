@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from unlearn_bench.cache import write_text
 from unlearn_bench.clip import Clip, Place, Role, resize_and_crop, write_tensors
+from unlearn_bench.models.quick_resnet import is_plain, run_layer, run_pool, run_stem, stem_parts
 
 CONFIG_FILE, WEIGHTS_FILE = "open_clip_config.json", "open_clip_model.safetensors"
 """What open_clip looks for in a `local-dir:`."""
@@ -157,7 +158,9 @@ class OpenClip(Clip):
         return ("tower",)
 
     def run_image_stages(self, activation: Tensor, *, start: int = 0, stop: int | None = None) -> Tensor:
-        """Run a slice of the image tower; all slices in turn compute what open_clip computes."""
+        """Run a slice of the image tower; all slices in turn compute what open_clip computes.
+
+        A ModifiedResNet runs by the rules of `quick_resnet`, where nothing was put into it."""
         for stage in self.image_stages[start:stop]:
             activation = self._run_stage(stage, activation)
         return activation
@@ -167,7 +170,7 @@ class OpenClip(Clip):
         if stage == "tower":
             return cast(Tensor, visual(activation))
         if isinstance(visual, ModifiedResNet):
-            return cast(Tensor, getattr(visual, stage)(activation))
+            return _run_resnet_stage(visual, stage, activation)
         if stage == "stem":
             return cast(Tensor, visual._embeds(activation))
         if stage == "head":
@@ -209,6 +212,16 @@ class OpenClip(Clip):
             return "projection" if part == "c_proj" else "attention"
         module = self._model.visual.get_submodule(inner.rsplit(".", 1)[0])
         return "batch_norm" if isinstance(module, nn.BatchNorm2d) else "convolution"
+
+
+def _run_resnet_stage(visual: nn.Module, stage: str, activation: Tensor) -> Tensor:
+    part = getattr(visual, stage)
+    if stage == "stem":  # a method of the tower, not a module
+        plain = is_plain(*stem_parts(visual))
+        return run_stem(visual, activation) if plain else cast(Tensor, part(activation))
+    if not is_plain(part):
+        return cast(Tensor, part(activation))
+    return run_pool(part, activation) if stage == "attnpool" else run_layer(part, activation)
 
 
 def _text_stage(inner: str) -> str:
