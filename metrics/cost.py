@@ -88,7 +88,10 @@ class ShareChanged(Metric):
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """`all`, then `tensors`."""
-        counts = [(int((before != after).sum()), before.numel()) for before, after in _moved(evidence)]
+        counts = [
+            (0 if torch.equal(before, after) else int((before != after).sum()), before.numel())
+            for before, after in _moved(evidence)
+        ]
         scalars = sum(size for _, size in counts)
         changed = sum(moved for moved, _ in counts)
         touched = sum(moved > 0 for moved, _ in counts)

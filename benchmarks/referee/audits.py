@@ -27,13 +27,14 @@ class Further(TypedDict, total=False):
     train: DatasetEvidence
     models: Models
     reference: Mapping[str, Tensor]
+    once: Callable[[str, Callable[[], Tensor]], Tensor]
 
 
 def further_evidence(needs: set[Need], *, run: Run, bench: Workbench, unlearned: Clip) -> Further:
     """What these needs ask for. The "before" side is computed once for a model and kept on disk."""
     item = bench.evaluated[run.dataset]
     (template,) = (each.template for each in run.evaluation if each.name == run.dataset)
-    found = Further()
+    found = Further(once=_once(item, bench, template)) if needs else Further()
     if "train" in needs:
         found["train"] = _train(item, bench, unlearned, template, run)
     if "models" in needs:
@@ -56,7 +57,6 @@ def _models(item: Evaluated, bench: Workbench, unlearned: Clip, template: str) -
         if domain_labels is None
         else tuple(domain_labels.phrases[domain] for domain in domain_labels.domains),
         synonyms=item.dataset.synonyms,
-        once=_once(item, bench, template),
     )
 
 
@@ -67,7 +67,7 @@ def _train(item: Evaluated, bench: Workbench, unlearned: Clip, template: str, ru
         changed = changed_names(bench.clip.state(), unlearned.state())
         texts = item.dataset.texts_in(template)
         found = embed_after(
-            unlearned, images, texts, before=item.train_before, changed=changed, precision=run.precision
+            unlearned, images, texts, before=item.train_before, changed=changed, precision=run.precision, inner=True
         )
         before = item.parted(item.in_template(item.train_before, template), labels)
         after = item.parted(found, labels)
@@ -93,7 +93,7 @@ def _once(item: Evaluated, bench: Workbench, template: str) -> Callable[[str, Ca
         item.dataset.class_names,
         item.dataset.texts_in(template),
     ]
-    shown += [dict(item.dataset.synonyms), _code(), *rounding(bench.clip)]
+    shown += [dict(item.dataset.synonyms), bench.setting.precision, _code(), *rounding(bench.clip)]
 
     def once(purpose: str, compute: Callable[[], Tensor]) -> Tensor:
         stem = hashlib.sha256(json.dumps([purpose, *shown]).encode()).hexdigest()[:16]

@@ -27,6 +27,9 @@ TRUNK_LIMIT_BYTES = 2**32
 """Above this, or above half of what is free on the disk, the activations of a split before the last image stage are
 not kept, and are computed again where needed. RN50's take 401 kB an image, 3.4 GB for the paper's largest dataset."""
 
+INNER_LIMIT_BYTES = 2**29
+"""Above this the unlearned model's activations before the last image stage are not held in memory for audits."""
+
 AGREEMENT_IMAGES = 512
 """Images on which half precision is held against fp32."""
 
@@ -70,8 +73,9 @@ def embed_before(
     with locked(final):
         if not (_readable(final) and (_readable(trunk_path) or not trunk_path.is_file())):
             _compute(clip, images, final, trunk_path, precision)
-    embedded = Embedded(images=_load(final), texts=embed_texts(clip, texts))
-    return Before(embedded=embedded, trunk=_load(trunk_path) if trunk_path.is_file() else None)
+    trunk = _load(trunk_path) if trunk_path.is_file() else None
+    inner = trunk if precision == "fp32" else None
+    return Before(embedded=Embedded(images=_load(final), texts=embed_texts(clip, texts), inner=inner), trunk=trunk)
 
 
 def embed_after(
@@ -82,14 +86,19 @@ def embed_after(
     before: Before,
     changed: tuple[str, ...],
     precision: str = "fp32",
+    inner: bool = False,
 ) -> Embedded:
     """Embeddings of the unlearned model, given which tensors changed.
 
     An image tower that did not change gives the embeddings of before; one that changed in its last stage only starts
     from the kept activations; otherwise every image runs through the whole tower.
+
+    Args:
+        inner: whether what enters the last stage is wanted too, where it fits into memory.
     """
     stages = len(clip.image_stages)
     first = clip.first_image_stage(changed)
+    entering = before.embedded.inner
     with torch.inference_mode(), encoding_in(as_precision(precision), clip.device):
         if first == stages:
             encoded = before.embedded.images
@@ -97,8 +106,20 @@ def embed_after(
             parts = [_last_stage(clip, rows.to(clip.device)) for rows in torch.split(before.trunk, BATCH)]
             encoded = torch.cat(parts)
         else:
-            encoded = torch.cat([_normal(clip.encode_images(batch)) for batch in _batches(clip, images)])
-    return Embedded(images=encoded, texts=embed_texts(clip, texts))
+            encoded, entering = _encode(clip, images, inner=inner and precision == "fp32")
+    return Embedded(images=encoded, texts=embed_texts(clip, texts), inner=entering)
+
+
+def _encode(clip: Clip, images: PreparedImages, *, inner: bool) -> tuple[Tensor, Tensor | None]:
+    """Every image through the whole tower: embeddings, and what enters the last stage, if that is wanted and fits."""
+    inner = inner and len(clip.image_stages) > 1  # else it is the images themselves
+    outputs, entering = [], []
+    for start, batch in zip(range(0, len(images), BATCH), _batches(clip, images), strict=True):
+        trunk = clip.run_image_stages(batch, stop=len(clip.image_stages) - 1)
+        outputs.append(_last_stage(clip, trunk))
+        inner = inner and (start > 0 or trunk.nbytes * len(images) // len(batch) <= INNER_LIMIT_BYTES)
+        entering += [trunk.cpu()] if inner else []
+    return torch.cat(outputs), torch.cat(entering) if entering else None
 
 
 def agreement(clip: Clip, images: PreparedImages, before: Embedded) -> float:

@@ -27,7 +27,13 @@ def evidence_of(game: Game, unlearned: Clip) -> Evidence:
     for name, item in bench.evaluated.items():
         texts = item.dataset.texts_in(templates[name])
         after = embed_after(
-            unlearned, item.images, texts, before=item.before, changed=changed, precision=game.run.precision
+            unlearned,
+            item.images,
+            texts,
+            before=item.before,
+            changed=changed,
+            precision=game.run.precision,
+            inner=name == game.run.dataset,
         )
         datasets[name] = DatasetEvidence(
             name=name,

@@ -19,6 +19,7 @@ from typing import Annotated
 import torch
 import typer
 from tabulate import tabulate
+from threadpoolctl import threadpool_limits
 from torch.profiler import ProfilerActivity, profile
 
 from unlearn_bench.benchmarks.images.synthetic_cache import synthetic_images
@@ -118,7 +119,11 @@ def picked(cells: Sequence[Cell], count: int) -> list[Cell]:
 def run(cells: Sequence[Cell], conditions: Conditions, *, operators: bool) -> Breakdown:
     """Carry the cells out in this process, in an empty cache, and count."""
     counted = Breakdown(operators=operators)
-    with empty_cache(), synthesis_apart(counted):
+    with (
+        empty_cache(),
+        synthesis_apart(counted),
+        threadpool_limits(1),
+    ):  # else scikit-learn's wait busily
         for cell in cells:
             bench = open_workbench(cell.setting)
             for item in bench.evaluated.values():  # once for all cells: not what a cell takes
@@ -138,7 +143,7 @@ def by_stage(stages: Mapping[tuple[str, str], float], scale: float) -> str:
         sums[stage] += seconds
     columns = sorted(sums, key=lambda stage: sums[stage], reverse=True)
     rows = {name: [scale * stages.get((name, stage), 0.0) for stage in columns] for name, _ in stages}
-    ordered = sorted(rows.items(), key=lambda row: -sum(row[1])) + [("all", [scale * sums[name] for name in columns])]
+    ordered = [*sorted(rows.items(), key=lambda row: -sum(row[1])), ("all", [scale * sums[name] for name in columns])]
     shown: list[tuple[str | float, ...]] = [(name, sum(seconds), *seconds) for name, seconds in ordered]
     return tabulate(shown, headers=["method", "all", *columns], floatfmt=".1f")
 

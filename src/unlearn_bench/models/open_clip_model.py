@@ -22,7 +22,7 @@ CONFIG_FILE, WEIGHTS_FILE = "open_clip_config.json", "open_clip_model.safetensor
 
 Tokenizer = Callable[[list[str]], Tensor]
 
-TEXT_GRAIN = 32
+TEXT_GRAIN = 8
 """Texts are computed in multiples of so many tokens: few lengths, so that batches of different texts round alike."""
 
 
