@@ -5,7 +5,7 @@ from __future__ import annotations  # tables read measurements without waiting f
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
 from unlearn_bench.errors import InputError
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from unlearn_bench.metrics.further import Models
 
-    Once = Callable[[str, Callable[[], Tensor]], Tensor]
-    """What was computed before under this purpose, or what the function gives now."""
-
 Given = TypeVar("Given")
+
+Once: TypeAlias = "Callable[[str, Callable[[], Tensor]], Tensor]"
+"""What was computed before under this purpose, or what the function gives now."""
 
 Need = Literal["train", "models", "reference"]
 """Evidence that is made only where a metric of the run asks for it; a field of `Evidence` of the same name."""

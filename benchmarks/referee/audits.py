@@ -17,7 +17,7 @@ from unlearn_bench.cache import cache_root
 from unlearn_bench.clip import Clip, changed_names
 from unlearn_bench.leaderboards.records.record import Run
 from unlearn_bench.leaderboards.records.retrained_predictions import find_retrained
-from unlearn_bench.metrics.base import DatasetEvidence, Need
+from unlearn_bench.metrics.base import DatasetEvidence, Need, Once
 from unlearn_bench.metrics.further import Images, Models
 
 
@@ -27,14 +27,13 @@ class Further(TypedDict, total=False):
     train: DatasetEvidence
     models: Models
     reference: Mapping[str, Tensor]
-    once: Callable[[str, Callable[[], Tensor]], Tensor]
 
 
 def further_evidence(needs: set[Need], *, run: Run, bench: Workbench, unlearned: Clip) -> Further:
     """What these needs ask for. The "before" side is computed once for a model and kept on disk."""
     item = bench.evaluated[run.dataset]
     (template,) = (each.template for each in run.evaluation if each.name == run.dataset)
-    found = Further(once=_once(item, bench, template)) if needs else Further()
+    found = Further()
     if "train" in needs:
         found["train"] = _train(item, bench, unlearned, template, run)
     if "models" in needs:
@@ -83,7 +82,8 @@ def _train(item: Evaluated, bench: Workbench, unlearned: Clip, template: str, ru
     )
 
 
-def _once(item: Evaluated, bench: Workbench, template: str) -> Callable[[str, Callable[[], Tensor]], Tensor]:
+def once_for(item: Evaluated, bench: Workbench, template: str) -> Once:
+    """Keeps on disk what depends on the original model and a dataset's images and words alone."""
     folder = cache_root() / "audits" / bench.fingerprint
     shown: list[object] = [
         item.dataset.name,

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated
 
 import torch
@@ -159,12 +160,13 @@ def main(
     suite: Annotated[str, typer.Option(help="Whose cells.")] = "mini",
     methods: Annotated[str, typer.Option(help="Names, separated by commas; the suite's by default.")] = "",
     cells: Annotated[int, typer.Option(min=0, help="About how many to run; 0: all.")] = 24,
+    presets: Annotated[Path | None, typer.Option(help="Settings other than the package's, as for `run`.")] = None,
     operators: Annotated[bool, typer.Option(help="Watch operators too, which takes time of its own.")] = True,
 ) -> None:
     """Run cells of a suite and print where their seconds went."""
     torch.set_num_threads(1)
     chosen = load_suite(suite)
-    choice = Choice(methods=methods.split(",") if methods else None, models=[chosen.models[0]])
+    choice = Choice(methods=methods.split(",") if methods else None, models=[chosen.models[0]], presets=presets)
     with empty_cache():
         (setting,) = settings_for(chosen, choice, device="cpu", skip_bad=False)
         everything = cells_for(chosen, choice, open_workbench(setting))

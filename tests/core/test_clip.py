@@ -267,7 +267,9 @@ def long_context(**text: Any) -> OpenClip:
     return OpenClip(model, tokenizer, name="long", config=settings, mean=tiny.MEAN, std=tiny.STD)
 
 
-@pytest.mark.parametrize(("words", "length"), [(3, 8), (6, 8), (7, 16), (30, 32), (31, 40), (70, 72), (71, 77), (90, 77)])
+@pytest.mark.parametrize(
+    ("words", "length"), [(3, 8), (6, 8), (7, 16), (30, 32), (31, 40), (70, 72), (71, 77), (90, 77)]
+)
 def test_places_after_the_longest_text_are_not_computed(
     words: int, length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

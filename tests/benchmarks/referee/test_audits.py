@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tests.benchmarks.support import CONDITIONS, NOISE, WARM, plan, write_colours, write_method, write_suite
 from unlearn_bench.benchmarks.referee import audits
-from unlearn_bench.benchmarks.referee.audits import further_evidence
+from unlearn_bench.benchmarks.referee.audits import further_evidence, once_for
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.referee import run_cell
 from unlearn_bench.benchmarks.referee.workbench import open_workbench
@@ -128,12 +128,14 @@ def test_what_is_given(tmp_path: Path) -> None:
     assert (models.template, len(models.train)) == (item.dataset.template, len(item.train))
     assert found["reference"] == {}
 
+    once = once_for(item, bench, item.dataset.template)
+
     def compute(value: float) -> Callable[[], Tensor]:
         return lambda: torch.tensor([value])
 
-    assert found["once"]("one", compute(1.0)).tolist() == [1.0]
-    assert found["once"]("one", compute(2.0)).tolist() == [1.0]
-    assert found["once"]("two", compute(2.0)).tolist() == [2.0]
+    assert once("one", compute(1.0)).tolist() == [1.0]
+    assert once("one", compute(2.0)).tolist() == [1.0]
+    assert once("two", compute(2.0)).tolist() == [2.0]
 
 
 def test_a_metric_that_changes_the_original_fails_the_cell_and_is_undone(tmp_path: Path) -> None:
