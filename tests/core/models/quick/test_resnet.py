@@ -10,7 +10,8 @@ from torch.nn.utils import parametrize
 
 from tests.core.tiny import RESNET, clip_of
 from unlearn_bench.models.open_clip_model import OpenClip
-from unlearn_bench.models.quick_resnet import is_plain, run_layer, run_pool, run_stem, stem_parts
+from unlearn_bench.models.quick.plain import is_plain
+from unlearn_bench.models.quick.resnet import KINDS, run_layer, run_pool, run_stem, stem_parts
 
 DEEP = {**RESNET, "layers": [2, 1, 3, 1], "head_width": 64}
 LARGE = {**RESNET, "image_size": 96}
@@ -149,7 +150,9 @@ def test_what_was_put_into_the_tower_runs(put_in: Any) -> None:
     visual: Any = clip.module.visual
     plain = clip.encode_images(inputs)
     put_in(visual)
-    assert not is_plain(visual)
+    assert not is_plain(
+        visual.attnpool, visual.layer1, visual.layer2, visual.layer4, *stem_parts(visual), kinds=KINDS
+    )
     changed = clip.encode_images(inputs)
     torch.testing.assert_close(changed, visual(inputs), rtol=1e-4, atol=1e-5)
     assert not torch.allclose(changed, plain, rtol=1e-2)
@@ -166,7 +169,7 @@ def test_in_training_mode_statistics_are_of_the_batch() -> None:
 
 def test_the_stem_is_told_by_its_parts() -> None:
     visual: Any = used(RESNET).module.visual
-    assert is_plain(*stem_parts(visual))
+    assert is_plain(*stem_parts(visual), kinds=KINDS)
     assert len(stem_parts(visual)) == 9
     visual.bn2.train()
-    assert not is_plain(*stem_parts(visual))
+    assert not is_plain(*stem_parts(visual), kinds=KINDS)
