@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +104,7 @@ def embed_after(
             encoded = before.embedded.images
         elif first == stages - 1 and before.trunk is not None:
             parts = [_last_stage(clip, rows.to(clip.device)) for rows in torch.split(before.trunk, BATCH)]
-            encoded = torch.cat(parts)
+            encoded = _joined(parts)
         else:
             encoded, entering = _encode(clip, images, inner=inner and precision == "fp32")
     return Embedded(images=encoded, texts=embed_texts(clip, texts), inner=entering)
@@ -119,7 +119,7 @@ def _encode(clip: Clip, images: PreparedImages, *, inner: bool) -> tuple[Tensor,
         outputs.append(_last_stage(clip, trunk))
         inner = inner and (start > 0 or trunk.nbytes * len(images) // len(batch) <= INNER_LIMIT_BYTES)
         entering += [trunk.cpu()] if inner else []
-    return torch.cat(outputs), torch.cat(entering) if entering else None
+    return _joined(outputs), torch.cat(entering) if entering else None
 
 
 def agreement(clip: Clip, images: PreparedImages, before: Embedded) -> float:
@@ -133,7 +133,7 @@ def agreement(clip: Clip, images: PreparedImages, before: Embedded) -> float:
     rows = torch.linspace(0, len(images) - 1, min(AGREEMENT_IMAGES, len(images))).round().long()
     with torch.inference_mode():
         parts = [_normal(clip.encode_images(clip.to_input(images.pixels[part]))) for part in torch.split(rows, BATCH)]
-    same = (torch.cat(parts) @ before.texts.T).argmax(1) == (before.images[rows] @ before.texts.T).argmax(1)
+    same = (_joined(parts) @ before.texts.T).argmax(1) == (before.images[rows] @ before.texts.T).argmax(1)
     return float(same.float().mean())
 
 
@@ -163,14 +163,14 @@ def embed_inputs(clip: Clip, unit: Tensor) -> Tensor:
         parts = [
             _normal(clip.encode_images(clip.normalise(rows.to(clip.device)))) for rows in torch.split(unit, BATCH)
         ]
-    return torch.cat(parts)
+    return _joined(parts)
 
 
 def embed_texts(clip: Clip, texts: tuple[str, ...]) -> Tensor:
     """Normalised embeddings (C, D) of texts."""
     with torch.inference_mode():
         parts = [_normal(clip.embed_texts(texts[i : i + BATCH])) for i in range(0, len(texts), BATCH)]
-    return torch.cat(parts)
+    return _joined(parts)
 
 
 def _compute(clip: Clip, images: PreparedImages, final: Path, trunk_path: Path, precision: Precision) -> None:
@@ -188,7 +188,7 @@ def _compute(clip: Clip, images: PreparedImages, final: Path, trunk_path: Path, 
                 stack.callback(kept.flush)
             if kept is not None:
                 kept[start : start + len(batch)] = trunk.float().cpu().numpy()
-    _save(final, torch.cat(outputs))
+    _save(final, _joined(outputs))
 
 
 def _fits(size: int, folder: Path) -> bool:
@@ -196,8 +196,10 @@ def _fits(size: int, folder: Path) -> bool:
 
 
 def _batches(clip: Clip, images: PreparedImages) -> Iterator[Tensor]:
+    """The images as inputs; a GPU is sent the next batch while it is still at the last one."""
     for start in range(0, len(images), BATCH):
-        yield clip.to_input(images.pixels[start : start + BATCH])
+        rows = images.pixels[start : start + BATCH]
+        yield clip.to_input(rows.pin_memory() if clip.device.type == "cuda" else rows)
 
 
 def _last_stage(clip: Clip, activation: Tensor) -> Tensor:
@@ -205,7 +207,12 @@ def _last_stage(clip: Clip, activation: Tensor) -> Tensor:
 
 
 def _normal(embeddings: Tensor) -> Tensor:
-    return nn.functional.normalize(embeddings.float(), dim=-1).cpu()
+    return nn.functional.normalize(embeddings.float(), dim=-1)
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """On the CPU, fetched at once: a GPU that is asked after each batch waits for the next one."""
+    return torch.cat(list(parts)).cpu()
 
 
 def _stem(clip: Clip, images: PreparedImages, precision: Precision) -> str:

@@ -123,7 +123,8 @@ class Clip(ABC):
 
     def to_input(self, prepared: Tensor) -> Tensor:
         """Prepared images (N, H, W, 3) uint8 to the input (N, 3, H, W) float32, on the model's device."""
-        unit = prepared.to(self.device).permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last)
+        here = prepared.to(self.device, non_blocking=True)  # at once, but for images in pinned memory
+        unit = here.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last)
         mean, std = (unit.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
         return unit.div_(255).sub_(mean).div_(std)  # in place: new memory costs more than the arithmetic
 
