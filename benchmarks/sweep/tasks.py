@@ -14,8 +14,12 @@ Task = tuple[str, tuple[str, ...]]
 
 
 def tasks_for(suite: Suite, choice: Choice, datasets: Mapping[str, Dataset]) -> list[Task]:
-    """What is forgotten, after the user's filters and without what tuning has withheld; datasets take turns."""
-    return in_turn([task for task in _tasks(suite, choice, datasets) if task not in choice.withheld])
+    """What is forgotten, after the user's filters and without what tuning has withheld; datasets take turns.
+
+    For a quick look the first of each dataset.
+    """
+    found = in_turn([task for task in _tasks(suite, choice, datasets) if task not in choice.withheld])
+    return found[: len(dict(found))] if choice.quick else found
 
 
 def in_turn(tasks: Sequence[Task]) -> list[Task]:
