@@ -18,10 +18,10 @@ from unlearn_bench.benchmarks.referee.workbench import Setting, open_workbench
 from unlearn_bench.benchmarks.referee.zero_shot import ZeroShot, zero_shot
 from unlearn_bench.benchmarks.sweep.work import Done, hold, label, placed, stay_alive, work
 from unlearn_bench.errors import InputError
+from unlearn_bench.leaderboards.records.endings import endings
 from unlearn_bench.leaderboards.records.record import Record, Status
 from unlearn_bench.leaderboards.records.storage import (
     CELLS,
-    read_folder,
     write_record,
 )
 
@@ -58,10 +58,10 @@ def recorded(out: Path, *, warn: Callable[[str], None]) -> dict[str, Status]:
     What failed may have been mended. What was skipped is asked again, which costs little: weights or images that it
     lacked may be there by now.
     """
-    loaded = read_folder(out)
-    for broken in loaded.set_aside:
+    found = endings(out)
+    for broken in found.set_aside:
         warn(str(broken))
-    return {record.run.key: record.status for record in loaded.records}
+    return {key: ending.status for key, ending in found.by_key.items()}
 
 
 def sweep(

@@ -65,7 +65,7 @@ def read_folder(folder: Path) -> Loaded:
     """
     records, broken = [], []
     for path in sorted((folder / CELLS).glob("*.json")):
-        found = _read_file(path)
+        found = read_file(path)
         if isinstance(found, SetAside):
             broken.append(found)
         elif found is not None:
@@ -109,13 +109,13 @@ def _read_path(path: Path) -> Loaded:
         raise InputError(
             f"{str(path)!r} holds no records: expected a run's folder, .csv or .json, came {path.suffix!r}"
         )
-    found = _read_file(path)
+    found = read_file(path)
     if isinstance(found, SetAside):
         return Loaded(records=(), set_aside=(found,))
     return Loaded(records=() if found is None else (found,))
 
 
-def _read_file(path: Path) -> Record | SetAside | None:
+def read_file(path: Path) -> Record | SetAside | None:
     """The record in a file, or what became of the file; None if another process took it away meanwhile."""
     try:
         return from_json(json.loads(path.read_text(encoding="utf-8")))
