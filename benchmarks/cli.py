@@ -12,11 +12,13 @@ from unlearn_bench.benchmarks.commands.options import (
     PRESETS,
     Curve,
     Device,
+    Model,
     OnlyClasses,
     OnlyDatasets,
     OnlyMethods,
     OnlyModels,
     Presets,
+    Quick,
     Template,
     Threads,
     Tune,
@@ -84,10 +86,7 @@ def run(
     methods: Annotated[
         str | None, typer.Option(help="all, or names; path/to/file.py:Class for a method of your own.")
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="mini-rn, RN50:openai, NAME:FILE, local-dir:DIR, file.py:build; commas between."),
-    ] = None,
+    model: Model = None,
     metrics: Annotated[
         str | None, typer.Option(help="all, and names of those that all leaves out; the suite's by default.")
     ] = None,
@@ -109,6 +108,7 @@ def run(
     presets: Presets = None,
     tune: Tune = None,
     curve: Curve = False,
+    quick: Quick = False,
     seeds: Annotated[str | None, typer.Option(help="Whole numbers, separated by commas.")] = None,
     jobs: Annotated[int, typer.Option(help="Cells at a time; 0: one per core, or one per GPU.", min=0)] = 0,
     threads: Threads = 0,
@@ -158,6 +158,7 @@ def run(
         skip_bad=skip_bad_images,
         tune=tune,
         curve=curve,
+        quick=quick,
     )
 
 

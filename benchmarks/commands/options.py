@@ -19,6 +19,10 @@ Threads = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
+Model = Annotated[
+    str | None, typer.Option(help="mini-rn, RN50:openai, NAME:FILE, local-dir:DIR, file.py:build; commas between.")
+]
+
 Tune = Annotated[
     int | None, typer.Option(help="First give every method so many trials on this model and data.", min=1)
 ]
@@ -32,3 +36,7 @@ OnlyClasses = Annotated[
     str | None, typer.Option("--classes", help="Only these forget sets: class, dataset/class, a+b; commas between.")
 ]
 OnlyModels = Annotated[str | None, typer.Option("--model", help="Only these models; commas between.")]
+
+Quick = Annotated[
+    bool, typer.Option("--quick", help="A first look: one class of each dataset, few test images, no audits.")
+]

@@ -81,7 +81,7 @@ def endings(folder: Path) -> Endings:
 
 
 def write_and_note(folder: Path, record: Record) -> Path:
-    """`write_record`, of which the index learns at once: who writes so, spares the next scan from opening the file."""
+    """`write_record`, of which the index learns at once, so that the next scan need not open the file."""
     path = write_record(folder, record)
     with suppress(OSError):  # on a network folder it may not be seen yet
         state = path.stat()
