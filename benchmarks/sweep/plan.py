@@ -31,7 +31,7 @@ from unlearn_bench.metrics.base import Metric
 from unlearn_bench.models.names import shown_name
 from unlearn_bench.synthesis.settings import SynthesisSettings
 
-QUICK_PER_CLASS = 20
+QUICK_PER_CLASS = 10
 """Test images of each class on which a quick look measures."""
 
 QUICK = "-quick"

@@ -325,7 +325,7 @@ def test_a_quick_look_is_one_class_of_each_dataset_without_audits(mine: str, tmp
         for method in ("mine", "identity")
     ]
     assert set(cells[0].run.metrics) == {"accuracy", "average-score"}
-    assert all(item.version.endswith("+first-20-of-each-class") for item in cells[0].run.evaluation)
+    assert all(item.version.endswith("+first-10-of-each-class") for item in cells[0].run.evaluation)
     some = replace(quick, classes=["red", "green"], seeds=[7, 8])
     assert [(c.run.forget, c.run.seed) for c in cells_for(suite, some, open_workbench(setting))][::2] == [
         (("red",), 7),
