@@ -13,8 +13,10 @@ from unlearn_bench.benchmarks.commands.options import (
     Backend,
     Curve,
     Data,
+    Datasets,
     Device,
     Jobs,
+    Metrics,
     Model,
     OnlyClasses,
     OnlyDatasets,
@@ -22,7 +24,9 @@ from unlearn_bench.benchmarks.commands.options import (
     OnlyModels,
     Precision,
     Presets,
+    Quick,
     Scheduler,
+    SkipBadImages,
     Template,
     Threads,
     Tune,
@@ -92,12 +96,8 @@ def run(
         str | None, typer.Option(help="all, or names; path/to/file.py:Class for a method of your own.")
     ] = None,
     model: Model = None,
-    metrics: Annotated[
-        str | None, typer.Option(help="all, and names of those that all leaves out; the suite's by default.")
-    ] = None,
-    datasets: Annotated[
-        str | None, typer.Option(help="Forget classes of these datasets only; all stay evaluated.")
-    ] = None,
+    metrics: Metrics = None,
+    datasets: Datasets = None,
     data: Data = None,
     template: Template = "",
     classes: Annotated[
@@ -107,6 +107,7 @@ def run(
     presets: Presets = None,
     tune: Tune = None,
     curve: Curve = False,
+    quick: Quick = False,
     seeds: Annotated[str | None, typer.Option(help="Whole numbers, separated by commas.")] = None,
     jobs: Jobs = 0,
     threads: Threads = 0,
@@ -123,9 +124,7 @@ def run(
         bool, typer.Option("--keep", help="Keep unlearned weights, so that more metrics cost no second unlearning.")
     ] = False,
     limit: Annotated[int | None, typer.Option(help="At most so many cells.", min=1)] = None,
-    skip_bad_images: Annotated[
-        bool, typer.Option("--skip-bad-images", help="Leave unreadable images out, and count them.")
-    ] = False,
+    skip_bad_images: SkipBadImages = False,
 ) -> None:
     """Sweep methods over classes and seeds, and write a leaderboard. Resumes by itself: only cells that failed, were
     skipped or have not run yet are run.
@@ -160,6 +159,7 @@ def run(
         skip_bad=skip_bad_images,
         tune=tune,
         curve=curve,
+        quick=quick,
     )
 
 

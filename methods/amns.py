@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-import torch
-
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Method, Request, tunable
 from unlearn_bench.training.loop import contrastive_loss, from_inputs, train, trainable_names
+from unlearn_bench.training.optimisers import adam
 from unlearn_bench.training.perturbation import ForgetSet
 
 
@@ -49,7 +48,7 @@ class Amns(Method):
     def unlearn(self, clip: Clip, request: Request) -> Clip:
         """Train on wrong pairs, in place."""
         names = trainable_names(clip)
-        optimizer = torch.optim.Adam(clip.train_only(names), lr=self.learning_rate)
+        optimizer = adam(clip.train_only(names), learning_rate=self.learning_rate)
         synthetic = request.synthesize()
         inputs = clip.normalise(synthetic.unit.to(request.device))
         texts = [concept.text for concept in request.concepts]

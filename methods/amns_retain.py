@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
-
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
 from unlearn_bench.training.loop import (
@@ -15,6 +13,7 @@ from unlearn_bench.training.loop import (
     trainable_names,
     with_forget_weight,
 )
+from unlearn_bench.training.optimisers import adam
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +56,7 @@ class AmnsRetain(Method):
         forget, retain = request.forget_examples, request.retain_examples
         if forget is None or retain is None:
             return clip
-        optimizer = torch.optim.Adam(clip.train_only(trainable_names(clip)), lr=self.learning_rate)
+        optimizer = adam(clip.train_only(trainable_names(clip)), learning_rate=self.learning_rate)
         wrong = request.candidates.draw_others(
             forget.labels, forget=len(request.forget), generator=request.generator("relabel")
         )

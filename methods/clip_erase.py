@@ -19,6 +19,7 @@ from unlearn_bench.training.loop import (
     trainable_names,
     two_way_divergence,
 )
+from unlearn_bench.training.optimisers import adam
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,7 @@ class CLIPErase(Method):
         train(
             clip,
             forget_pairs,
-            torch.optim.Adam(clip.train_only(trainable_names(clip)), lr=self.learning_rate),
+            adam(clip.train_only(trainable_names(clip)), learning_rate=self.learning_rate),
             loss=modules.loss,
             tokens=clip.tokenize(list(places)),
             epochs=self.epochs,

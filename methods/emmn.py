@@ -9,6 +9,7 @@ from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Method, Request, tunable
 from unlearn_bench.training.candidates import Candidates
 from unlearn_bench.training.loop import finite, from_inputs, train, trainable_names
+from unlearn_bench.training.optimisers import adam
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,7 @@ class EMMN(Method):
         train(
             clip,
             from_inputs(torch.cat([away, near]), labels),
-            torch.optim.Adam(clip.train_only(trainable_names(clip)), lr=self.learning_rate),
+            adam(clip.train_only(trainable_names(clip)), learning_rate=self.learning_rate),
             loss=candidates.classification_loss,
             tokens=tokens,
             epochs=self.epochs,
@@ -97,7 +98,7 @@ class EMMN(Method):
         for part in torch.split(labels, self.noise_batch_size):
             start = torch.randn(len(part), 3, clip.image_size, clip.image_size, generator=generator)
             noise = start.to(texts.device).contiguous(memory_format=torch.channels_last).requires_grad_()
-            optimizer = torch.optim.Adam([noise], lr=self.noise_learning_rate)
+            optimizer = adam([noise], learning_rate=self.noise_learning_rate)
             wanted = part.to(texts.device)
             for step in range(self.maximise_steps if maximise else self.minimise_steps):
                 error = candidates.cross_entropy(clip.logits(clip.encode_images(noise), texts), wanted)

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-import torch
-
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
 from unlearn_bench.training.loop import contrastive_loss, from_pixels, train, trainable_names
+from unlearn_bench.training.optimisers import adam
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +47,7 @@ class FinetuneRetain(Method):
         train(
             clip,
             from_pixels(clip, retain.pixels, retain.labels),
-            torch.optim.Adam(clip.train_only(trainable_names(clip)), lr=self.learning_rate),
+            adam(clip.train_only(trainable_names(clip)), learning_rate=self.learning_rate),
             loss=contrastive_loss,
             tokens=clip.tokenize([concept.text for concept in request.concepts]),
             epochs=self.epochs,

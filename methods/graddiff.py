@@ -8,6 +8,7 @@ from torch import Tensor
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
 from unlearn_bench.training.loop import endless, from_pixels, train, trainable_names
+from unlearn_bench.training.optimisers import adam
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ class GradDiff(Method):
         train(
             clip,
             from_pixels(clip, forget.pixels, forget.labels),
-            torch.optim.Adam(clip.train_only(trainable_names(clip)), lr=self.learning_rate),
+            adam(clip.train_only(trainable_names(clip)), learning_rate=self.learning_rate),
             loss=difference,
             tokens=clip.tokenize([concept.text for concept in request.concepts]),
             epochs=self.epochs,

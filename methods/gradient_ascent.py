@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Method, Request, lacking_images, tunable
 from unlearn_bench.training.loop import from_pixels, train, trainable_names
+from unlearn_bench.training.optimisers import adam
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class GradientAscent(Method):
         train(
             clip,
             from_pixels(clip, forget.pixels, forget.labels),
-            torch.optim.Adam(clip.train_only(trainable_names(clip)), lr=self.learning_rate),
+            adam(clip.train_only(trainable_names(clip)), learning_rate=self.learning_rate),
             loss=ascended,
             tokens=clip.tokenize([concept.text for concept in request.concepts]),
             epochs=self.epochs,

@@ -11,6 +11,7 @@ from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure, InputError
 from unlearn_bench.methods.base import Access, Method, Request, tunable
 from unlearn_bench.training.loop import finite
+from unlearn_bench.training.optimisers import adam
 from unlearn_bench.training.projection import directions, find_projection, hidden_texts, lacks_hidden_texts
 
 _DRAWS, _DRAWS_AT_A_NOISE = 1000, 100
@@ -111,7 +112,7 @@ class TextSpaceAdaptation(Method):
             start = (2 * torch.rand(rows.shape[1], self.rank, generator=stream) - 1) / rows.shape[1] ** 0.5
             down = start.to(rows).requires_grad_()
             up = torch.zeros(self.rank, missing.shape[1]).to(rows).requires_grad_()
-            optimizer = torch.optim.Adam([down, up], lr=self.learning_rate)
+            optimizer = adam([down, up], learning_rate=self.learning_rate)
             for step in range(self.steps):
                 added = down @ up
                 away, kept = (rows @ added).tensor_split([len(forget)])

@@ -3,9 +3,9 @@
 from __future__ import annotations  # tables read measurements without waiting for torch
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
 from unlearn_bench.errors import InputError
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from unlearn_bench.metrics.further import Models
 
 Given = TypeVar("Given")
+
+Once: TypeAlias = "Callable[[str, Callable[[], Tensor]], Tensor]"
+"""What was computed before under this purpose, or what the function gives now."""
 
 Need = Literal["train", "models", "reference"]
 """Evidence that is made only where a metric of the run asks for it; a field of `Evidence` of the same name."""
@@ -59,6 +62,8 @@ class Embedded:
 
     Attributes:
         images: (N, D). texts: (C, D), the evaluation template filled with each class name.
+        inner: (N, ..), what enters the image tower's last stage, in fp32, where it is at hand: who trains that stage
+            on these images need not run the tower again. None elsewhere.
         image_domains: (N,) int64, text_domains: (C,) int64, where classes are parted by domain: an image's candidates
             are the texts of its own domain. None: all texts are.
     """
@@ -67,6 +72,7 @@ class Embedded:
     texts: Tensor
     image_domains: Tensor | None = None
     text_domains: Tensor | None = None
+    inner: Tensor | None = None
 
     def parted(self, labels: Tensor, domains: Tensor | None) -> Embedded:
         """The same with the candidates of images with these labels (N,), given the labels' domains (C,), if any."""
@@ -77,7 +83,8 @@ class Embedded:
     def at(self, rows: Tensor) -> Embedded:
         """The same with these images only; `rows` are numbers, or (N,) bool."""
         domains = None if self.image_domains is None else self.image_domains[rows]
-        return replace(self, images=self.images[rows], image_domains=domains)
+        inner = None if self.inner is None else self.inner[rows]
+        return replace(self, images=self.images[rows], image_domains=domains, inner=inner)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +154,11 @@ class Cost:
     peak_memory_bytes: int
 
 
+def every_time(_: str, compute: Callable[[], Tensor]) -> Tensor:
+    """Keep nothing: what `Evidence.once` is where there is no place for it."""
+    return compute()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
     """All that the referee saw in one run.
@@ -161,6 +173,8 @@ class Evidence:
         seed: the run's seed, for the metrics that draw (a query image).
         train: the own dataset's training images, embedded by both models; None unless a metric needs it.
         models: both models with images and words to try them on; None unless a metric needs it.
+        once: keeps what depends on nothing but the original model and the own dataset's images and words. Its purpose
+            names the metric, its version, and whatever else decides the tensor (the run's seed).
         reference: for each dataset, what a model that was trained without the forget set takes its test images for,
             (N,) int64; empty where no such model is known, None unless a metric needs it.
     """
@@ -179,6 +193,7 @@ class Evidence:
     train: DatasetEvidence | None = None
     models: Models | None = None
     reference: Mapping[str, Tensor] | None = None
+    once: Once = every_time
 
     @property
     def own(self) -> DatasetEvidence:

@@ -88,7 +88,10 @@ class ShareChanged(Metric):
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """`all`, then `tensors`."""
-        counts = [(int((before != after).sum()), before.numel()) for before, after in _moved(evidence)]
+        counts = [
+            (0 if torch.equal(before, after) else int((before != after).sum()), before.numel())
+            for before, after in _moved(evidence)
+        ]
         scalars = sum(size for _, size in counts)
         changed = sum(moved for moved, _ in counts)
         touched = sum(moved > 0 for moved, _ in counts)
@@ -119,13 +122,17 @@ class RelativeChange(Metric):
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """One number."""
-        length = change = 0.0
-        scalars = 0
+
+        def squares() -> Tensor:
+            total = sum(_squares(evidence.original[name]) for name in evidence.trainable)
+            return torch.tensor(total, dtype=torch.float64)
+
+        change, scalars = 0.0, 0
         for before, after in _moved(evidence):
-            length += _squares(before)
             scalars += before.numel()
             if not torch.equal(before, after):  # most of a large table may be as it was
                 change += float((after.double() - before.double()).square().sum())
+        length = float(evidence.once(f"{self.name} {self.version}", squares))
         ratio = math.sqrt(change) / math.sqrt(length) if length > 0 else None
         return (self.say(before=None, after=ratio, n=scalars, group="all"),)
 

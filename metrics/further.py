@@ -1,14 +1,12 @@
 """Evidence that only some metrics need: both models, with images and words to try them on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
-from unlearn_bench.clip import Clip
-
-Once = Callable[[str, Callable[[], Tensor]], Tensor]
-"""What was computed before under this purpose, or what the function gives now."""
+from unlearn_bench.clip import Clip, Tower, changed_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +36,6 @@ class Models:
         classes: of each label, what sentences say for it: its class, without the domain where classes are parted.
         phrases: of each label, what `{domain}` stands for (`a sketch`); empty where classes are not parted by domain.
         synonyms: other names of classes, by class; classes that have none are left out.
-        once: keeps what depends on nothing but the original model and these images and words. Its purpose names the
-            metric, its version, and whatever else decides the tensor (the run's seed).
     """
 
     original: Clip
@@ -49,8 +45,13 @@ class Models:
     template: str
     classes: tuple[str, ...]
     synonyms: Mapping[str, tuple[str, ...]]
-    once: Once
     phrases: tuple[str, ...] = ()
+
+    @cached_property
+    def touched(self) -> frozenset[Tower]:
+        """The towers in which a tensor differs between the two models; the others give the same embeddings."""
+        changed = changed_names(self.original.state(), self.unlearned.state())
+        return frozenset(self.original.locate(name).tower for name in changed)
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import sklearn
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -60,20 +61,21 @@ class LinearProbe(Metric):
 
     def _measure(self, evidence: Evidence, train: DatasetEvidence) -> Iterator[Measurement]:
         own, forget, labels = evidence.own, evidence.forget, evidence.own.labels
-        right = [
-            _right(seen, train.labels, shown, labels)
-            for seen, shown in ((train.before, own.before), (train.after, own.after))
-        ]
+        right: list[Tensor | None] = [None, None]
+        if len(torch.unique(train.labels)) > 1 and len(labels):
+            purpose = f"{self.name} {self.version} scikit-learn {sklearn.__version__}"
+            known = evidence.once(purpose, lambda: _right(train.before, train.labels, own.before, labels))
+            pairs = ((train.before, train.after), (own.before, own.after))
+            is_same = all(torch.equal(before.images, after.images) for before, after in pairs)
+            right = [known, known if is_same else _right(train.after, train.labels, own.after, labels)]
         before, after = (target_and_other(side, labels, forget) for side in right)
         target = int(belongs(labels, forget).sum())
         for group, n in (("target", target), ("other", len(labels) - target)):
             yield self.say(before=before[group], after=after[group], n=n, dataset=evidence.dataset, group=group)
 
 
-def _right(seen: Embedded, seen_labels: Tensor, shown: Embedded, labels: Tensor) -> Tensor | None:
+def _right(seen: Embedded, seen_labels: Tensor, shown: Embedded, labels: Tensor) -> Tensor:
     """For each shown image (N,) whether the probe that was trained on the seen ones is right."""
-    if len(torch.unique(seen_labels)) < 2 or not len(labels):
-        return None
     if not bool(torch.isfinite(seen.images).all() and torch.isfinite(shown.images).all()):
         raise CellFailure("a model with finite weights gave embeddings that are not finite")
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=_STRENGTH, max_iter=_ITERATIONS))

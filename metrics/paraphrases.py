@@ -92,7 +92,8 @@ class Paraphrases(Metric):
 
         purpose = f"{self.name} {self.version} {list(named)}"
         shown = (own.before, own.after)
-        known = (models.once(purpose, lambda: embed(models.original)), embed(models.unlearned))
+        before = evidence.once(purpose, lambda: embed(models.original))
+        known = (before, embed(models.unlearned) if "text" in models.touched else before)
         by_template = [
             [
                 target_and_other(predictions(replace(side, texts=part)) == own.labels, own.labels, forget)

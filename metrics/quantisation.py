@@ -1,15 +1,16 @@
 """Whether the forgotten class comes back when the weights are rounded to eight bits."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 
 import torch
 from torch import Tensor
 
-from unlearn_bench.clip import Clip, State
+from unlearn_bench.clip import Clip, State, Tower
 from unlearn_bench.metrics.base import Evidence, Measurement, Metric
 from unlearn_bench.metrics.further import Models
 from unlearn_bench.metrics.shared.classification import belongs, target_and_other
-from unlearn_bench.metrics.shared.encoding import embed, predict, sample
+from unlearn_bench.metrics.shared.encoding import embed, embed_texts, predict, sample
 
 _LEVELS = 127  # of a signed byte, on each side of 0
 
@@ -56,13 +57,18 @@ class Quantisation(Metric):
         labels = models.test.labels[rows]
         shown = evidence.own.before.at(rows)
 
-        def see(clip: Clip) -> Tensor:
-            rounded = clip.with_state(quantised(clip))
-            return predict(embed(rounded, models.test.pixels[rows]), rounded, models.texts, like=shown)  # (M,)
-
+        rounded = cache(lambda clip: clip.with_state(quantised(clip)))
+        see: dict[Tower, Callable[[Clip], Tensor]] = {
+            "image": lambda clip: embed(rounded(clip), models.test.pixels[rows]),  # (M, D)
+            "text": lambda clip: embed_texts(rounded(clip), models.texts),  # (C, D)
+        }
         purpose = f"{self.name} {self.version} {forget}"
-        sides = (models.once(purpose, lambda: see(models.original)), see(models.unlearned))
-        before, after = (target_and_other(side == labels, labels, forget) for side in sides)
+        known = {t: evidence.once(f"{purpose} {t}", partial(part, models.original)) for t, part in see.items()}
+        found = {t: part(models.unlearned) if t in models.touched else known[t] for t, part in see.items()}
+        before, after = (
+            target_and_other(predict(side["image"], side["text"], like=shown) == labels, labels, forget)
+            for side in (known, found)
+        )
         target = int(belongs(labels, forget).sum())
         for group, n in (("target", target), ("other", len(labels) - target)):
             yield self.say(before=before[group], after=after[group], n=n, dataset=evidence.dataset, group=group)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from unlearn_bench.clip import Clip, changed_names
+from unlearn_bench.clip import Clip
 from unlearn_bench.metrics.base import Embedded, Evidence, Measurement, Metric
 from unlearn_bench.metrics.further import Images, Models
 from unlearn_bench.metrics.shared.classification import belongs, predictions, similarities, target_and_other
@@ -106,15 +106,26 @@ class Relearning(Metric):
         def taken(clip: Clip, original: Sides | None = None) -> Tensor:
             exam = Exam(labels, forget, original)
             domains, scale = own.before.text_domains, evidence.logit_scale
-            return relearn(clip, models, models.texts, plans, rows, scale=scale, domains=domains, exam=exam)
+            seen = (own, evidence.train) if evidence.train is not None else (own,)
+            test, *train = [item.before if clip is models.original else item.after for item in seen]
+            return relearn(
+                clip,
+                models,
+                models.texts,
+                plans,
+                rows,
+                scale=scale,
+                domains=domains,
+                exam=exam,
+                inner=(train[0].inner if train else None, test.inner),
+            )
 
         sides: list[Sequence[Tensor | None]] = [[None] * (len(SHOTS) + STEPS)] * 2
         if len(rows) and bool(torch.isin(torch.tensor(forget), models.train.labels).all()):
             purpose = f"{self.name} {self.version} {forget} {evidence.seed}"
-            before = models.once(purpose, lambda: taken(models.original))
+            before = evidence.once(purpose, lambda: taken(models.original))
             original = target_and_other(before[_START] == labels, labels, forget)
-            is_same = not changed_names(models.original.state(), models.unlearned.state())
-            after = before if is_same else taken(models.unlearned, original)
+            after = before if not models.touched else taken(models.unlearned, original)
             sides = [list(seen == labels) for seen in (before, after)]
         found = [[target_and_other(right, labels, forget) for right in side] for side in sides]
         target = int(belongs(labels, forget).sum())
@@ -188,6 +199,7 @@ def relearn(
     scale: float,
     domains: Tensor | None = None,
     exam: Exam | None = None,
+    inner: tuple[Tensor | None, Tensor | None] = (None, None),
 ) -> Tensor:
     """What test images are taken for after training as each plan says; the metric's docstring has the rule.
 
@@ -195,6 +207,7 @@ def relearn(
         clip: not changed. texts: C class texts. plans: for each number of shots, the training images of each update.
         rows: (M,) the test images. domains: (C,) of the labels, where classes are parted by domain.
         exam: what to ask between the updates of the last plan; None: everything.
+        inner: what enters the last stage for all training and for all test images, where that is at hand.
 
     Returns:
         (len(plans) + STEPS, M) int64: at the end of every plan but the last, then before and after each update of the
@@ -202,7 +215,10 @@ def relearn(
     """
     pupil = _Pupil(clip, texts, domains)
     used = torch.unique(torch.cat([batch for plan in plans for batch in plan]))
-    inputs, shown = (pupil.until_last(images, part) for images, part in ((models.train, used), (models.test, rows)))
+    inputs, shown = (
+        pupil.until_last(images, part, known)
+        for images, part, known in ((models.train, used, inner[0]), (models.test, rows, inner[1]))
+    )
     labels, true = (images.labels.to(clip.device) for images in (models.train, models.test))
 
     def answer(asked: Tensor) -> Tensor:
@@ -244,9 +260,11 @@ class _Pupil:
         self._vectors = nn.Parameter(self._start.clone())
         self._domains = None if domains is None else domains.to(clip.device)
 
-    def until_last(self, images: Images, rows: Tensor) -> Tensor:
-        """What enters the last stage, for these images."""
+    def until_last(self, images: Images, rows: Tensor, known: Tensor | None) -> Tensor:
+        """What enters the last stage, for these images; taken from what is `known` of all where that is the stage."""
         clip, parts = self._original, torch.split(rows, _AT_ONCE)
+        if known is not None and self._last == len(clip.image_stages) - 1:
+            return known[rows].to(clip.device)
         with torch.no_grad():
             found = [clip.run_image_stages(clip.to_input(images.pixels[part]), stop=self._last) for part in parts]
         return torch.cat(found)

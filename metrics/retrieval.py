@@ -1,5 +1,6 @@
 """Retrieval: what comes up first when one asks for the forgotten class, by its name or by an image of it."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 
 from unlearn_bench import seeding
-from unlearn_bench.metrics.base import Embedded, Evidence, Measurement, Metric
+from unlearn_bench.metrics.base import Embedded, Evidence, Measurement, Metric, Once
 from unlearn_bench.metrics.shared.classification import belongs, cosines, mean
 
 CUTOFFS = (1, 5, 10)
@@ -63,7 +64,8 @@ class Retrieval(Metric):
 
     def _measure(self, evidence: Evidence) -> Iterator[Measurement]:
         pool, own = pool_of(evidence), evidence.dataset
-        by_text, by_image = _by_text(pool), search_by_image(pool)
+        by_text = _by_text(pool)
+        by_image = search_by_image(pool, evidence.once)
         for kind, search in (("ift", by_text), ("ifi", by_image)):
             target, other = _queries(search, pool.target)
             yield from self._part(search, target, kind, "target", own)
@@ -142,6 +144,17 @@ class Pool:
     before: Embedded
     after: Embedded
 
+    @property
+    def digest(self) -> str:
+        """Of all that decides what a search by image finds before."""
+        content = hashlib.sha256(self.before.images.contiguous().numpy().tobytes())
+        content.update(self.labels.numpy().tobytes())
+        return content.hexdigest()
+
+    def rank(self) -> Tensor:
+        """Precision of a search by each image before, (P, K) float64."""
+        return _rank_by_image(self.before.images, self.labels)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
@@ -208,27 +221,28 @@ def _by_text(pool: Pool) -> Search:
     )
 
 
-def search_by_image(pool: Pool) -> Search:
-    """Every image as the query, among all others."""
-    gallery = max(0, len(pool.labels) - 1)
-
-    def rank(side: Embedded) -> Tensor:
-        chunks = []
-        for start in range(0, len(side.images), _CHUNK):
-            similarity = cosines(side.images[start : start + _CHUNK], side.images)  # (<= chunk, P)
-            rows = torch.arange(len(similarity))
-            similarity[rows, start + rows] = -torch.inf  # a query is not in its own gallery
-            labels = pool.labels[start : start + _CHUNK]
-            chunks.append(precision_at(similarity, labels, pool.labels, _served(gallery)))
-        return torch.cat(chunks) if chunks else torch.empty(0, len(_served(gallery)), dtype=torch.float64)
-
+def search_by_image(pool: Pool, once: Once) -> Search:
+    """Every image as the query, among all others; before forgetting it is searched once for all runs."""
+    before = once(f"search by image {pool.digest}", pool.rank)
+    is_same = torch.equal(pool.before.images, pool.after.images)
     return Search(
         labels=pool.labels,
-        gallery=gallery,
+        gallery=max(0, len(pool.labels) - 1),
         relevant=pool.labels.bincount()[pool.labels] - 1,
-        before=rank(pool.before),
-        after=rank(pool.after),
+        before=before,
+        after=before if is_same else _rank_by_image(pool.after.images, pool.labels),
     )
+
+
+def _rank_by_image(images: Tensor, labels: Tensor) -> Tensor:
+    cutoffs = _served(max(0, len(labels) - 1))
+    chunks = []
+    for start in range(0, len(images), _CHUNK):
+        similarity = cosines(images[start : start + _CHUNK], images)  # (<= chunk, P)
+        rows = torch.arange(len(similarity))
+        similarity[rows, start + rows] = -torch.inf  # a query is not in its own gallery
+        chunks.append(precision_at(similarity, labels[start : start + _CHUNK], labels, cutoffs))
+    return torch.cat(chunks) if chunks else torch.empty(0, len(cutoffs), dtype=torch.float64)
 
 
 def _served(gallery: int) -> tuple[int, ...]:

@@ -45,7 +45,7 @@ class UnrecognisedRetrieval(Metric):
 
     def _measure(self, evidence: Evidence) -> Iterator[Measurement]:
         pool = pool_of(evidence)
-        search = search_by_image(pool)
+        search = search_by_image(pool, evidence.once)
         for name, offset in pool.offsets.items():
             dataset = evidence.datasets[name]
             sides = [never_named(predictions(side), dataset.labels) for side in (dataset.before, dataset.after)]

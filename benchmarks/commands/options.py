@@ -22,6 +22,13 @@ Data = Annotated[
     ),
 ]
 
+Datasets = Annotated[str | None, typer.Option(help="Forget classes of these datasets only; all stay evaluated.")]
+Metrics = Annotated[
+    str | None, typer.Option(help="all, and names of those that all leaves out; the suite's by default.")
+]
+SkipBadImages = Annotated[
+    bool, typer.Option("--skip-bad-images", help="Leave unreadable images out, and count them.")
+]
 Precision = Annotated[
     str | None, typer.Option(help="Of the encoding of test images: fp32, bf16, fp16; the suite's by default.")
 ]
@@ -56,3 +63,7 @@ OnlyClasses = Annotated[
     str | None, typer.Option("--classes", help="Only these forget sets: class, dataset/class, a+b; commas between.")
 ]
 OnlyModels = Annotated[str | None, typer.Option("--model", help="Only these models; commas between.")]
+
+Quick = Annotated[
+    bool, typer.Option("--quick", help="A first look: one class of each dataset, few test images, no audits.")
+]

@@ -19,13 +19,15 @@ from unlearn_bench.benchmarks.referee.zero_shot import ZeroShot
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
 from unlearn_bench.benchmarks.sweep.advice import Given, what_next, why_no_numbers
 from unlearn_bench.benchmarks.sweep.estimate import Known
-from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for, take_shard
+from unlearn_bench.benchmarks.sweep.plan import QUICK, cells_for, settings_for, take_shard
 from unlearn_bench.benchmarks.sweep.players import Choice, chosen_methods, chosen_metrics, load_player
 from unlearn_bench.benchmarks.sweep.progress import showing
 from unlearn_bench.benchmarks.sweep.rates import Sizes, load_rates
 from unlearn_bench.benchmarks.sweep.relearning_cost import Bounded, bounded
 from unlearn_bench.benchmarks.sweep.repeats import Repeats, kept_so_far, repeats
 from unlearn_bench.benchmarks.sweep.runner import Tally, recorded, sweep
+from unlearn_bench.benchmarks.sweep.so_far import LEADERBOARD, SoFar
+from unlearn_bench.benchmarks.sweep.work import Done
 from unlearn_bench.benchmarks.tuning.stage import Stage, tune_first, would_tune
 from unlearn_bench.cache import make_folder, write_text
 from unlearn_bench.errors import InputError
@@ -85,9 +87,11 @@ def execute(
     backend: str = "loky",
     scheduler: str | None = None,
     wait: float = 60,
+    quick: bool = False,
 ) -> int:
     """Run the sweep; 0 if all cells are ok or skipped, 1 if some failed."""
     chosen = with_data(load_suite(suite), data)
+    chosen = replace(chosen, name=f"{chosen.name}{QUICK}") if quick else chosen
     order = _Order(
         suite=chosen,
         choice=Choice(
@@ -101,6 +105,7 @@ def execute(
             presets=presets,
             template=template,
             curve=curve,
+            quick=quick,
         ),
         given=Given(
             suite=suite,
@@ -161,7 +166,13 @@ def _carry_out(order: _Order, engine: Engine, console: Console, warn: Callable[[
         plan = Plan(cells=cells, waiting=waiting, lasting=lasting, known=planned.known, measured=again.measured)
         show_plan(plan, folder, engine, order.given)
         return 0
-    with showing(console, len(waiting), folder) as listener:
+    so_far = SoFar(cells, {cell.run.key for cell in cells} - {cell.run.key for cell in waiting}, folder)
+    with showing(console, len(waiting), folder) as shown:
+
+        def listener(done: Done) -> None:
+            shown(done)
+            so_far.note(done)
+
         tally = sweep(
             waiting, folder, engine, listener=listener, fresh=fresh, keep=order.keep, warn=warn, before=opening
         )
@@ -276,7 +287,7 @@ def _finish(folder: Path, cells: list[Cell], tally: Tally, given: Given, *, resu
     planned = {cell.run.key for cell in cells}
     records = [record for record in read_folder(folder).records if record.run.key in planned]
     text = render(records, fmt="md")
-    path = folder / "leaderboard.md"
+    path = folder / LEADERBOARD
     write_text(path, text)
     typer.echo(render(records, fmt="md", short=True))
     done = f"{tally.ok} ok, {tally.skipped} skipped, {tally.failed} failed, {resumed} done before"

@@ -17,7 +17,7 @@ from unlearn_bench.cache import cache_root
 from unlearn_bench.clip import Clip, changed_names
 from unlearn_bench.leaderboards.records.record import Run
 from unlearn_bench.leaderboards.records.retrained_predictions import find_retrained
-from unlearn_bench.metrics.base import DatasetEvidence, Need
+from unlearn_bench.metrics.base import DatasetEvidence, Need, Once
 from unlearn_bench.metrics.further import Images, Models
 
 
@@ -56,7 +56,6 @@ def _models(item: Evaluated, bench: Workbench, unlearned: Clip, template: str) -
         if domain_labels is None
         else tuple(domain_labels.phrases[domain] for domain in domain_labels.domains),
         synonyms=item.dataset.synonyms,
-        once=_once(item, bench, template),
     )
 
 
@@ -67,7 +66,7 @@ def _train(item: Evaluated, bench: Workbench, unlearned: Clip, template: str, ru
         changed = changed_names(bench.clip.state(), unlearned.state())
         texts = item.dataset.texts_in(template)
         found = embed_after(
-            unlearned, images, texts, before=item.train_before, changed=changed, precision=run.precision
+            unlearned, images, texts, before=item.train_before, changed=changed, precision=run.precision, inner=True
         )
         before = item.parted(item.in_template(item.train_before, template), labels)
         after = item.parted(found, labels)
@@ -83,7 +82,8 @@ def _train(item: Evaluated, bench: Workbench, unlearned: Clip, template: str, ru
     )
 
 
-def _once(item: Evaluated, bench: Workbench, template: str) -> Callable[[str, Callable[[], Tensor]], Tensor]:
+def once_for(item: Evaluated, bench: Workbench, template: str) -> Once:
+    """Keeps on disk what depends on the original model and a dataset's images and words alone."""
     folder = cache_root() / "audits" / bench.fingerprint
     shown: list[object] = [
         item.dataset.name,
@@ -93,7 +93,7 @@ def _once(item: Evaluated, bench: Workbench, template: str) -> Callable[[str, Ca
         item.dataset.class_names,
         item.dataset.texts_in(template),
     ]
-    shown += [dict(item.dataset.synonyms), _code(), *rounding(bench.clip)]
+    shown += [dict(item.dataset.synonyms), bench.setting.precision, _code(), *rounding(bench.clip)]
 
     def once(purpose: str, compute: Callable[[], Tensor]) -> Tensor:
         stem = hashlib.sha256(json.dumps([purpose, *shown]).encode()).hexdigest()[:16]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,9 @@ BATCH = 256
 TRUNK_LIMIT_BYTES = 2**32
 """Above this, or above half of what is free on the disk, the activations of a split before the last image stage are
 not kept, and are computed again where needed. RN50's take 401 kB an image, 3.4 GB for the paper's largest dataset."""
+
+INNER_LIMIT_BYTES = 2**29
+"""Above this the unlearned model's activations before the last image stage are not held in memory for audits."""
 
 AGREEMENT_IMAGES = 512
 """Images on which half precision is held against fp32."""
@@ -70,8 +73,9 @@ def embed_before(
     with locked(final):
         if not (_readable(final) and (_readable(trunk_path) or not trunk_path.is_file())):
             _compute(clip, images, final, trunk_path, precision)
-    embedded = Embedded(images=_load(final), texts=embed_texts(clip, texts))
-    return Before(embedded=embedded, trunk=_load(trunk_path) if trunk_path.is_file() else None)
+    trunk = _load(trunk_path) if trunk_path.is_file() else None
+    inner = trunk if precision == "fp32" else None
+    return Before(embedded=Embedded(images=_load(final), texts=embed_texts(clip, texts), inner=inner), trunk=trunk)
 
 
 def embed_after(
@@ -82,23 +86,40 @@ def embed_after(
     before: Before,
     changed: tuple[str, ...],
     precision: str = "fp32",
+    inner: bool = False,
 ) -> Embedded:
     """Embeddings of the unlearned model, given which tensors changed.
 
     An image tower that did not change gives the embeddings of before; one that changed in its last stage only starts
     from the kept activations; otherwise every image runs through the whole tower.
+
+    Args:
+        inner: whether what enters the last stage is wanted too, where it fits into memory.
     """
     stages = len(clip.image_stages)
     first = clip.first_image_stage(changed)
+    entering = before.embedded.inner
     with torch.inference_mode(), encoding_in(as_precision(precision), clip.device):
         if first == stages:
             encoded = before.embedded.images
         elif first == stages - 1 and before.trunk is not None:
             parts = [_last_stage(clip, rows.to(clip.device)) for rows in torch.split(before.trunk, BATCH)]
-            encoded = torch.cat(parts)
+            encoded = _joined(parts)
         else:
-            encoded = torch.cat([_normal(clip.encode_images(batch)) for batch in _batches(clip, images)])
-    return Embedded(images=encoded, texts=embed_texts(clip, texts))
+            encoded, entering = _encode(clip, images, inner=inner and precision == "fp32")
+    return Embedded(images=encoded, texts=embed_texts(clip, texts), inner=entering)
+
+
+def _encode(clip: Clip, images: PreparedImages, *, inner: bool) -> tuple[Tensor, Tensor | None]:
+    """Every image through the whole tower: embeddings, and what enters the last stage, if that is wanted and fits."""
+    inner = inner and len(clip.image_stages) > 1  # else it is the images themselves
+    outputs, entering = [], []
+    for start, batch in zip(range(0, len(images), BATCH), _batches(clip, images), strict=True):
+        trunk = clip.run_image_stages(batch, stop=len(clip.image_stages) - 1)
+        outputs.append(_last_stage(clip, trunk))
+        inner = inner and (start > 0 or trunk.nbytes * len(images) // len(batch) <= INNER_LIMIT_BYTES)
+        entering += [trunk.cpu()] if inner else []
+    return _joined(outputs), torch.cat(entering) if entering else None
 
 
 def agreement(clip: Clip, images: PreparedImages, before: Embedded) -> float:
@@ -112,7 +133,7 @@ def agreement(clip: Clip, images: PreparedImages, before: Embedded) -> float:
     rows = torch.linspace(0, len(images) - 1, min(AGREEMENT_IMAGES, len(images))).round().long()
     with torch.inference_mode():
         parts = [_normal(clip.encode_images(clip.to_input(images.pixels[part]))) for part in torch.split(rows, BATCH)]
-    same = (torch.cat(parts) @ before.texts.T).argmax(1) == (before.images[rows] @ before.texts.T).argmax(1)
+    same = (_joined(parts) @ before.texts.T).argmax(1) == (before.images[rows] @ before.texts.T).argmax(1)
     return float(same.float().mean())
 
 
@@ -142,14 +163,14 @@ def embed_inputs(clip: Clip, unit: Tensor) -> Tensor:
         parts = [
             _normal(clip.encode_images(clip.normalise(rows.to(clip.device)))) for rows in torch.split(unit, BATCH)
         ]
-    return torch.cat(parts)
+    return _joined(parts)
 
 
 def embed_texts(clip: Clip, texts: tuple[str, ...]) -> Tensor:
     """Normalised embeddings (C, D) of texts."""
     with torch.inference_mode():
         parts = [_normal(clip.embed_texts(texts[i : i + BATCH])) for i in range(0, len(texts), BATCH)]
-    return torch.cat(parts)
+    return _joined(parts)
 
 
 def _compute(clip: Clip, images: PreparedImages, final: Path, trunk_path: Path, precision: Precision) -> None:
@@ -167,7 +188,7 @@ def _compute(clip: Clip, images: PreparedImages, final: Path, trunk_path: Path, 
                 stack.callback(kept.flush)
             if kept is not None:
                 kept[start : start + len(batch)] = trunk.float().cpu().numpy()
-    _save(final, torch.cat(outputs))
+    _save(final, _joined(outputs))
 
 
 def _fits(size: int, folder: Path) -> bool:
@@ -175,8 +196,10 @@ def _fits(size: int, folder: Path) -> bool:
 
 
 def _batches(clip: Clip, images: PreparedImages) -> Iterator[Tensor]:
+    """The images as inputs; a GPU is sent the next batch while it is still at the last one."""
     for start in range(0, len(images), BATCH):
-        yield clip.to_input(images.pixels[start : start + BATCH])
+        rows = images.pixels[start : start + BATCH]
+        yield clip.to_input(rows.pin_memory() if clip.device.type == "cuda" else rows)
 
 
 def _last_stage(clip: Clip, activation: Tensor) -> Tensor:
@@ -184,7 +207,12 @@ def _last_stage(clip: Clip, activation: Tensor) -> Tensor:
 
 
 def _normal(embeddings: Tensor) -> Tensor:
-    return nn.functional.normalize(embeddings.float(), dim=-1).cpu()
+    return nn.functional.normalize(embeddings.float(), dim=-1)
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """On the CPU, fetched at once: a GPU that is asked after each batch waits for the next one."""
+    return torch.cat(list(parts)).cpu()
 
 
 def _stem(clip: Clip, images: PreparedImages, precision: Precision) -> str:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 
+from unlearn_bench.benchmarks.referee.audits import once_for
 from unlearn_bench.benchmarks.referee.embedding import embed_after, embed_inputs, embed_texts
 from unlearn_bench.benchmarks.referee.game import Game
 from unlearn_bench.benchmarks.referee.workbench import Workbench
@@ -27,7 +28,13 @@ def evidence_of(game: Game, unlearned: Clip) -> Evidence:
     for name, item in bench.evaluated.items():
         texts = item.dataset.texts_in(templates[name])
         after = embed_after(
-            unlearned, item.images, texts, before=item.before, changed=changed, precision=game.run.precision
+            unlearned,
+            item.images,
+            texts,
+            before=item.before,
+            changed=changed,
+            precision=game.run.precision,
+            inner=name == game.run.dataset,
         )
         datasets[name] = DatasetEvidence(
             name=name,
@@ -53,6 +60,7 @@ def evidence_of(game: Game, unlearned: Clip) -> Evidence:
         trainable=tuple(weight.name for weight in bench.clip.weights()),
         cost=Cost(seconds={}, peak_memory_bytes=0),
         seed=game.run.seed,
+        once=once_for(bench.evaluated[game.dataset.name], bench, templates[game.dataset.name]),
     )
 
 

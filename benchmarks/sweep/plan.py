@@ -31,6 +31,12 @@ from unlearn_bench.metrics.base import Metric
 from unlearn_bench.models.names import shown_name
 from unlearn_bench.synthesis.settings import SynthesisSettings
 
+QUICK_PER_CLASS = 10
+"""Test images of each class on which a quick look measures."""
+
+QUICK = "-quick"
+"""Behind a suite's name: the suite of its quick look, whose numbers are of fewer images."""
+
 _CURVE_METRICS = ("accuracy", "average-score")
 
 
@@ -50,7 +56,7 @@ def cells_for(suite: Suite, choice: Choice, bench: Workbench) -> list[Cell]:
     metrics = {name: chosen_metrics(suite, choice, bench.evaluated[name].features) for name in owners}
     presets = presets_for(bench.setting.model, given=choice.presets, suite=suite.file, tuned=choice.tuned)
     cells: dict[str, Cell] = {}  # by key: what is named twice runs once
-    seeds = choice.seeds if choice.seeds is not None else suite.seeds
+    seeds = choice.seeds if choice.seeds is not None else suite.seeds[: 1 if choice.quick else None]
     for seed in seeds:
         for dataset, forget in tasks:
             for player in players:
@@ -211,6 +217,7 @@ def run_for(
 
 def settings_for(suite: Suite, choice: Choice, *, device: str, skip_bad: bool) -> list[Setting]:
     """One workbench setting for each model of the sweep."""
+    models = choice.models if choice.models is not None else suite.models[: 1 if choice.quick else None]
     sets = [(name, groups) for found in (suite.classes, suite.tuning) for name, groups in found.items()]
     given = [f"{name}/{item}" for name, groups in sets for item in flat(groups)]
     topics = choice.classes if choice.classes is not None else given
@@ -225,8 +232,9 @@ def settings_for(suite: Suite, choice: Choice, *, device: str, skip_bad: bool) -
             skip_bad=skip_bad,
             precision=as_precision(choice.precision or suite.precision),
             template=choice.template,
+            per_class=QUICK_PER_CLASS if choice.quick else 0,
         )
-        for model in (choice.models if choice.models is not None else suite.models)
+        for model in models
     ]
 
 

@@ -22,6 +22,7 @@ class Choice:
     name, in files or in installed packages. `presets` is a file of settings, or a folder of them; `tuned` one that
     was found for this sweep and counts more. `withheld` is what tuning used and no table may report. `template` is
     asked for with on every dataset, in place of its own. `curve`: methods also run at the points of their fronts.
+    `quick`: the first model, seed and class of each dataset, measured on few images and without audits.
     """
 
     methods: Sequence[str] | None = None
@@ -36,6 +37,7 @@ class Choice:
     withheld: Sequence[tuple[str, tuple[str, ...]]] = ()
     template: str = ""
     curve: bool = False
+    quick: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,5 +130,6 @@ def _in_all(method: Entry) -> bool:
 
 
 def chosen_metrics(suite: Suite, choice: Choice, features: Collection[Feature] = ()) -> dict[str, tuple[str, Metric]]:
-    """What is measured; see `load_metrics`."""
-    return load_metrics(choice.metrics if choice.metrics is not None else suite.metrics, features)
+    """What is measured; see `load_metrics`. A quick look leaves out what needs further evidence: the audits."""
+    found = load_metrics(choice.metrics if choice.metrics is not None else suite.metrics, features)
+    return {name: item for name, item in found.items() if not (choice.quick and item[1].needs)}

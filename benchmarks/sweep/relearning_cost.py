@@ -128,7 +128,6 @@ def _measured(bench: Workbench, item: Evaluated) -> float:
         classes=item.dataset.class_names,
         phrases=(),
         synonyms={},
-        once=lambda _, compute: compute(),
     )
     rows = torch.arange(_BATCH)
 

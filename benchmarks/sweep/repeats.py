@@ -6,8 +6,9 @@ from pathlib import Path
 
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.kept import WEIGHTS, weights_file
+from unlearn_bench.leaderboards.records.endings import endings
 from unlearn_bench.leaderboards.records.record import Run
-from unlearn_bench.leaderboards.records.storage import read_folder
+from unlearn_bench.leaderboards.records.storage import CELLS, read_folder, read_records
 
 _ASPECTS = {"metrics": "metrics", "evaluation": "evaluation sets or templates", "precision": "precision"}
 
@@ -44,12 +45,15 @@ def repeats(waiting: Sequence[Cell], folder: Path) -> Repeats:
     if not waiting or not folder.is_dir():
         return Repeats()
     kept = frozenset(cell.run.key for cell in waiting if weights_file(folder, cell.run).is_file())
-    done = {record.run.unlearned_key: record.run for record in read_folder(folder).records if record.status == "ok"}
-    pairs = [
-        (cell.run, done[cell.run.unlearned_key])
+    done = {ending.unlearned_key: key for key, ending in endings(folder).by_key.items() if ending.status == "ok"}
+    again = {
+        cell.run.key: done[cell.run.unlearned_key]
         for cell in waiting
         if cell.run.key not in kept and cell.run.unlearned_key in done
-    ]
+    }
+    paths = {folder / CELLS / f"{key}.json" for key in again.values()}
+    then = {record.run.key: record.run for record in read_records([p for p in paths if p.is_file()]).records}
+    pairs = [(cell.run, then[again[cell.run.key]]) for cell in waiting if again.get(cell.run.key) in then]
     other = [name for field, name in _ASPECTS.items() if any(_differ(now, then, field) for now, then in pairs)]
     return Repeats(measured=kept, again=len(pairs), other=tuple(other))
 

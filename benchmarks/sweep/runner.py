@@ -17,8 +17,9 @@ from unlearn_bench.benchmarks.referee.workbench import Setting, open_workbench
 from unlearn_bench.benchmarks.referee.zero_shot import ZeroShot, zero_shot
 from unlearn_bench.benchmarks.sweep.work import Done, done, placed, stay_alive, work
 from unlearn_bench.errors import InputError
+from unlearn_bench.leaderboards.records.endings import endings
 from unlearn_bench.leaderboards.records.record import Record, Status
-from unlearn_bench.leaderboards.records.storage import CELLS, read_folder, read_records, write_record
+from unlearn_bench.leaderboards.records.storage import CELLS, read_records, write_record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +56,10 @@ def recorded(out: Path, *, warn: Callable[[str], None]) -> dict[str, Status]:
     What failed may have been mended. What was skipped is asked again, which costs little: weights or images that it
     lacked may be there by now.
     """
-    loaded = read_folder(out)
-    for broken in loaded.set_aside:
+    found = endings(out)
+    for broken in found.set_aside:
         warn(str(broken))
-    return {record.run.key: record.status for record in loaded.records}
+    return {key: ending.status for key, ending in found.by_key.items()}
 
 
 def sweep(

@@ -1,6 +1,7 @@
 """What is forgotten: classes that a suite or a user names become pairs of dataset and forget set."""
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 from unlearn_bench.benchmarks.data.dataset.base import Dataset
 from unlearn_bench.benchmarks.data.dataset.domains import SEPARATOR
@@ -13,8 +14,24 @@ Task = tuple[str, tuple[str, ...]]
 
 
 def tasks_for(suite: Suite, choice: Choice, datasets: Mapping[str, Dataset]) -> list[Task]:
-    """What is forgotten, after the user's filters and without what tuning has withheld."""
-    return [task for task in _tasks(suite, choice, datasets) if task not in choice.withheld]
+    """What is forgotten, after the user's filters and without what tuning has withheld; datasets take turns.
+
+    For a quick look the first of each dataset.
+    """
+    found = in_turn([task for task in _tasks(suite, choice, datasets) if task not in choice.withheld])
+    return found[: len(dict(found))] if choice.quick else found
+
+
+def in_turn(tasks: Sequence[Task]) -> list[Task]:
+    """The first task of every dataset, then the second of each: so each dataset is soon heard of.
+
+    >>> in_turn([("digits", ("one",)), ("digits", ("two",)), ("letters", ("a",))])
+    [('digits', ('one',)), ('letters', ('a',)), ('digits', ('two',))]
+    """
+    by_dataset: dict[str, list[Task]] = {}
+    for task in tasks:
+        by_dataset.setdefault(task[0], []).append(task)
+    return [task for turn in zip_longest(*by_dataset.values()) for task in turn if task is not None]
 
 
 def _tasks(suite: Suite, choice: Choice, datasets: Mapping[str, Dataset]) -> list[Task]:

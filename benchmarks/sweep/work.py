@@ -23,13 +23,9 @@ from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
 from unlearn_bench.benchmarks.sweep.notes import Note
 from unlearn_bench.cache import take_lock, write_text
 from unlearn_bench.errors import InputError
+from unlearn_bench.leaderboards.records.endings import write_and_note
 from unlearn_bench.leaderboards.records.record import Record, Run
-from unlearn_bench.leaderboards.records.storage import (
-    CELLS,
-    read_records,
-    set_aside,
-    write_record,
-)
+from unlearn_bench.leaderboards.records.storage import CELLS, read_records, set_aside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +130,7 @@ def _carry_out(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool, ke
     write_text(out / CELLS / f"{run.key}.history.jsonl", _history(out, outcome))
     if outcome.synthetic is not None:
         write_sheet(out, run, outcome.synthetic)
-    write_record(out, outcome.record)
+    write_and_note(out, outcome.record)
     return outcome.record, warning
 
 

@@ -66,7 +66,7 @@ def read_folder(folder: Path) -> Loaded:
     """
     records, broken = [], []
     for path in sorted((folder / CELLS).glob("*.json")):
-        found = _read_file(path)
+        found = read_file(path)
         if isinstance(found, SetAside):
             broken.append(found)
         elif found is not None:
@@ -110,13 +110,13 @@ def _read_path(path: Path) -> Loaded:
         raise InputError(
             f"{str(path)!r} holds no records: expected a run's folder, .csv or .json, came {path.suffix!r}"
         )
-    found = _read_file(path)
+    found = read_file(path)
     if isinstance(found, SetAside):
         return Loaded(records=(), set_aside=(found,))
     return Loaded(records=() if found is None else (found,))
 
 
-def _read_file(path: Path, *, again: bool = True) -> Record | SetAside | None:
+def read_file(path: Path, *, again: bool = True) -> Record | SetAside | None:
     """The record in a file, or what became of the file; None if another process took it away meanwhile."""
     try:
         return from_json(json.loads(path.read_text(encoding="utf-8")))
@@ -124,7 +124,7 @@ def _read_file(path: Path, *, again: bool = True) -> Record | SetAside | None:
         return None
     except OSError as error:
         if error.errno == errno.ESTALE and again:  # another machine put a new file in its place while it was read
-            return _read_file(path, again=False)
+            return read_file(path, again=False)
         raise InputError(f"{str(path)!r} can't be read ({error.strerror}); check its permissions") from error
     except json.JSONDecodeError as error:
         reason = f"it breaks off or is no JSON at line {error.lineno}" if path.stat().st_size else "it is empty"

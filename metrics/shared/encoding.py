@@ -44,19 +44,18 @@ def embed_texts(clip: Clip, texts: Sequence[str]) -> Tensor:
     return _joined(parts)
 
 
-def predict(images: Tensor, clip: Clip, texts: Sequence[str], *, like: Embedded | None = None) -> Tensor:
-    """The nearest text of each embedded image (N, D), (N,) int64; where `like` has domains, of the image's own.
+def predict(images: Tensor, texts: Tensor, *, like: Embedded) -> Tensor:
+    """The nearest of the embedded texts (C, D) for each embedded image (N, D), (N,) int64.
 
     Args:
-        like: the same images and labels as they were embedded before; None: every text is a candidate.
+        like: the same images and labels as they were embedded before: where they are parted by domain, so are these.
 
     Raises:
         CellFailure: embeddings that are not finite.
     """
     if not len(images):
         return torch.empty(0, dtype=torch.int64)
-    found = Embedded(images=images, texts=embed_texts(clip, texts))
-    return predictions(found if like is None else replace(like, images=found.images, texts=found.texts))
+    return predictions(replace(like, images=images, texts=texts, inner=None))
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:

@@ -34,10 +34,11 @@ def test_stages_compute_what_open_clip_computes(make: Callable[[], OpenClip]) ->
     inputs = noise(clip)
     expected = clip.module.get_submodule("visual")(inputs)
     assert expected.std(0).max() > 0, "all images look alike to this model, so the test would see nothing"
-    assert torch.equal(clip.encode_images(inputs), expected)
+    found = clip.encode_images(inputs)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-4)
     for cut in range(len(clip.image_stages) + 1):
         first = clip.run_image_stages(inputs, stop=cut)
-        assert torch.equal(clip.run_image_stages(first, start=cut), expected), clip.image_stages[:cut]
+        assert torch.equal(clip.run_image_stages(first, start=cut), found), clip.image_stages[:cut]
 
 
 def test_single_stages_chain(clip: Clip) -> None:
@@ -64,7 +65,8 @@ def test_single_stages_chain(clip: Clip) -> None:
 def test_stages_of_transformer_variants(extra: dict[str, object]) -> None:
     clip = tiny.clip_of({**tiny.TRANSFORMER, **extra})
     inputs = noise(clip)
-    assert torch.equal(clip.encode_images(inputs), clip.module.get_submodule("visual")(inputs))
+    expected = clip.module.get_submodule("visual")(inputs)
+    torch.testing.assert_close(clip.encode_images(inputs), expected, atol=1e-5, rtol=1e-4)
     for weight in clip.weights():
         if weight.place.tower == "image":
             assert weight.place.stage in clip.image_stages
@@ -165,7 +167,8 @@ def test_counts_of_the_real_rn50() -> None:
     assert roles == {"convolution", "batch_norm"}
     inputs = noise(clip, 1)
     with torch.no_grad():
-        assert torch.equal(clip.encode_images(inputs), clip.module.get_submodule("visual")(inputs))
+        expected = clip.module.get_submodule("visual")(inputs)
+        torch.testing.assert_close(clip.encode_images(inputs), expected, atol=1e-6, rtol=1e-4)
 
 
 def test_first_image_stage_and_touches_text() -> None:
@@ -265,7 +268,9 @@ def long_context(**text: Any) -> OpenClip:
     return OpenClip(model, tokenizer, name="long", config=settings, mean=tiny.MEAN, std=tiny.STD)
 
 
-@pytest.mark.parametrize(("words", "length"), [(3, 32), (30, 32), (31, 64), (62, 64), (63, 77), (90, 77)])
+@pytest.mark.parametrize(
+    ("words", "length"), [(3, 8), (6, 8), (7, 16), (30, 32), (31, 40), (70, 72), (71, 77), (90, 77)]
+)
 def test_places_after_the_longest_text_are_not_computed(
     words: int, length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,7 +279,7 @@ def test_places_after_the_longest_text_are_not_computed(
     tokens = clip.tokenize(["a cat", "cat " * words])
     seen: list[int] = []
     whole: Any = clip.module
-    whole.transformer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))
+    whole.transformer.resblocks[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))
     weights = clip.train_only([weight.name for weight in clip.weights() if weight.place.tower == "text"])
     results = []
     for encode in (clip.encode_texts, whole.encode_text):
@@ -282,7 +287,7 @@ def test_places_after_the_longest_text_are_not_computed(
         results.append([embedded, *torch.autograd.grad(embedded.square().sum(), weights)])
     assert seen == [length, 77]
     for ours, theirs in zip(*results, strict=True):
-        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
 
 
 def test_towers_that_look_ahead_are_computed_whole() -> None:

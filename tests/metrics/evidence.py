@@ -134,7 +134,6 @@ def with_further(evidence: Evidence, *, each: int) -> Evidence:
             template="it is {}",
             classes=own.class_names,
             synonyms={own.class_names[evidence.forget[0]]: ("something", "another thing")},
-            once=lambda _, compute: compute(),
         ),
         reference={
             name: torch.randint(len(item.class_names), (len(item.labels),), generator=generator("reference", seed))

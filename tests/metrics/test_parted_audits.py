@@ -101,7 +101,11 @@ def test_rounded_models(seed: int) -> None:
         assert value == pytest.approx(recall(nearest_of_own_domain(scores, labels), labels, FORGET))
     rows = sample(evidence.own.labels, FORGET)
     pixels = models.test.pixels[rows]
-    seen = predict(embed(models.original, pixels), models.original, models.texts, like=evidence.own.before.at(rows))
+    seen = predict(
+        embed(models.original, pixels),
+        embed_texts(models.original, models.texts),
+        like=evidence.own.before.at(rows),
+    )
     assert torch.equal(DOMAINS[seen], DOMAINS[evidence.own.labels[rows]])
 
 

@@ -11,7 +11,7 @@ from tests.metrics.evidence import by_group, make_evidence, random_dataset, rand
 from unlearn_bench.metrics.base import Evidence
 from unlearn_bench.metrics.further import Images
 from unlearn_bench.metrics.quantisation import Quantisation, quantised, round_rows
-from unlearn_bench.metrics.shared.encoding import KEPT, embed, predict, sample
+from unlearn_bench.metrics.shared.encoding import KEPT, embed, embed_texts, predict, sample
 from unlearn_bench.models.two_towers import TwoTowers
 from unlearn_bench.seeding import generator
 
@@ -87,7 +87,9 @@ def test_a_change_below_half_a_level_is_undone_and_a_large_one_is_not() -> None:
         found = by_group(Quantisation(), evidence)
         assert (found["own", "target"].before, found["own", "other"].before) == (1.0, 1.0)
         assert found["own", "target"].after == after
-        exact = predict(embed(evidence.models.unlearned, evidence.models.test.pixels), brightness(shift), ["0", "1"])
+        model = evidence.models.unlearned
+        pictures, names = embed(model, evidence.models.test.pixels), embed_texts(model, ["0", "1"])
+        exact = predict(pictures, names, like=evidence.own.before)
         assert exact.tolist()[:2] == [1, 1], "without rounding it is forgotten"
 
 

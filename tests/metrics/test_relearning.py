@@ -85,7 +85,6 @@ def lesson(unlearned: Clip) -> Evidence:
         template="{} it is",
         classes=tuple(COLOURS),
         synonyms={},
-        once=lambda _, compute: compute(),
     )
     named = replace(own, class_names=tuple(COLOURS))
     return replace(make_evidence(named, logit_scale=20.0), models=models)
@@ -176,7 +175,6 @@ def test_only_the_last_image_stage_is_trained_and_the_models_stay(monkeypatch: p
         template="{}",
         classes=("a", "b", "c"),
         synonyms={},
-        once=lambda _, run: run(),
     )
     plan = _plan(shown.labels, 1, "own", 0)[:2]
     relearn(clip, models, tiny.TEXTS[:3], [plan, plan], torch.arange(6), scale=20.0)

@@ -9,19 +9,21 @@ import numpy as np
 import open_clip
 import torch
 from open_clip.modified_resnet import ModifiedResNet
-from open_clip.transformer import VisionTransformer
+from open_clip.transformer import Transformer, VisionTransformer
 from PIL import Image
 from torch import Tensor, nn
 
 from unlearn_bench.cache import write_text
 from unlearn_bench.clip import Clip, Place, Role, resize_and_crop, write_tensors
+from unlearn_bench.models.quick import resnet, transformer
+from unlearn_bench.models.quick.plain import is_plain, is_unheard
 
 CONFIG_FILE, WEIGHTS_FILE = "open_clip_config.json", "open_clip_model.safetensors"
 """What open_clip looks for in a `local-dir:`."""
 
 Tokenizer = Callable[[list[str]], Tensor]
 
-TEXT_GRAIN = 32
+TEXT_GRAIN = 8
 """Texts are computed in multiples of so many tokens: few lengths, so that batches of different texts round alike."""
 
 
@@ -123,27 +125,30 @@ class OpenClip(Clip):
     def encode_texts(self, tokens: Tensor) -> Tensor:
         """Embeddings (N, D) of token ids (N, L).
 
-        CLIP's text tower looks back only and reads its output at the end of the text, so that what comes after the
-        longest text is not computed: class names fill 15 of 77 places.
+        CLIP's text tower looks back only and reads its output at the end of the text. So what comes after the longest
+        text is not computed (class names fill 15 of 77 places), nor what the last block makes of other places.
         """
-        model, length = self._model, self._length_needed(tokens)
-        if length == tokens.shape[1]:
+        model = self._model
+        if not self._reads_one_place() or not len(tokens):
             return cast(Tensor, model.encode_text(tokens))
+        ends = tokens.argmax(dim=-1)  # (N,): the end of text has the largest number
+        length = min(tokens.shape[1], -(-(int(ends.max()) + 1) // TEXT_GRAIN) * TEXT_GRAIN)
         hidden = model.token_embedding(tokens[:, :length]) + model.positional_embedding[:length]
-        hidden = model.ln_final(model.transformer(hidden, attn_mask=model.attn_mask[:length, :length]))
-        ends = hidden[torch.arange(len(tokens), device=tokens.device), tokens.argmax(dim=-1)]  # (N, width)
-        return cast(Tensor, ends @ model.text_projection)
+        *blocks, last = model.transformer.resblocks
+        for block in blocks:
+            hidden = block(hidden, attn_mask=model.attn_mask[:length, :length])
+        found = transformer.run_last(last, hidden, ends, causal=True)  # (N, width)
+        return cast(Tensor, model.ln_final(found) @ model.text_projection)
 
-    def _length_needed(self, tokens: Tensor) -> int:
-        """Places that decide the embeddings, in whole `TEXT_GRAIN`s; all, where the tower is not CLIP's own."""
-        model, length = self._model, tokens.shape[1]
-        causal = isinstance(model, open_clip.CLIP) and model.attn_mask is not None
+    def _reads_one_place(self) -> bool:
+        """Whether the text tower is CLIP's own, as open_clip builds it."""
+        model = self._model
+        causal = type(model) is open_clip.CLIP and model.attn_mask is not None
         if not causal or model.text_pool_type != "argmax" or not isinstance(model.text_projection, Tensor):
-            return length
-        if length <= TEXT_GRAIN or not len(tokens):
-            return length
-        longest = int(tokens.argmax(dim=-1).max()) + 1  # the end of text has the largest number
-        return min(length, -(-longest // TEXT_GRAIN) * TEXT_GRAIN)
+            return False
+        tower = model.transformer
+        plain = type(tower) is Transformer and tower.batch_first and not tower.grad_checkpointing
+        return plain and is_unheard(tower) and transformer.is_quick(tower.resblocks[-1])
 
     @property
     def image_stages(self) -> tuple[str, ...]:
@@ -157,26 +162,21 @@ class OpenClip(Clip):
         return ("tower",)
 
     def run_image_stages(self, activation: Tensor, *, start: int = 0, stop: int | None = None) -> Tensor:
-        """Run a slice of the image tower; all slices in turn compute what open_clip computes."""
+        """Run a slice of the image tower; all slices in turn compute what open_clip computes.
+
+        They run by the rules of `quick`, where nothing was put into them: the last block of a transformer that goes
+        on with one token gives that one alone, (B, 1, W)."""
         for stage in self.image_stages[start:stop]:
             activation = self._run_stage(stage, activation)
         return activation
 
     def _run_stage(self, stage: str, activation: Tensor) -> Tensor:
         visual = self._model.visual
-        if stage == "tower":
-            return cast(Tensor, visual(activation))
         if isinstance(visual, ModifiedResNet):
-            return cast(Tensor, getattr(visual, stage)(activation))
-        if stage == "stem":
-            return cast(Tensor, visual._embeds(activation))
-        if stage == "head":
-            pooled, _ = visual._pool(activation)
-            return cast(Tensor, pooled if visual.proj is None else pooled @ visual.proj)
-        block = visual.transformer.resblocks[int(stage.removeprefix("block"))]
-        if visual.transformer.batch_first:
-            return cast(Tensor, block(activation))
-        return cast(Tensor, block(activation.transpose(0, 1).contiguous()).transpose(0, 1))
+            return _run_resnet_stage(visual, stage, activation)
+        if isinstance(visual, VisionTransformer):
+            return _run_transformer_stage(visual, stage, activation)
+        return cast(Tensor, visual(activation))
 
     def locate(self, name: str) -> Place:
         """Tower, stage and role, read off open_clip's tensor names."""
@@ -209,6 +209,32 @@ class OpenClip(Clip):
             return "projection" if part == "c_proj" else "attention"
         module = self._model.visual.get_submodule(inner.rsplit(".", 1)[0])
         return "batch_norm" if isinstance(module, nn.BatchNorm2d) else "convolution"
+
+
+def _run_resnet_stage(visual: nn.Module, stage: str, activation: Tensor) -> Tensor:
+    part = getattr(visual, stage)
+    if stage == "stem":  # a method of the tower, not a module
+        plain = is_plain(*resnet.stem_parts(visual), kinds=resnet.KINDS)
+        return resnet.run_stem(visual, activation) if plain else cast(Tensor, part(activation))
+    if not is_plain(part, kinds=resnet.KINDS):
+        return cast(Tensor, part(activation))
+    return resnet.run_pool(part, activation) if stage == "attnpool" else resnet.run_layer(part, activation)
+
+
+def _run_transformer_stage(visual: Any, stage: str, activation: Tensor) -> Tensor:  # noqa: ANN401  (untyped there)
+    if stage == "stem":
+        return cast(Tensor, visual._embeds(activation))
+    if stage == "head":
+        pooled, _ = visual._pool(activation)
+        return cast(Tensor, pooled if visual.proj is None else pooled @ visual.proj)
+    block = visual.transformer.resblocks[int(stage.removeprefix("block"))]
+    goes_on_with_one = visual.attn_pool is None and visual.pool_type == "tok"
+    if goes_on_with_one and block is visual.transformer.resblocks[-1] and transformer.is_quick(block):
+        first = torch.zeros(len(activation), dtype=torch.int64, device=activation.device)
+        return transformer.run_last(block, activation, first, causal=False)[:, None]
+    if visual.transformer.batch_first:
+        return cast(Tensor, block(activation))
+    return cast(Tensor, block(activation.transpose(0, 1).contiguous()).transpose(0, 1))
 
 
 def _text_stage(inner: str) -> str:

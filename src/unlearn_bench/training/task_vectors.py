@@ -9,6 +9,7 @@ from torch import Tensor
 from unlearn_bench.clip import Clip
 from unlearn_bench.training.candidates import Candidates
 from unlearn_bench.training.loop import Pairs, train, trainable_names
+from unlearn_bench.training.optimisers import adam
 
 TaskVector = Mapping[str, Tensor]
 """By tensor name, fine-tuned weights minus original ones."""
@@ -71,7 +72,7 @@ def task_vector(
     train(
         twin,
         pairs,
-        torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay),
+        adam(parameters, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay),
         loss=loss,
         tokens=embedded,
         epochs=settings.epochs,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tests.benchmarks.support import CONDITIONS, NOISE, WARM, plan, write_colours, write_method, write_suite
 from unlearn_bench.benchmarks.referee import audits
-from unlearn_bench.benchmarks.referee.audits import further_evidence
+from unlearn_bench.benchmarks.referee.audits import further_evidence, once_for
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.referee import run_cell
 from unlearn_bench.benchmarks.referee.workbench import open_workbench
@@ -86,14 +86,14 @@ def test_the_originals_side_is_computed_once_for_a_model(tmp_path: Path, monkeyp
     cell = cell_of(tmp_path, *ALL)
     first = measured(cell)
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "audits").rglob("*.npy")}
-    assert len(kept) == 3  # relearning, wordings, rounding
+    assert len(kept) == 5  # the probe, relearning, wordings, and images and words with rounded weights
     open_workbench.cache_clear()
     audited = [item for item in measured(cell).measurements if item.metric in ALL]
     assert audited == [item for item in first.measurements if item.metric in ALL]
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "audits").rglob("*.npy")} == kept
     monkeypatch.setattr(audits, "_code", lambda: "another")
     measured(cell)
-    assert len(list((tmp_path / "cache" / "audits").rglob("*.npy"))) == 6
+    assert len(list((tmp_path / "cache" / "audits").rglob("*.npy"))) == 10
 
 
 def test_a_dataset_without_training_images_is_audited_as_far_as_that_goes(tmp_path: Path) -> None:
@@ -128,12 +128,14 @@ def test_what_is_given(tmp_path: Path) -> None:
     assert (models.template, len(models.train)) == (item.dataset.template, len(item.train))
     assert found["reference"] == {}
 
+    once = once_for(item, bench, item.dataset.template)
+
     def compute(value: float) -> Callable[[], Tensor]:
         return lambda: torch.tensor([value])
 
-    assert models.once("one", compute(1.0)).tolist() == [1.0]
-    assert models.once("one", compute(2.0)).tolist() == [1.0]
-    assert models.once("two", compute(2.0)).tolist() == [2.0]
+    assert once("one", compute(1.0)).tolist() == [1.0]
+    assert once("one", compute(2.0)).tolist() == [1.0]
+    assert once("two", compute(2.0)).tolist() == [2.0]
 
 
 def test_a_metric_that_changes_the_original_fails_the_cell_and_is_undone(tmp_path: Path) -> None:

@@ -72,7 +72,12 @@ def test_after_equals_the_whole_tower_bit_by_bit(what: str, clip: Clip, images: 
     chosen = {"nothing": [], "text": [], "last": stages[-1:], "first": stages[:1], "all": stages}[what]
     twin, changed = moved(clip, lambda place: place in chosen or (what == "text" and place.startswith("text")))
     assert bool(changed) == (what != "nothing")
-    after = embed_after(twin, images, TEXTS, before=before, changed=changed)
+    after = embed_after(twin, images, TEXTS, before=before, changed=changed, inner=True)
+    last = len(clip.image_stages) - 1
+    assert (after.inner is None) == (last == 0), "what enters a tower of one stage are the images"
+    if after.inner is not None:
+        parts = [twin.run_image_stages(twin.to_input(rows), stop=last) for rows in torch.split(images.pixels, 7)]
+        assert torch.equal(after.inner, torch.cat(parts))
     assert torch.equal(after.images, plainly(twin, images))
     assert torch.equal(after.images, before.embedded.images) == (what in {"nothing", "text"})
     assert torch.equal(after.texts, before.embedded.texts) == (what != "text")
@@ -92,7 +97,7 @@ def test_reuse_runs_no_stage_that_did_not_change(what: str, images: PreparedImag
 
     twin.run_image_stages = noting  # type: ignore[method-assign]
     embed_after(twin, images, TEXTS, before=before, changed=changed)
-    assert starts == {"text": set(), "last": {len(stages) - 1}, "first": {0}}[what]
+    assert starts == {"text": set(), "last": {len(stages) - 1}, "first": {0, len(stages) - 1}}[what]
 
 
 def test_before_is_kept(clip: Clip, images: PreparedImages, tmp_path: Path) -> None:
@@ -182,7 +187,12 @@ def test_large_activations_are_not_kept(clip: Clip, images: PreparedImages, monk
     before = embed_before(clip, images, TEXTS, fingerprint=clip.fingerprint())
     assert before.trunk is None
     twin, changed = moved(clip, lambda place: place == f"image/{clip.image_stages[-1]}")
-    after = embed_after(twin, images, TEXTS, before=before, changed=changed)
+    after = embed_after(twin, images, TEXTS, before=before, changed=changed, inner=True)
+    last = len(clip.image_stages) - 1
+    assert (after.inner is None) == (last == 0), "what enters a tower of one stage are the images"
+    if after.inner is not None:
+        parts = [twin.run_image_stages(twin.to_input(rows), stop=last) for rows in torch.split(images.pixels, 7)]
+        assert torch.equal(after.inner, torch.cat(parts))
     assert torch.equal(after.images, plainly(twin, images))
 
 
@@ -202,3 +212,23 @@ def test_inputs_in_the_unit_interval(clip: Clip) -> None:
         expected = nn.functional.normalize(clip.encode_images(clip.normalise(unit)), dim=-1)
     assert torch.allclose(found, expected, atol=1e-6)
     assert torch.allclose(found.norm(dim=-1), torch.ones(3), atol=1e-6)
+
+
+@pytest.mark.parametrize("clip", ["resnet", "vit"], indirect=True)
+def test_what_enters_the_last_stage_is_held_only_where_it_is_wanted_and_small(
+    images: PreparedImages, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = embed_before(clip, images, TEXTS, fingerprint=clip.fingerprint())
+    assert before.embedded.inner is before.trunk
+    plain = replace(before, trunk=None, embedded=replace(before.embedded, inner=None))
+    twin, changed = moved(clip, lambda place: place == "image/stem")
+
+    def inner(*, wanted: bool, precision: str = "fp32") -> Tensor | None:
+        found = embed_after(twin, images, TEXTS, before=plain, changed=changed, precision=precision, inner=wanted)
+        return found.inner
+
+    assert inner(wanted=False) is None
+    assert inner(wanted=True) is not None
+    assert inner(wanted=True, precision="bf16") is None, "audits run in fp32"
+    monkeypatch.setattr(embedding, "INNER_LIMIT_BYTES", 100)
+    assert inner(wanted=True) is None

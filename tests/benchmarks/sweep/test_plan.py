@@ -2,14 +2,16 @@
 
 import dataclasses
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.benchmarks.support import COLD, WARM, bench_of, plan, write_colours, write_method, write_suite
+from unlearn_bench.benchmarks.referee.workbench import open_workbench
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
-from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for, take_shard
+from unlearn_bench.benchmarks.sweep.plan import QUICK_PER_CLASS, cells_for, settings_for, take_shard
 from unlearn_bench.benchmarks.sweep.players import Choice, chosen_methods, load_method, load_metrics
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import EvaluationSet, Run
@@ -88,7 +90,8 @@ def mine(tmp_path: Path) -> str:
 def test_cells_of_a_suite(suite_file: Path, mine: str, tmp_path: Path) -> None:
     two = write_method(tmp_path, "return clip", name="two", access="not-ZS")
     cells = plan(suite_file, [mine, two], seeds=[0, 1])
-    tasks = [("folder:warm", (name,)) for name in sorted(WARM)] + [("folder:cold", (n,)) for n in sorted(COLD)]
+    turns = zip(sorted(WARM), sorted(COLD), strict=True)
+    tasks = [task for warm, cold in turns for task in (("folder:warm", (warm,)), ("folder:cold", (cold,)))]
     assert [(c.run.seed, c.run.dataset, c.run.forget, c.run.method) for c in cells] == [
         (seed, dataset, forget, method) for seed in (0, 1) for dataset, forget in tasks for method in ("mine", "two")
     ]
@@ -307,6 +310,27 @@ def test_shards_are_a_partition(count: int, suite_file: Path, mine: str) -> None
     assert len(set(keys)) == len(keys)
     sizes = [len(shard) for shard in shards]
     assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_quick_look_is_one_class_of_each_dataset_without_audits(mine: str, tmp_path: Path) -> None:
+    path = write_suite(tmp_path, metrics=("accuracy", "average-score", "relearning"), seeds=(3, 4))
+    suite = load_suite(str(path))
+    quick = Choice(methods=[mine, "identity"], quick=True)
+    (setting,) = settings_for(replace(suite, models=(*suite.models, "mini-vit")), quick, device="cpu", skip_bad=False)
+    assert (setting.model, setting.per_class) == (suite.models[0], QUICK_PER_CLASS)
+    cells = cells_for(suite, quick, open_workbench(setting))
+    assert [(c.run.dataset, c.run.forget, c.run.label, c.run.seed) for c in cells] == [
+        (dataset, (name,), method, 3)
+        for dataset, name in (("folder:warm", "blue"), ("folder:cold", "cyan"))
+        for method in ("mine", "identity")
+    ]
+    assert set(cells[0].run.metrics) == {"accuracy", "average-score"}
+    assert all(item.version.endswith("+first-10-of-each-class") for item in cells[0].run.evaluation)
+    some = replace(quick, classes=["red", "green"], seeds=[7, 8])
+    assert [(c.run.forget, c.run.seed) for c in cells_for(suite, some, open_workbench(setting))][::2] == [
+        (("red",), 7),
+        (("red",), 8),
+    ]
 
 
 def test_one_setting_for_each_model(suite: Suite) -> None:

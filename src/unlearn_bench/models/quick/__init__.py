@@ -1,0 +1,1 @@
+"""open_clip's towers in fewer operations: the same functions of the same tensors, up to rounding."""
