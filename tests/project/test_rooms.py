@@ -14,6 +14,7 @@ CONTRACTS = {"methods.base": "methods.base", "metrics.base": "metrics.base", "me
 ROOMS = (
     "",
     "downloads",
+    "models.quick",
     "models",
     "training",
     "synthesis",

@@ -230,7 +230,7 @@ def test_a_full_disk(sweep: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("unlearn_bench.benchmarks.sweep.work.write_record", full)
+        patched.setattr("unlearn_bench.benchmarks.sweep.work.write_and_note", full)
         said = sweep()
     assert said.code == 2
     assert said.err.splitlines()[-1].startswith("error: records can't be written to ")

@@ -36,6 +36,7 @@ def noted(tmp_path: Path) -> Path:
 def gated(noted: Path, *, after: int) -> str:
     """The body of a method that waits, from its `after`-th call on, until there is a file `gate`."""
     return f"""
+import time
 while len(list(Path({str(noted)!r}).iterdir())) >= {after} and not Path({str(noted.parent / "gate")!r}).exists():
     time.sleep(0.02)
 {NOISE}"""
@@ -192,6 +193,8 @@ def replace(path, target, *, at_once=Path.replace):
     if str(target).startswith(OUT) and str(target).endswith(".json"):
         copy = path.with_suffix(".sent")
         copy.write_bytes(path.read_bytes())
+        with open(OUT + ".late", "a") as file:
+            file.write(copy.name + "\\n")
         threading.Timer(2.0, at_once, (copy, target)).start()
     else:
         at_once(path, target)
@@ -215,6 +218,7 @@ def test_a_network_folder_without_locks_and_hard_links_that_shows_records_late(
         run.finish(run.start())
         run.is_whole()
         assert len(calls(noted)) == CELLS
+        assert len(run.out.with_suffix(".late").read_text().splitlines()) == CELLS
         assert f"{CELLS} ok, 0 skipped, 0 failed" in run.said()
         run.finish(run.start())
         assert f"0 ok, 0 skipped, 0 failed, {CELLS} done before" in run.said()

@@ -96,6 +96,19 @@ def test_tables_take_little_of_the_time(cells: list[Cell], tmp_path: Path) -> No
     assert board.read_text().startswith(f"**So far: {forgotten(cells)} of {forgotten(cells)} ")
 
 
+def test_a_table_that_can_not_be_written_ends_nothing(
+    cells: list[Cell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("unlearn_bench.benchmarks.sweep.so_far.write_text", full)
+    so_far = SoFar(cells, (), tmp_path / "out", clock=lambda: 0.0)
+    for _, done in done_in(cells, tmp_path / "out"):
+        so_far.note(done)
+    assert not (tmp_path / "out" / LEADERBOARD).exists()
+
+
 def test_datasets_take_turns() -> None:
     tasks = [("a", ("1",)), ("a", ("2",)), ("a", ("3",)), ("b", ("1",)), ("c", ("1",)), ("c", ("2",))]
     assert [name + forget[0] for name, forget in in_turn(tasks)] == ["a1", "b1", "c1", "a2", "c2", "a3"]
