@@ -130,7 +130,7 @@ def execute(
         _say_before(console, models, warn)
         _remark(console, planned, again, untuned)
 
-    so_far = SoFar(cells, {cell.run.key for cell in cells} - {cell.run.key for cell in waiting}, folder)
+    so_far = SoFar(cells, ended.keys() - {cell.run.key for cell in waiting}, folder)
     with showing(console, len(waiting), folder) as shown:
 
         def listener(done: Done) -> None:
