@@ -166,7 +166,7 @@ def _carry_out(order: _Order, engine: Engine, console: Console, warn: Callable[[
         plan = Plan(cells=cells, waiting=waiting, lasting=lasting, known=planned.known, measured=again.measured)
         show_plan(plan, folder, engine, order.given)
         return 0
-    so_far = SoFar(cells, {cell.run.key for cell in cells} - {cell.run.key for cell in waiting}, folder)
+    so_far = SoFar(cells, ended.keys() - {cell.run.key for cell in waiting}, folder)
     with showing(console, len(waiting), folder) as shown:
 
         def listener(done: Done) -> None:
