@@ -5,7 +5,6 @@ step: a test of 5 s then took 300. One thread also rounds alike on every machine
 """
 
 import os
-from pathlib import Path
 
 import joblib
 import pytest
