@@ -58,8 +58,6 @@ def test_a_part_is_as_published(name: str, call: Call, tmp_path: Path, capsys: p
     if said.code:
         # Lip and Emb keep or take back whole epochs: on a processor that rounds otherwise than the published numbers'
         # they take another turn. Their loops are held by tests, against plain ones; here their cells are told only.
-        with capsys.disabled():
-            typer.echo(f"\n{said.out}")
         said = call("check", out, "--against", against, "--told-only", "lip,emb")
     with capsys.disabled():
         typer.echo(f"\n{said.out}")
