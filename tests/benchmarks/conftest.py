@@ -1,27 +1,41 @@
-"""Each test has a cache of its own, one thread, and no workbench left over from the one before."""
+"""Each test has a cache of its own, and no workbench left over from the one before."""
 
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
-import torch
+from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.backend.context import set_start_method
 
 from tests.benchmarks.support import NOISE, Call, Said, write_method, write_suite
 from unlearn_bench.benchmarks.cli import main
 from unlearn_bench.benchmarks.referee.workbench import open_workbench
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
+from unlearn_bench.leaderboards.published.places import published_records
+
+READ_ONCE = lru_cache(maxsize=1)(published_records)
+"""The published records, for all tests of a process: to read them takes seconds, and every estimate asks for them."""
 
 
 @pytest.fixture(autouse=True)
 def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("UNLEARN_BENCH_CACHE", str(tmp_path / "cache"))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    monkeypatch.setattr("unlearn_bench.benchmarks.commands.run.published_records", READ_ONCE)
+    monkeypatch.setattr("unlearn_bench.benchmarks.tuning.cost.published_records", READ_ONCE)
     open_workbench.cache_clear()
     yield
     open_workbench.cache_clear()
-    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def pool() -> Iterator[None]:
+    """Workers that are forked from a process which has the imports done; they are gone after the test."""
+    set_start_method("forkserver", force=True)
+    yield
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)
+    set_start_method("loky", force=True)
 
 
 @pytest.fixture

@@ -105,19 +105,22 @@ def follow(call: Call, line: str, *more: str) -> Said:
 
 
 @pytest.mark.slow
-def test_from_the_model_to_its_weights_without_a_class(call: Call, place: Path) -> None:
-    check, tune, run, leaderboard, forget = the_way()
-
-    said = follow(call, check)
+def test_the_model_is_fit(call: Call, place: Path) -> None:
+    said = follow(call, the_way()[0])
     assert "my-clip" in said.out
     assert "error" not in said.out.replace("0 errors", "")
 
-    said = follow(call, tune, "--methods", METHODS, "--trials", "3", "--jobs", "1")
+
+@pytest.mark.slow
+def test_from_the_model_to_its_weights_without_a_class(call: Call, place: Path) -> None:
+    _, tune, run, leaderboard, forget = the_way()
+
+    said = follow(call, tune, "--methods", METHODS, "--trials", "2", "--jobs", "1")
     settings = tomllib.loads((place / "mine.presets.toml").read_text())
     assert {"about", "synthesis", *METHODS.split(",")} == settings.keys()
     told = said.out.splitlines()[-1].removeprefix("next: unlearn-bench ")
 
-    said = follow(call, told, "--metrics", "accuracy,average-score,linear-probe")
+    said = follow(call, told, "--metrics", "accuracy,average-score,linear-probe", "--jobs", "1")
     assert said.err.startswith("before forgetting: my-clip on folder:pictures: zero-shot accuracy ")
     assert "is little" not in said.err
     assert "not tuned" not in said.out.split("Presets:")[0], "every row is tuned"

@@ -43,7 +43,7 @@ def test_accuracy_and_chance(tmp_path: Path) -> None:
     )
 
 
-def test_a_run_says_it_first_and_warns(call: Call, suite_file: Path, tmp_path: Path) -> None:
+def test_a_run_says_it_first_and_warns(call: Call, suite_file: Path, tmp_path: Path, pool: None) -> None:
     """A template in which the names can't be found leaves chance; the run's first line shows it, then what to try."""
     spec = write_method(tmp_path, "return clip")
     given = ["run", "--suite", suite_file, "--methods", spec, "--device", "cpu", "--classes", "red"]

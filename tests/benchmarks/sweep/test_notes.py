@@ -5,9 +5,12 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from tests.benchmarks.support import CONDITIONS, Call, bench_of, plan, write_method
 from unlearn_bench.benchmarks.referee.referee import run_cell
 from unlearn_bench.benchmarks.suites.suite import load_suite
+from unlearn_bench.benchmarks.sweep import notes, progress
 from unlearn_bench.benchmarks.sweep.notes import Note, read_notes, watching
 
 
@@ -60,8 +63,13 @@ def test_a_cell_says_what_it_does(suite_file: Path, tmp_path: Path) -> None:
     assert said.index("step 7") < said.index("measuring") < said.index("measuring accuracy")
 
 
-def test_a_run_shows_what_takes_long(call: Call, suite_file: Path, tmp_path: Path) -> None:
-    body = "import time\nfor step in range(30):\n    request.report(step)\n    time.sleep(0.9)\nreturn clip"
+def test_a_run_shows_what_takes_long(
+    call: Call, suite_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a second for the ten after which a line is worth it, and as much less for a note."""
+    monkeypatch.setattr(progress, "_NOTES_EVERY_S", 1.0)
+    monkeypatch.setattr(notes, "_WRITE_EVERY_S", 0.1)
+    body = "import time\nfor step in range(30):\n    request.report(step)\n    time.sleep(0.09)\nreturn clip"
     spec = write_method(tmp_path, body)
     said = call(
         "run", "--suite", suite_file, "--methods", spec, "--classes", "red", "--jobs", "1", "--device", "cpu",

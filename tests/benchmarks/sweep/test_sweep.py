@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from joblib.externals.loky import get_reusable_executor
-from joblib.externals.loky.backend.context import set_start_method
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from tests.benchmarks.support import (
@@ -36,15 +34,6 @@ from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.storage import read_folder
 
 TWO = Local(conditions=dataclasses.replace(CONDITIONS, jobs=2))
-
-
-@pytest.fixture
-def pool() -> Iterator[None]:
-    """Workers that are forked from a process which has the imports done; they are gone after the test."""
-    set_start_method("forkserver", force=True)
-    yield
-    get_reusable_executor().shutdown(wait=True, kill_workers=True)
-    set_start_method("loky", force=True)
 
 
 @pytest.fixture

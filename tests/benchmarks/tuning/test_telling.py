@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from tests.benchmarks.conftest import READ_ONCE
 from tests.benchmarks.support import bench_of, write_method, write_suite
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.benchmarks.sweep.players import LoadedMethod, load_method
@@ -15,7 +16,6 @@ from unlearn_bench.benchmarks.tuning import cost
 from unlearn_bench.benchmarks.tuning.cost import search_seconds
 from unlearn_bench.benchmarks.tuning.race import most_cells
 from unlearn_bench.benchmarks.tuning.telling import Lines
-from unlearn_bench.leaderboards.published.places import published_records
 
 
 def test_a_line_every_ten_seconds_with_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +62,7 @@ def test_a_guess_grows_with_what_there_is_to_do(
 
 def test_the_work_of_a_method_is_told_by_its_published_seconds() -> None:
     """By hand: median seconds of the method, over those of one image of the evaluation."""
-    records = [r for r in published_records() if r.run.suite == "mini-full" and r.run.model == "mini-rn"]
+    records = [r for r in READ_ONCE() if r.run.suite == "mini-full" and r.run.model == "mini-rn"]
     if not records:
         pytest.skip("this installation comes without published records")
     one = next(record for record in records if record.run.method == "finetune-retain")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from joblib.externals.loky import get_reusable_executor
 
 from tests.benchmarks.support import CONDITIONS, calls, counting, start_cli, write_method, write_suite
 from tests.benchmarks.tuning.support import CLASSES, HARM, TUNING, TURN, tunable_method, tuned
@@ -83,13 +82,10 @@ def test_a_search_goes_on_where_it_stopped(path: Path, tmp_path: Path) -> None:
     assert len(calls(noted)) >= 2 * count
 
 
-def test_the_number_of_workers_changes_nothing(path: Path, tmp_path: Path) -> None:
+def test_the_number_of_workers_changes_nothing(path: Path, tmp_path: Path, pool: None) -> None:
     specs = [tunable_method(tmp_path), tunable_method(tmp_path, HARM, name="harm")]
     alone = tuned(path, specs, tmp_path / "alone", trials=6)
-    try:
-        together = tuned(path, specs, tmp_path / "together", trials=6, jobs=2)
-    finally:
-        get_reusable_executor().shutdown()  # its workers live on, in this test's folder
+    together = tuned(path, specs, tmp_path / "together", trials=6, jobs=2)
     by_name = [{item.method: item for item in found} for found in (alone, together)]
     assert by_name[0] == by_name[1]
 
