@@ -290,7 +290,8 @@ def _of_means(pairs: Sequence[tuple[Record, Record]], allowed: Tolerances) -> It
 
 
 def _identity(run: Run) -> Mapping[str, object]:
-    same = {name: value for name, value in vars(run).items() if name not in {"suite", "access", "kind"}}
+    names = [name for name in run.__dataclass_fields__ if name not in {"suite", "access", "kind"}]
+    same = {name: getattr(run, name) for name in names}
     return {**same, "evaluation": {item.name: vars(item) for item in run.evaluation}}
 
 

@@ -33,7 +33,7 @@ Direction = Literal["lower", "higher", "neither"]
 """Which way is better for the one who wants to forget the target and keep the rest; `neither`: for reading only."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Measurement:
     """One number, before and after forgetting.
 

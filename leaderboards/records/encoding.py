@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, cast, get_args
 
@@ -47,6 +48,11 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
 }
 
 
+_MEASURED = tuple(item.name for item in dataclasses.fields(Measurement))
+_REPEATED = ("metric", "dataset", "group")
+"""Words that thousands of measurements have in common, each of which is kept once."""
+
+
 class MalformedRecordError(ValueError):
     """The data are no complete record of this format; the message says what is wrong with them."""
 
@@ -68,7 +74,7 @@ def to_json(record: Record) -> dict[str, object]:
         "status": record.status,
         "reason": record.reason,
         "run": {**stated(record.run), "evaluation": [stated(item) for item in record.run.evaluation]},
-        "measurements": [vars(item) for item in record.measurements],
+        "measurements": [{name: getattr(item, name) for name in _MEASURED} for item in record.measurements],
         "preset": dict(record.preset),
         "provenance": dict(record.provenance),
     }
@@ -119,13 +125,13 @@ def _measurement(data: object) -> Measurement:
     checked = _fields(Measurement, data)
     if not isinstance(checked["version"], int):
         raise MalformedRecordError(f"version of {checked['metric']!r} is {checked['version']!r}, not a number")
-    return Measurement(**checked)
+    return Measurement(**{**checked, **{name: sys.intern(checked[name]) for name in _REPEATED}})
 
 
-def _fields(kind: type, data: object) -> dict[str, Any]:
+def _fields(kind: type[Run | EvaluationSet | Measurement], data: object) -> dict[str, Any]:
     """The fields of a dataclass, all there, none unknown, each of its type."""
     found = _mapping(data, kind.__name__.lower())
-    names = {item.name for item in dataclasses.fields(kind)}
+    names = kind.__dataclass_fields__.keys()
     if found.keys() != names:
         wrong = sorted(found.keys() ^ names)
         raise MalformedRecordError(f"{kind.__name__.lower()} has missing or unknown fields: {', '.join(wrong)}")

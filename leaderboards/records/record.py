@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from unlearn_bench.metrics.base import Measurement
@@ -99,7 +100,7 @@ class Run:
         """Where a run of the same suite stands in its tables."""
         return self.model, self.label, self.dataset, self.forget, self.seed
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Sixteen hex digits: equal runs have equal keys on every machine, and any difference changes it."""
         parts = {name: value for name, value in stated(self).items() if name not in _NAMES}
@@ -131,7 +132,8 @@ def _digest(parts: Mapping[str, object]) -> str:
 
 def stated(item: Run | EvaluationSet) -> dict[str, Any]:
     """The fields with their values, without later ones that are not in use: so older records keep their keys."""
-    return {name: value for name, value in vars(item).items() if name not in ADDED or value != ADDED[name]}
+    values = ((name, getattr(item, name)) for name in item.__dataclass_fields__)
+    return {name: value for name, value in values if name not in ADDED or value != ADDED[name]}
 
 
 def completed(data: Mapping[str, Any], kind: type[Run | EvaluationSet]) -> dict[str, Any]:
@@ -159,6 +161,14 @@ class Record:
     preset: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
+    @cached_property
+    def by_metric(self) -> Mapping[str, tuple[Measurement, ...]]:
+        """The measurements of each metric, in their order."""
+        found: dict[str, list[Measurement]] = {}
+        for item in self.measurements:
+            found.setdefault(item.metric, []).append(item)
+        return {metric: tuple(items) for metric, items in found.items()}
+
     def find(self, metric: str, *, dataset: str | None = None, group: str | None = None) -> Measurement | None:
         """The first measurement of `metric` (on that dataset, of that group), or None."""
         return next(iter(self.matching(metric, dataset=dataset, group=group)), None)
@@ -169,6 +179,6 @@ class Record:
         """All of them: some metrics have one group on several datasets."""
         return tuple(
             item
-            for item in self.measurements
-            if item.metric == metric and dataset in {None, item.dataset} and group in {None, item.group}
+            for item in self.by_metric.get(metric, ())
+            if (group is None or group == item.group) and (dataset is None or dataset == item.dataset)
         )

@@ -204,7 +204,7 @@ class Board:
 
 def _leaves_no(group: str, metric: str, dataset: str | None, records: Sequence[Record]) -> bool:
     """Whether the metric was measured in these runs, and in none of them for this group."""
-    measured = any(item.metric == metric for record in records for item in record.measurements)
+    measured = any(metric in record.by_metric for record in records)
     return measured and not any(record.find(metric, group=group, dataset=dataset) for record in records)
 
 
@@ -232,5 +232,5 @@ def seed_mean(records: Sequence[Record], metric: str, group: str, dataset: str |
 
 def _of_run(record: Record, metric: str, group: str, dataset: str | None) -> Pair:
     found = record.matching(metric, group=group, dataset=dataset)
-    shown = [item for item in found if item.n] or found
+    shown = found if len(found) == 1 else [item for item in found if item.n] or found
     return mean_pair([Pair(before=item.before, after=item.after) for item in shown])

@@ -143,7 +143,7 @@ def _groups(board: Board, metric: str) -> list[str]:
     everywhere: set[ClassKey] = set()
     for row in board.rows:
         for key, records in row.by_class.items():
-            groups = [item.group for record in records for item in record.measurements if item.metric == metric]
+            groups = [item.group for record in records for item in record.matching(metric)]
             everywhere |= {key} if groups else set()
             for group in groups:
                 having.setdefault(group, set()).add(key)

@@ -290,10 +290,9 @@ def _counts(board: Board, dataset: str, forget: tuple[str, ...] | None = None) -
     for row in board.rows:
         for record in row.records:
             if record.run.dataset == dataset and forget in {None, record.run.forget}:
-                for item in record.measurements:
-                    if item.metric == "accuracy":
-                        name = item.group if item.group in {"target", "other"} else item.dataset
-                        found.setdefault(name, []).append(item.n)
+                for item in record.matching("accuracy"):
+                    name = item.group if item.group in {"target", "other"} else item.dataset
+                    found.setdefault(name, []).append(item.n)
     said = [f"{name} {min(n)}" if min(n) == max(n) else f"{name} {min(n)} to {max(n)}" for name, n in found.items()]
     return f"test images: {', '.join(said)}" if said else "no test images counted"
 

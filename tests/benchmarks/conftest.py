@@ -22,7 +22,7 @@ READ_ONCE = lru_cache(maxsize=1)(published_records)
 @pytest.fixture(autouse=True)
 def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("UNLEARN_BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("unlearn_bench.benchmarks.commands.run.published_records", READ_ONCE)
+    monkeypatch.setattr("unlearn_bench.benchmarks.commands.dry_run.published_records", READ_ONCE)
     monkeypatch.setattr("unlearn_bench.benchmarks.tuning.cost.published_records", READ_ONCE)
     open_workbench.cache_clear()
     yield
