@@ -17,6 +17,8 @@ from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.storage import read_folder
 
 _GIB = 2**30
+_ASKED = ("seconds", "peak-memory")
+"""The metrics that estimates of time and memory rest on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ class Plan:
 
 def show_plan(plan: Plan, folder: Path, engine: Engine, given: Given) -> None:
     """The cells with their keys, the workers with what they take, and at last how many cells and how long."""
-    records = [*read_folder(folder).records, *published_records()]
+    records = [*read_folder(folder).records, *published_records(metrics=_ASKED)]
     conditions, workers = engine.conditions, sum(machine.workers for machine in engine.machines)
     guess = estimate(plan.lasting, records, plan.known, measured=plan.measured)
     for cell in plan.waiting:

@@ -1,5 +1,6 @@
 """The published records that come with a checkout, where there is one."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from unlearn_bench.leaderboards.publish import Published
@@ -36,9 +37,10 @@ PAPER_PAGE = _HERE / "paper.md"
 """The main paper's tables, reported and measured."""
 
 
-def published_records() -> tuple[Record, ...]:
-    """The records of every published suite; empty where none are shipped."""
-    return tuple(record for path in sorted(PAPER_RECORDS.parent.glob("*.csv")) for record in read_csv(path))
+def published_records(*, metrics: Collection[str] | None = None) -> tuple[Record, ...]:
+    """The records of every published suite, with what these metrics measured; empty where none are shipped."""
+    paths = sorted(PAPER_RECORDS.parent.glob("*.csv"))
+    return tuple(record for path in paths for record in read_csv(path, metrics=metrics))
 
 
 def paper_records() -> tuple[Record, ...]:

@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from unlearn_bench.cache import make_folder, write_text
@@ -62,8 +62,11 @@ def csv_text(records: Sequence[Record]) -> str:
     return text.getvalue()
 
 
-def read_csv(path: Path) -> tuple[Record, ...]:
+def read_csv(path: Path, *, metrics: Collection[str] | None = None) -> tuple[Record, ...]:
     """The records of a CSV that `write_csv` wrote.
+
+    Args:
+        metrics: whose measurements are read, None for all; most of the time goes there.
 
     Raises:
         InputError: the file can't be read, is another table, or a row is broken (with its line's number).
@@ -74,14 +77,14 @@ def read_csv(path: Path) -> tuple[Record, ...]:
         raise InputError(f"{str(path)!r} can't be read ({error}); give a CSV of records") from error
     old_limit = csv.field_size_limit(_LONGEST_FIELD)
     try:
-        return _read_rows(path, csv.DictReader(io.StringIO(text), strict=True))
+        return _read_rows(path, csv.DictReader(io.StringIO(text), strict=True), metrics)
     except csv.Error as error:
         raise InputError(f"{str(path)!r} is no CSV ({error}); make it again from its records") from error
     finally:
         csv.field_size_limit(old_limit)
 
 
-def _read_rows(path: Path, reader: "csv.DictReader[str]") -> tuple[Record, ...]:
+def _read_rows(path: Path, reader: "csv.DictReader[str]", metrics: Collection[str] | None) -> tuple[Record, ...]:
     missing = [name for name in _HEADER if name not in (reader.fieldnames or ())]
     if missing:
         raise InputError(
@@ -91,7 +94,7 @@ def _read_rows(path: Path, reader: "csv.DictReader[str]") -> tuple[Record, ...]:
     records = []
     for row in reader:
         try:
-            records.append(_read_row(row, shared))
+            records.append(_read_row(row, shared, metrics))
         except (MalformedRecordError, ValueError, KeyError, TypeError) as error:
             what = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise InputError(
@@ -201,7 +204,7 @@ def _split(text: str) -> list[str]:
     return names
 
 
-def _read_row(row: Mapping[str, str], shared: dict[str, str]) -> Record:
+def _read_row(row: Mapping[str, str], shared: dict[str, str], metrics: Collection[str] | None) -> Record:
     if None in row.values() or None in row:
         raise ValueError("more or fewer fields than the header has")
     protocol, synthesis, preset, provenance, measured = (
@@ -224,7 +227,9 @@ def _read_row(row: Mapping[str, str], shared: dict[str, str]) -> Record:
             "status": row["status"],
             "reason": row["reason"],
             "run": run,
-            "measurements": [_read_measurement(item, row) for item in measured],
+            "measurements": [
+                _read_measurement(item, row) for item in measured if metrics is None or item[0] in metrics
+            ],
             "preset": preset,
             "provenance": provenance,
         }

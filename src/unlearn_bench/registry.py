@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
@@ -37,7 +37,7 @@ class Entry:
 def catalogue(package: str) -> dict[str, Entry]:
     """What entry points of `unlearn_bench.PACKAGE` register and, of methods and metrics, the folder of that name."""
     found = _in_folder(package) if package in _PLUGINS else {}
-    for point in entry_points(group=f"unlearn_bench.{package}"):
+    for point in installed_points(f"unlearn_bench.{package}", tuple(sys.path)):
         if point.name in found:
             raise InputError(
                 f"the name {point.name!r} of the entry point {point.value!r} is taken by "
@@ -46,6 +46,12 @@ def catalogue(package: str) -> dict[str, Entry]:
         source = point.dist.name if point.dist else "an installed package"
         found[point.name] = Entry(name=point.name, target=point.value, summary=f"from {source}")
     return found
+
+
+@lru_cache(maxsize=16)
+def installed_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:  # noqa: ARG001
+    """The entry points of a group in the packages on that path: looked up once, since every cell asks."""
+    return tuple(entry_points(group=group))
 
 
 def find(package: str, name: str, *, kind: str) -> Entry:

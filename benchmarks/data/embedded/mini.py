@@ -28,14 +28,14 @@ class MiniDataset(Dataset):
 
     def index(self, split: Split) -> Index:
         """Labels, names and domains of the split's pictures."""
-        _, labels, domains = _rendered(self.name, split)
-        names = tuple(f"{self.name}/{split}/{row}" for row in range(len(labels)))
-        return Index(labels=labels, names=names, domains=domains)
+        found = concepts.DATASETS[self.name].contents(split)
+        names = tuple(f"{self.name}/{split}/{row}" for row in range(len(found)))
+        domains = tuple(domain for _, domain in found if domain)
+        return Index(labels=tuple(label for label, _ in found), names=names, domains=domains)
 
     def picture(self, split: Split, row: int) -> Image.Image:
         """The picture `row` of the split, RGB, 64 x 64."""
-        pixels, _, _ = _rendered(self.name, split)
-        return Image.fromarray(pixels[row])
+        return Image.fromarray(_rendered(self.name, split)[row])
 
     @cached_property
     def composed(self) -> tuple[bool, ...]:
@@ -56,9 +56,8 @@ def rendering() -> str:
 
 
 @lru_cache(maxsize=2)
-def _rendered(name: str, split: Split) -> tuple[np.ndarray, tuple[int, ...], tuple[str, ...]]:
-    """Pixels, labels and domains: a pure function of its arguments, kept while a cache is being built."""
+def _rendered(name: str, split: Split) -> np.ndarray:
+    """The pixels of a split: a pure function of its arguments, kept while a cache is being built."""
     from unlearn_bench.benchmarks.data.embedded.drawing.splits import render_split  # noqa: PLC0415  (drawing is rarely needed)
 
-    images = render_split(name, split)
-    return images.pixels, tuple(int(label) for label in images.labels), images.domains
+    return render_split(name, split).pixels

@@ -112,7 +112,7 @@ def test_this_process_has_memory_and_had_more() -> None:
 
 
 def test_a_dry_run_says_where_and_how_much(sweep: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dry_run, "published_records", lambda: ())  # they are many, and of other models
+    monkeypatch.setattr(dry_run, "published_records", lambda metrics: ())  # they are many, and of other models
     before = sweep("--dry-run", "--jobs", 2, "--threads", 1)
     assert before.code == 0
     assert re.search(r"^workers: 2 on \S+; threads of each: 1; device: cpu ", before.out, re.MULTILINE)

@@ -323,7 +323,7 @@ def test_plug_ins_that_are_no_models(plug_in: str, name: str, expected: str) -> 
 
 def test_entry_points(plug_in: str, monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint(name="theirs", value="tests.core.tiny:two_towers", group="unlearn_bench.models")
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group == point.group else [])
+    monkeypatch.setattr(registry, "installed_points", lambda group, _: [point] if group == point.group else [])
     assert open_model("theirs").name == "own"
     assert "theirs" in [info.name for info in model_names.list_models()]
     assert "theirs" in refusal("thers")

@@ -96,6 +96,21 @@ class MiniDataset:
             return self.forget_test_images if name in self.forget_classes else 25
         return {"train": 20, "val": 24}[split]
 
+    def domain_of(self, index: int) -> str:
+        """Of image `index` of a class: they take the domains in turn, so that every class is balanced over them.
+
+        "" where there is one domain.
+        """
+        return self.domains[index % len(self.domains)] if self.domains else ""
+
+    def contents(self, split: Split) -> tuple[tuple[int, str], ...]:
+        """Label and domain of each image of the split in its order, class by class, without drawing one."""
+        return tuple(
+            (label, self.domain_of(index))
+            for label, name in enumerate(self.class_names)
+            for index in range(self.images_in(split, name))
+        )
+
 
 def _atomic(*names: str) -> tuple[MiniClass, ...]:
     return tuple(MiniClass(name=name) for name in sorted(names))

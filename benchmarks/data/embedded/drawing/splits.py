@@ -95,7 +95,7 @@ def render_split(dataset: str, split: Split, *, limit: int | None = None) -> Min
     described = DATASETS[dataset]
     names = [(label, name, described.images_in(split, name)) for label, name in enumerate(described.class_names)]
     drawn = [
-        (render_image(described, split, name, index), label, domain_of(described, index))
+        (render_image(described, split, name, index), label, described.domain_of(index))
         for label, name, count in names
         for index in range(count if limit is None else min(limit, count))
     ]
@@ -105,12 +105,6 @@ def render_split(dataset: str, split: Split, *, limit: int | None = None) -> Min
         domains=tuple(domain for _, _, domain in drawn if domain),
         attributes=tuple(facts for (_, facts), _, _ in drawn),
     )
-
-
-def domain_of(dataset: MiniDataset, index: int) -> str:
-    """Images take the domains in turn, so that every class is balanced over them; "" where there is one
-    domain."""
-    return dataset.domains[index % len(dataset.domains)] if dataset.domains else ""
 
 
 def render_image(
@@ -124,7 +118,7 @@ def render_image(
         where = place(rng, facts["size"], turn=_TURNS[dataset.name])
         mask, colour = _draw(rng, dataset.name, name, where, split=split, index=index)
         ink = _legible(rng, colour, facts["background"], dataset.name)
-        domain = domain_of(dataset, index) or "photo"
+        domain = dataset.domain_of(index) or "photo"
         picture = paint(rng, mask, ink, domain=domain, tone=facts["background"])
     difficulty = (PRETRAIN_DIFFICULTIES if split == "pretrain" else DIFFICULTIES)[dataset.name]
     return finish(spoil(rng, picture, difficulty)), facts
@@ -133,7 +127,7 @@ def render_image(
 def facts_of(dataset: MiniDataset, split: Split, name: str, index: int) -> Mapping[str, str]:
     """The facts of one image, its domain too where there are several, without drawing it."""
     _, facts = _start(dataset, split, name, index)
-    return image_facts(domain_of(dataset, index), facts)
+    return image_facts(dataset.domain_of(index), facts)
 
 
 def _start(dataset: MiniDataset, split: Split, name: str, index: int) -> tuple[np.random.RandomState, dict[str, str]]:

@@ -14,7 +14,7 @@ from unlearn_bench.benchmarks.data.embedded.drawing.captions import (
     templates_of,
 )
 from unlearn_bench.benchmarks.data.embedded.drawing.concepts import DATASETS, MiniDataset
-from unlearn_bench.benchmarks.data.embedded.drawing.splits import domain_of, render_image
+from unlearn_bench.benchmarks.data.embedded.drawing.splits import render_image
 
 each_dataset = pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
 
@@ -95,7 +95,7 @@ def test_captions_state_several_facts_at_once(dataset: MiniDataset) -> None:
 def test_true_captions_agree_with_the_image(dataset: MiniDataset) -> None:
     for index in range(4):
         name = dataset.class_names[index]
-        facts = image_facts(domain_of(dataset, index), render_image(dataset, "val", name, index)[1])
+        facts = image_facts(dataset.domain_of(index), render_image(dataset, "val", name, index)[1])
         true = [caption for caption in captions_of(dataset, name) if caption.true_of(name, facts)]
         assert len(true) >= 20
         for caption in true:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from unlearn_bench.benchmarks.data.dataset.base import Split
 from unlearn_bench.benchmarks.data.embedded.drawing.concepts import DATASETS, SPLITS, MiniDataset
 from unlearn_bench.benchmarks.data.embedded.drawing.digits import source_images
-from unlearn_bench.benchmarks.data.embedded.drawing.splits import DIFFICULTIES, domain_of, render_image, render_split
+from unlearn_bench.benchmarks.data.embedded.drawing.splits import DIFFICULTIES, render_image, render_split
+from unlearn_bench.benchmarks.data.embedded.mini import MiniDataset as Embedded
 from unlearn_bench.errors import InputError
 
 DIGITS = DATASETS["mini-digits"]
@@ -38,6 +40,25 @@ def test_a_split_has_the_declared_form(dataset: MiniDataset) -> None:
 def test_a_whole_split_has_the_declared_counts() -> None:
     images = render_split("mini-icons", "train")
     assert Counter(images.labels.tolist()) == dict.fromkeys(range(10), 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "split"), [("mini-icons", "train"), ("mini-shapes", "train"), ("mini-digits", "test")]
+)
+def test_what_is_in_a_split_is_known_without_drawing_it(
+    name: str, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep asks for it dozens of times, and to draw a split takes seconds."""
+    drawn = render_split(name, split)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("drawn")
+
+    monkeypatch.setattr("unlearn_bench.benchmarks.data.embedded.drawing.splits.render_image", refuse)
+    index = Embedded(name).index(split)
+    assert index.labels == tuple(drawn.labels.tolist())
+    assert index.domains == drawn.domains
+    assert len(set(index.names)) == len(drawn.pixels)
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
@@ -83,10 +104,10 @@ def test_domains_are_balanced_within_a_class() -> None:
         dataset = DATASETS[name]
         for split in SPLITS:
             for each in (dataset.class_names[0], dataset.forget_classes[0]):
-                counts = Counter(domain_of(dataset, index) for index in range(dataset.images_in(split, each)))
+                counts = Counter(dataset.domain_of(index) for index in range(dataset.images_in(split, each)))
                 assert set(counts) == set(dataset.domains)
                 assert max(counts.values()) - min(counts.values()) <= 1
-    assert domain_of(DIGITS, 0) == ""
+    assert DIGITS.domain_of(0) == ""
 
 
 def test_facts_show_in_the_pixels() -> None:
