@@ -24,7 +24,7 @@ def sentences(board: Board) -> tuple[str, ...]:
 
 
 def measured_line(board: Board) -> str:
-    """What was measured, in one line: `mini-rn: 12 forget sets of 4 datasets, 3 seeds, 18 methods and 4 references`."""
+    """What was measured, in one line: `mini-rn: 12 forget sets of 4 datasets, 3 seeds, 18 methods`."""
     references = sum(row.standing == "reference" for row in board.rows)
     methods = len(board.rows) - references
     parts = [
@@ -71,7 +71,7 @@ def listed(names: list[str]) -> str:
 
 def _who(found: Findings) -> str:
     if not found.leaders:
-        assert found.best is not None  # noqa: S101  (the caller has seen to it)
+        assert found.best is not None
         return (
             f"No method was tuned for this, so none is ranked; {found.best.label} has the best score, "
             f"{_score(found.best)}: it {_does(found.best)}."

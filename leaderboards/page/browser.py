@@ -21,7 +21,7 @@ from unlearn_bench.errors import InputError
 
 _EXPORTS = re.compile(r"export\s*\{([^{}]*)\}\s*;?")
 _VEGA = 'import {{View, parse, Error}} from "/npm/vega@{version}/+esm.js"; window.vega = {{View, parse, Error}};'
-"""What of Vega is wanted. Its parts are in the wheel under this name, and nothing is fetched; the name `vega` that the
+"""What of Vega is wanted. The wheel holds its parts under this name, so nothing is fetched; the name `vega` that the
 wheel offers stands for nothing, as Vega 6 has no default export."""
 
 _ALL = "window.vega = vegaEmbed.vega;"

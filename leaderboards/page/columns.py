@@ -13,7 +13,7 @@ from unlearn_bench.leaderboards.tables.section import number, span
 
 Kind = Literal["text", "bar", "whisker", "number"]
 
-NO_NUMBER = "–"
+NO_NUMBER = "-"
 """Where a row has no number."""
 
 ACCESS = {
@@ -82,8 +82,8 @@ COLUMNS = (
     Column(
         key="rank",
         title="Rank",
-        about="By score. Methods that the data can't tell apart share a rank: the interval of their paired difference "
-        "to the best of the group holds 0. Untuned methods and those tuned on reported classes have none.",
+        about="By score. Methods that the data can't tell apart share a rank: the interval of their paired "
+        "difference to the best of the group holds 0. Untuned methods and those tuned on reported classes have none.",
     ),
     Column(
         key="method",
@@ -96,8 +96,8 @@ COLUMNS = (
         title="Score",
         kind="whisker",
         better="lower",
-        about="Avg. Score: what is left of the target plus what was lost elsewhere, as shares, averaged over the terms. "
-        "The line is its 95 % interval. Doing nothing scores 1 / (number of terms).",
+        about="Avg. Score: what is left of the target plus what was lost elsewhere, as shares, averaged over the "
+        "terms. The line is its 95 % interval. Doing nothing scores 1 / (number of terms).",
     ),
     Column(
         key="forgetting",
@@ -111,16 +111,16 @@ COLUMNS = (
         title="Retention",
         kind="bar",
         better="higher",
-        about="Share of the accuracy on everything else that is still there; a gain in one place makes up for no loss "
-        "in another.",
+        about="Share of the accuracy on everything else that is still there; a gain in one place makes up for no "
+        "loss in another.",
     ),
     Column(
         key="irreversibility",
         title="Irreversible",
         kind="bar",
         better="higher",
-        about="1 - the largest share of the target that an audit brings back: a linear probe on the embeddings, or 16 "
-        "updates on one image of each class. A model that never saw the class sets the scale (row retrain).",
+        about="1 - the largest share of the target that an audit brings back: a linear probe on the embeddings, or "
+        "16 updates on one image of each class. A model that never saw the class sets the scale (row retrain).",
     ),
     Column(
         key="seconds",
@@ -137,7 +137,10 @@ COLUMNS = (
         about="The harmonic mean of forgetting and retention; 0 if either is.",
     ),
     Column(
-        key="before", title="Target before", shown=False, about="Zero-shot accuracy on the forget set before forgetting."
+        key="before",
+        title="Target before",
+        shown=False,
+        about="Zero-shot accuracy on the forget set before forgetting.",
     ),
     Column(
         key="after",
@@ -154,13 +157,20 @@ COLUMNS = (
         about="On the Pareto front: no other method of the table forgets and keeps as much, and more of one.",
     ),
     Column(
-        key="memory", title="Memory, MiB", better="lower", shown=False, about="Peak memory above what was held before."
+        key="memory",
+        title="Memory, MiB",
+        better="lower",
+        shown=False,
+        about="Peak memory above what was held before.",
     ),
     Column(
         key="changed", title="Changed", shown=False, about="Share of the model's numbers that the method changed."
     ),
     Column(
-        key="trials", title="Trials", shown=False, about="With how many trials its settings were found; – not recorded."
+        key="trials",
+        title="Trials",
+        shown=False,
+        about="With how many trials its settings were found; - not recorded.",
     ),
     Column(key="cells", title="Cells", shown=False, about="Runs that are done, of those that there should be."),
     Column(key="note", title="Note", kind="text", shown=False, about="Why a row has no rank, and what else is odd."),
@@ -186,7 +196,7 @@ def _holds(cell: Cell) -> bool:
 
 
 def _scale(board: Board) -> float:
-    """The score at which a whisker ends: just over the worst competitor's, so that a wrecked reference shrinks none."""
+    """The score at which a whisker ends: just over the worst competitor's; a wrecked reference shrinks none."""
     found = [
         max(row.overall.score, row.overall.interval.high if row.overall.interval else 0.0)
         for row in board.rows
@@ -263,8 +273,8 @@ AREA = Column(
     title="Area",
     kind="whisker",
     better="higher",
-    about="The share of the square of forgetting and retention that the method's settings dominate; doing nothing has "
-    "0, forgetting all at no cost 1. The line is its 95 % interval.",
+    about="The share of the square of forgetting and retention that the method's settings dominate; doing nothing "
+    "has 0, forgetting all at no cost 1. The line is its 95 % interval.",
 )
 POINTS = Column(
     key="points",

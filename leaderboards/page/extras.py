@@ -11,15 +11,16 @@ MethodKey = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """A real test image: its place among the test images of its forget set, and the file's bytes."""
+    """A real test image: its place among the test images of its forget set, how many these are, the file's bytes."""
 
     place: int
+    of: int
     image: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """A setting that tuning tried: what it reached on the tuning classes, and whether it is the one that was taken."""
+    """A setting that tuning tried: what it reached on the tuning classes, and whether it was taken."""
 
     forgetting: float
     retention: float

@@ -36,7 +36,7 @@ class MethodLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """A real test image: its source, whether the original recognises it, and the methods after which that is so still.
+    """A real test image: its source, whether the original recognises it, and after which methods it still is.
 
     Attributes:
         still, asked: methods after which it is recognised, and all that were asked.
@@ -90,9 +90,7 @@ def forget_pages(boards: Sequence[Board], extras: Extras) -> tuple[ForgetPage, .
         for key in () if is_curve(board) else board.classes:
             found.setdefault(key, []).append(board)
     return tuple(
-        ForgetPage(
-            key=key, name=" + ".join(key[1]), boards=tuple(_of_class(board, key, extras) for board in places)
-        )
+        ForgetPage(key=key, name=" + ".join(key[1]), boards=tuple(_of_class(board, key, extras) for board in places))
         for key, places in found.items()
     )
 
@@ -180,9 +178,7 @@ def _line(row: Row, summary: Summary, others: Sequence[str], more: Sequence[Cell
     )
 
 
-def _cell(
-    value: float | None, interval: Interval | None = None, *, share: bool = False, note: str = ""
-) -> Cell:
+def _cell(value: float | None, interval: Interval | None = None, *, share: bool = False, note: str = "") -> Cell:
     """A number, with a bar where it is a share."""
     if value is None:
         return Cell(text=NO_NUMBER, order=10**6, said=note)
@@ -212,7 +208,7 @@ def _images(board: Board, key: ClassKey, extras: Extras) -> tuple[Shown, ...]:
     found = {row: sides for row, record in runs.items() if (sides := _target_outcomes(record)) is not None}
     shown = []
     for example in extras.examples.get(key, ()):
-        known = {row: sides for row, sides in found.items() if example.place < len(sides[0])}
+        known = {row: sides for row, sides in found.items() if example.of == len(sides[0])}
         if known:
             before = next(iter(known.values()))[0][example.place]
             still = tuple(row.label for row, sides in known.items() if sides[1][example.place])

@@ -22,7 +22,7 @@ _ABOUT_REMAINS = {
     "relearned, 16 images": "Accuracy on the target after 16 updates on 16 images of each class.",
     "relearned, 16 images: kept classes": "Accuracy on the kept classes after the same updates: where it is low, the "
     "target's is no return but one name for everything.",
-    "updates to return": "Updates on 16 images of each class until half of the target's accuracy is back; 17: more than 16.",
+    "updates to return": "Updates on 16 images of each class until half of the accuracy is back; 17: more than 16.",
     "worst paraphrase": "Accuracy under the wording of the class's name that finds most of it.",
     "int8": "Accuracy with weights of 8 bits.",
     "separability": "How far from .5 the AUC is with which confidence parts training from test images of the target.",
@@ -153,10 +153,10 @@ def class_by_class(board: Board, row: Row) -> HeatMap:
 
 _AUDITS: tuple[tuple[str, str, Literal["higher", "lower"], str, str], ...] = (
     ("Neighbours", "Share of the accuracy on the nearest kept classes that is kept.", "higher", "neighbours", "near"),
-    ("Probe", "Share of a linear probe's accuracy on the target that is still reached.", "lower", "linear-probe", TARGET),
-    ("Relearned", "Share of the accuracy that 16 updates on one image of each class bring back.", "lower", "relearning",
+    ("Probe", "Share of a linear probe's accuracy that is still reached.", "lower", "linear-probe", TARGET),
+    ("Relearned", "Share of the accuracy that 16 updates on one image each bring back.", "lower", "relearning",
      f"shots@1/{TARGET}"),
-    ("Paraphrase", "Share of the accuracy under the worst wording that is still there.", "lower", "paraphrases", "worst"),
+    ("Paraphrase", "Share of the accuracy that the worst wording still finds.", "lower", "paraphrases", "worst"),
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """All that is known of one method: what it does, its settings, each forget set, each run, its costs."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unlearn_bench.leaderboards.page import charts
@@ -93,7 +93,7 @@ def _page(label: str, entry: Entry | None, boards: tuple[OnBoard, ...], row: Row
     return MethodPage(
         label=label,
         what=_what(entry) or "A method from outside this package.",
-        source=_ADDRESS.sub("", source).replace(" ,", ",").strip(" ,;."),
+        source=re.sub(r"\s*,[\s,]*", ", ", _ADDRESS.sub("", source)).strip(" ,;."),
         address=address[0].rstrip(".") if address else "",
         access=row.run.access,
         access_words=ACCESS.get(row.run.access, ""),
@@ -157,6 +157,8 @@ def _with_interval(summary: Summary, quantity: str) -> str:
 
 def _value(value: object) -> str:
     """A hyperparameter as text: lists by their items."""
+    if value is None or value in ((), []):
+        return "none"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

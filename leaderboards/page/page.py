@@ -22,7 +22,11 @@ _TITLE = "Unlearning in CLIP"
 
 
 def gathered(
-    records: Iterable[Record], *, baseline: str | None = None, extras: Extras | None = None, all_settings: bool = False
+    records: Iterable[Record],
+    *,
+    baseline: str | None = None,
+    extras: Extras | None = None,
+    all_settings: bool = False,
 ) -> View:
     """What a page of these records shows.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from unlearn_bench.leaderboards.brief.headline import measured_line, sentences
 from unlearn_bench.leaderboards.page import charts
-from unlearn_bench.leaderboards.page.columns import Column, Table, table_of, table_of_curves
+from unlearn_bench.leaderboards.page.columns import ACCESS, Column, Table, table_of, table_of_curves
 from unlearn_bench.leaderboards.page.extras import Extras
 from unlearn_bench.leaderboards.page.forget_pages import DatasetPage, ForgetPage, dataset_pages, forget_pages
 from unlearn_bench.leaderboards.page.heat import HeatMap, what_remains
@@ -14,13 +14,19 @@ from unlearn_bench.leaderboards.statistics.curves import Curve, curves, is_curve
 from unlearn_bench.leaderboards.statistics.ranking import UNRANKED
 from unlearn_bench.leaderboards.statistics.rows import Board, Row
 from unlearn_bench.leaderboards.statistics.settings import Aside
-from unlearn_bench.leaderboards.tables import audits, captions, curves as curve_tables
+from unlearn_bench.leaderboards.tables import audits, captions
+from unlearn_bench.leaderboards.tables import curves as curve_tables
 from unlearn_bench.leaderboards.tables.asides import in_words
 from unlearn_bench.leaderboards.tables.by_metric import controls, further, retrieval
 from unlearn_bench.leaderboards.tables.predictions import predictions
 from unlearn_bench.leaderboards.tables.scores import differences
 from unlearn_bench.leaderboards.tables.section import Section, full_note, joined, not_found
 from unlearn_bench.leaderboards.tables.tables import costs_of, missing
+
+_REFERENCES = (
+    "Rows that show the scale: identity does nothing, retrain was trained again without the class, finetune-retain "
+    "goes on training on the rest, random-weights knows nothing."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +35,7 @@ class BoardView:
 
     Attributes:
         number: its place among the tabs. tab, title: what it is called, short and long. measured: in one line.
-        headline: what it comes to, in sentences. about: how it was measured, paragraphs. tables: all others, to be unfolded.
+        headline: what it comes to, in sentences. about: how it was measured. tables: all others, to be unfolded.
     """
 
     number: int
@@ -131,10 +137,8 @@ def _curve_note(curve: Curve) -> str:
 def _glossary(columns: Sequence[Column]) -> tuple[Fact, ...]:
     words = [Fact(name=column.title, text=column.about) for column in columns]
     longer = (
-        ("Access", "ZS: names of classes alone. semi-ZS: real images of the forget set too. not-ZS: real images of "
-                   "everything else too."),
-        ("References", "Rows that show the scale: identity does nothing, retrain was trained again without the class, "
-                       "finetune-retain goes on training on the rest, random-weights knows nothing."),
+        ("Access", "; ".join(f"{name}: {text}" for name, text in ACCESS.items())),
+        ("References", _REFERENCES),
         ("Did not forget", "More than half of the target accuracy is still there."),
         ("Score in full", captions.SCORE),
         ("Forgetting, retention, irreversibility, front in full", captions.TRADE_OFF),

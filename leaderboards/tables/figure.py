@@ -103,14 +103,6 @@ def draw(boards: Sequence[Board], *, fmt: PictureFormat | str = "png") -> bytes:
     return file.getvalue()
 
 
-def inline(board: Board) -> str:
-    """The board's panel as an SVG element for an HTML page; empty where no row can be drawn."""
-    if not _kind(board).can_draw(board):
-        return ""
-    text = draw([board], fmt="svg").decode("utf-8")
-    return text[text.index("<svg") :].rstrip()  # what stands before is for files
-
-
 def _kind(board: Board) -> Kind:
     return _CURVES if is_curve(board) else _FRONT
 

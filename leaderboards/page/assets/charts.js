@@ -5,7 +5,7 @@
   const COLOURS = { "ZS": "zs", "semi-ZS": "semi", "not-ZS": "not", "reference": "ref" };
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-  const share = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
+  const share = (value) => (value === null || value === undefined ? "-" : value.toFixed(3));
 
   function config() {
     const [ink, soft, line] = ["ink", "soft", "line"].map(colour);
@@ -33,7 +33,7 @@
     const x = domain(points, "retention", choice.whole), y = choice.whole ? [0, 1.02] : [-0.02, 1.03];
     const inside = points.filter((point) => point.retention >= x[0]);
     const best = inside.filter((point) => point.front && !("line" in point)).sort((a, b) => a.retention - b.retention);
-    const height = Math.round(Math.min(Math.max(width * 0.78, 280), 560));
+    const height = Math.round(Math.min(Math.max(width * 0.9, 300), 600));
     const rule = (from, low, high, across) => ({
       type: "rule", name: `bars-${across}`, interactive: false, aria: false, clip: true, from: { data: from },
       encode: { enter: {

@@ -119,8 +119,8 @@ function csv(made) {
   const field = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   return [head, ...body].map((line) => line.map(field).join(",")).join("\n") + "\n";
 }
-const LATEX = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}", ">": "\\textgreater{}", "–": "--" };
-const escaped = (text) => text.replace(/[\\~^<>–]|[&%$#_{}]/g, (letter) => LATEX[letter] ?? `\\${letter}`);
+const LATEX = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}", ">": "\\textgreater{}" };
+const escaped = (text) => text.replace(/[\\~^<>]|[&%$#_{}]/g, (letter) => LATEX[letter] ?? `\\${letter}`);
 function latex(made, title) {
   const { head, body } = shownCells(made);
   const line = (cells) => `${cells.map(escaped).join(" & ")} \\\\`;
