@@ -4,6 +4,7 @@ from unlearn_bench.leaderboards.statistics.curves import Curve, curves, is_curve
 from unlearn_bench.leaderboards.statistics.findings import Findings, findings
 from unlearn_bench.leaderboards.statistics.intervals import Interval
 from unlearn_bench.leaderboards.statistics.rows import Board, Row
+from unlearn_bench.leaderboards.tables.section import number
 
 _FEW = 3
 
@@ -46,16 +47,12 @@ def counted(number: int, noun: str) -> str:
 
 
 def short(value: float | None) -> str:
-    """A share with two decimals and no leading zero; three below a tenth, where scores differ.
+    """A share with three decimals and no leading zero; `-` where there is none.
 
     >>> short(0.029), short(0.812), short(1.0), short(-0.0001), short(None)
-    ('.029', '.81', '1.00', '.000', '-')
+    ('.029', '.812', '1.000', '.000', '-')
     """
-    if value is None:
-        return "-"
-    text = f"{value:.3f}" if abs(value) < 0.0995 else f"{value:.2f}"
-    text = text.replace("0.", ".", 1) if abs(value) < 0.995 else text
-    return text.removeprefix("-") if not any(digit in "123456789" for digit in text) else text
+    return number(value).replace("0.", ".", 1) if value is not None and abs(value) < 0.9995 else number(value) or "-"
 
 
 def listed(names: list[str]) -> str:

@@ -129,7 +129,7 @@ def class_by_class(board: Board, row: Row) -> HeatMap:
         *(
             (
                 Heading(title=name, about=f"Share of the accuracy on {name} that is kept.", better="higher"),
-                lambda _, summary, name=name: _kept(summary.others.get(name)),  # type: ignore[misc]
+                lambda _, summary, name=name: _kept(summary.others.get(name)),
             )
             for name in others
         ),

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from unlearn_bench.errors import InputError, unknown
@@ -86,7 +86,7 @@ def _site_page(view: View, template: str, *, up: str = "../", name: str = "", **
     )
 
 
-def _template(name: str) -> Any:  # noqa: ANN401  (jinja2's own)
+def _template(name: str) -> Template:
     env = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,

@@ -5,7 +5,7 @@ import io
 
 from PIL import Image
 
-_QUALITY = 70
+_QUALITY = 60
 _GAP = 2  # px between the images of a contact sheet
 _COLUMNS = 8
 

@@ -103,7 +103,7 @@
         type: "group", encode: { enter: { width: { signal: "width" }, height: { value: each } } },
         title: { text: name, anchor: "start", color: colour("ink"), fontSize: 12, offset: 4 },
         scales: [{ name: "y", range: [each, 0], domain: { data: `s${place}`, field: "value" }, zero: false, nice: true }],
-        axes: [{ orient: "left", scale: "y", grid: true, tickCount: 3, format: "~g" }, ...(place === series.length - 1 ? [{ orient: "bottom", scale: "x", title: "step", tickCount: 6, format: "~s" }] : [])],
+        axes: [{ orient: "left", scale: "y", grid: true, tickCount: 3 }, ...(place === series.length - 1 ? [{ orient: "bottom", scale: "x", title: "step", tickCount: 6 }] : [])],
         marks: [{ type: "line", aria: false, from: { data: `s${place}` }, encode: { enter: { x: { scale: "x", field: "step" }, y: { scale: "y", field: "value" }, stroke: { value: paint[place % paint.length] }, strokeWidth: { value: 1.8 } } } }],
       })),
     };
