@@ -41,12 +41,11 @@ class Cell:
     """What stands in a cell.
 
     Attributes:
-        text: as it is read. order: what it is sorted by. value: the length of its bar, or the place of its dot.
+        text: as it is read. value: the length of its bar, or the place of its dot.
         span: of the interval, in the unit of `value`. said: the interval in words.
     """
 
     text: str
-    order: float | str = ""
     value: float | None = None
     span: tuple[float, float] | None = None
     said: str = ""
@@ -210,8 +209,8 @@ def _line(row: Row, spent: costs.Costs, scale: float, note: str) -> Line:
     audited = row.irreversibility if row.audits else None
     target = summary.target
     cells = {
-        "rank": Cell(text="" if row.place is None else str(row.place), order=row.place or 10**6),
-        "method": Cell(text=row.label, order=row.label),
+        "rank": Cell(text="" if row.place is None else str(row.place)),
+        "method": Cell(text=row.label),
         "score": _measured(summary.score, summary.interval, scale),
         "forgetting": _measured(summary.forgetting, summary.intervals.get("forgetting")),
         "retention": _measured(summary.retention, summary.intervals.get("retention")),
@@ -220,12 +219,12 @@ def _line(row: Row, spent: costs.Costs, scale: float, note: str) -> Line:
         "harmonic": _plain(summary.harmonic),
         "before": _plain(target.before if target else None),
         "after": _plain(target.after if target else None),
-        "front": Cell(text="yes" if row.on_front else "", order=0 if row.on_front else 1),
+        "front": Cell(text="yes" if row.on_front else ""),
         "memory": _cost(row, spent, "peak-memory", "all"),
         "changed": _cost(row, spent, "share-changed", "all"),
         "trials": _whole(costs.tuning(row)[1]),
-        "cells": Cell(text=f"{summary.done} of {summary.planned}", order=summary.done),
-        "note": Cell(text=note, order=note),
+        "cells": Cell(text=f"{summary.done} of {summary.planned}"),
+        "note": Cell(text=note),
     }
     return Line(
         label=row.label,
@@ -240,14 +239,13 @@ def _line(row: Row, spent: costs.Costs, scale: float, note: str) -> Line:
 
 def _measured(value: float | None, interval: Interval | None, scale: float = 1.0) -> Cell:
     if value is None:
-        return Cell(text=NO_NUMBER, order=10**6)
+        return Cell(text=NO_NUMBER)
 
     def place(of: float) -> float:
         return round(min(1.0, max(0.0, of / scale)), 4)
 
     return Cell(
         text=number(value),
-        order=round(value, 6),
         value=place(value),
         span=(place(interval.low), place(interval.high)) if interval else None,
         said=f"95 % interval {span(interval)}" if interval else "",
@@ -255,17 +253,17 @@ def _measured(value: float | None, interval: Interval | None, scale: float = 1.0
 
 
 def _plain(value: float | None) -> Cell:
-    return Cell(text=NO_NUMBER, order=10**6) if value is None else Cell(text=number(value), order=round(value, 6))
+    return Cell(text=NO_NUMBER) if value is None else Cell(text=number(value))
 
 
 def _whole(value: int | None) -> Cell:
-    return Cell(text=NO_NUMBER, order=10**6) if value is None else Cell(text=str(value), order=value)
+    return Cell(text=NO_NUMBER) if value is None else Cell(text=str(value))
 
 
 def _cost(row: Row, spent: costs.Costs, metric: str, group: str) -> Cell:
     text = spent.shown(row, metric, group)
     found = text.removesuffix(costs.MARK)
-    return Cell(text=text, order=float(found)) if found else Cell(text=NO_NUMBER, order=10**6)
+    return Cell(text=text) if found else Cell(text=NO_NUMBER)
 
 
 AREA = Column(
@@ -309,11 +307,11 @@ def _curve_line(curve: Curve, note: str) -> Line:
         forgot=bool(forgot) if curve.measured else None,
         on_front=any(point.on_front for point in curve.points),
         cells={
-            "rank": Cell(text="" if curve.place is None else str(curve.place), order=curve.place or 10**6),
-            "method": Cell(text=curve.label, order=curve.label),
+            "rank": Cell(text="" if curve.place is None else str(curve.place)),
+            "method": Cell(text=curve.label),
             "area": _measured(curve.area, curve.interval),
-            "points": Cell(text=", ".join(points), order=len(points)),
-            "note": Cell(text=note, order=note),
+            "points": Cell(text=", ".join(points)),
+            "note": Cell(text=note),
         },
     )
 

@@ -181,10 +181,10 @@ def _line(row: Row, summary: Summary, others: Sequence[str], more: Sequence[Cell
 def _cell(value: float | None, interval: Interval | None = None, *, share: bool = False, note: str = "") -> Cell:
     """A number, with a bar where it is a share."""
     if value is None:
-        return Cell(text=NO_NUMBER, order=10**6, said=note)
+        return Cell(text=NO_NUMBER, said=note)
     said = "; ".join(filter(None, (f"95 % interval {span(interval)}" if interval else "", note)))
     ends = (max(0.0, interval.low), min(1.0, interval.high)) if interval and share else None
-    return Cell(text=number(value), order=round(value, 6), value=value if share else None, span=ends, said=said)
+    return Cell(text=number(value), value=value if share else None, span=ends, said=said)
 
 
 def _neighbours(board: Board, key: ClassKey) -> tuple[str, ...]:

@@ -23,6 +23,11 @@ from unlearn_bench.leaderboards.tables.scores import differences
 from unlearn_bench.leaderboards.tables.section import Section, full_note, joined, not_found
 from unlearn_bench.leaderboards.tables.tables import costs_of, missing
 
+_PLOT = (
+    "Up and to the right is better; doing nothing is the lower right corner. The dashed line joins the front: "
+    "methods of which none forgets and keeps more. Of curves, a line joins the settings of one method. Names "
+    "that find no room are left out: point at a mark, or go from one to the next with the arrow keys."
+)
 _REFERENCES = (
     "Rows that show the scale: identity does nothing, retrain was trained again without the class, finetune-retain "
     "goes on training on the rest, random-weights knows nothing."
@@ -139,6 +144,7 @@ def _glossary(columns: Sequence[Column]) -> tuple[Fact, ...]:
     longer = (
         ("Access", "; ".join(f"{name}: {text}" for name, text in ACCESS.items())),
         ("References", _REFERENCES),
+        ("Plot", _PLOT),
         ("Did not forget", "More than half of the target accuracy is still there."),
         ("Score in full", captions.SCORE),
         ("Forgetting, retention, irreversibility, front in full", captions.TRADE_OFF),

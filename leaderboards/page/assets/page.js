@@ -55,15 +55,23 @@ function arrange(within) {
   window.drawCharts?.(within);
 }
 
+// Numbers by their value, whatever stands behind them (*), and what has none last, whichever way.
+const worth = (text) => { const found = parseFloat(text); return Number.isNaN(found) ? null : found; };
+const byValue = (turn) => (one, other) => {
+  const [first, second] = [worth(one), worth(other)];
+  if (first === null || second === null) return (first === null) - (second === null);
+  return turn * (first - second);
+};
+
 function sortable(table) {
   table.arranged = true;
+  Object.assign(jQuery.fn.dataTable.ext.type.order, { "value-asc": byValue(1), "value-desc": byValue(-1) });
   const ranked = table.classList.contains("ranked");
   const heads = all("thead th", table);
   const made = jQuery(table).DataTable({
     paging: false, info: false, order: [], autoWidth: false, orderMulti: true,
     layout: { topStart: null, topEnd: null, bottomStart: null, bottomEnd: null },
-    columns: heads.map((head) => ({ visible: head.dataset.shown !== "no", type: head.classList.contains("text") ? "string" : "num", orderSequence: ["asc", "desc", ""] })),
-    columnDefs: [{ targets: heads.findIndex((head) => head.classList.contains("method")), type: "string" }],
+    columns: heads.map((head) => ({ visible: head.dataset.shown !== "no", type: head.classList.contains("text") || head.classList.contains("method") ? "string" : "value", orderSequence: ["asc", "desc", ""] })),
   });
   if (ranked) control(table, made);
 }
