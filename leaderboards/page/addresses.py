@@ -54,7 +54,7 @@ def slug(text: str) -> str:
     """A name for a file or a place: short, plain letters, and different for different texts.
 
     >>> slug("text-null-space"), slug("digit five"), slug("a/b") == slug("a-b")
-    ('text-null-space', 'digit-five-e31f9e3f', False)
+    ('text-null-space', 'digit-five-3d145e6f', False)
     """
     plain = re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")[:60]
     return plain if plain == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:8]}".lstrip("-")

@@ -261,9 +261,7 @@ def _whole(value: int | None) -> Cell:
 
 
 def _cost(row: Row, spent: costs.Costs, metric: str, group: str) -> Cell:
-    text = spent.shown(row, metric, group)
-    found = text.removesuffix(costs.MARK)
-    return Cell(text=text) if found else Cell(text=NO_NUMBER)
+    return Cell(text=spent.shown(row, metric, group) or NO_NUMBER)
 
 
 AREA = Column(

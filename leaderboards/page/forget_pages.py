@@ -190,7 +190,7 @@ def _cell(value: float | None, interval: Interval | None = None, *, share: bool 
 def _neighbours(board: Board, key: ClassKey) -> tuple[str, ...]:
     """The kept classes nearest to the forget set, as the metric names them."""
     records = [record for row in board.rows for record in row.by_class.get(key, ())]
-    groups = [item.group for record in records[:1] for item in record.matching("neighbours")]
+    groups = dict.fromkeys(item.group for record in records for item in record.matching("neighbours"))
     return tuple(group.removeprefix(_NEAR) for group in groups if group.startswith(_NEAR))
 
 

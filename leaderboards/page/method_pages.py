@@ -179,7 +179,11 @@ def how_found(record: Record) -> str:
         }.get(source, source)
     trials, classes = preset.get("trials", preset.get("budget")), preset.get("classes", ())
     many = f" with {trials} trials" if isinstance(trials, int) else ""
-    on = f" on {len(classes)} classes that are not reported here" if isinstance(classes, list | tuple) else ""
+    on = (
+        f" on {len(classes)} classes that are not reported here"
+        if isinstance(classes, list | tuple) and classes
+        else ""
+    )
     best = [(name, preset.get(name)) for name in ("forgetting", "retention", "score")]
     known = [f"{name} {value:.3f}" for name, value in best if isinstance(value, int | float)]
     return f"Tuned{many}{on}" + (f"; there it reached {', '.join(known)}." if known else ".")

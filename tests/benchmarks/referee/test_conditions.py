@@ -302,8 +302,41 @@ def test_plain_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_bar_on_a_terminal() -> None:
     text = heard(2, [OK, BAD], terminal=True)
     assert "2/2" in text
-    assert "failed 1" in text
+    assert "1 failed" in text
     assert "[bold]lip[/bold]" in text
+
+
+def test_a_bar_for_each_method_and_the_leader_so_far() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=100, height=20)
+    methods = {"a": "lip", "b": "[red]emb", "c": "lip"}
+    leads = "1 of 2 forget sets: lip leads"
+    with progress.showing(console, 3, Path(), methods=methods, leader=lambda: leads) as listen:
+        listen(OK)
+        listen(BAD)
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue())
+    last = text[text.rindex("cells ") :].splitlines()
+    assert "2/3" in last[0]
+    assert f"1 failed; {leads}" in last[0]
+    assert [line.split()[0] for line in last[1:3]] == ["lip", "[red]emb"]
+    assert "1/2" in last[1]
+    assert "1/1" in last[2]
+
+
+def test_a_low_terminal_has_one_bar() -> None:
+    stream = io.StringIO()
+    methods = {str(place): f"method-{place}" for place in range(30)}
+    console = Console(file=stream, force_terminal=True, height=24)
+    with progress.showing(console, 30, Path(), methods=methods) as listen:
+        listen(OK)
+    assert "method-" not in stream.getvalue()
+
+
+def test_a_log_says_who_leads_so_far() -> None:
+    stream = io.StringIO()
+    with progress.showing(Console(file=stream, width=60), 1, Path(), leader=lambda: "lip leads") as listen:
+        listen(OK)
+    assert stream.getvalue().splitlines() == ["1/1 cells, 0 failed, about 0 s left; lip leads"]
 
 
 def test_provenance() -> None:

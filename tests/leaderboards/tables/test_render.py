@@ -107,7 +107,7 @@ def test_bad_requests() -> None:
     with pytest.raises(InputError, match="no records"):
         render([], fmt="md")
     with pytest.raises(InputError, match="did you mean 'latex'"):
-        render(sweep(), fmt="htm")
+        render(sweep(), fmt="latx")
     with pytest.raises(InputError, match=r"unknown baseline 'lib'.*did you mean 'lip'"):
         render(sweep(), fmt="md", baseline="lib")
 
