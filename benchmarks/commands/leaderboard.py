@@ -8,6 +8,7 @@ import typer
 
 from unlearn_bench.cache import atomic_path, write_text
 from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.leaderboards.brief.overview import document
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.selection import Selection, select
 from unlearn_bench.leaderboards.records.storage import read_records, write_csv
@@ -58,10 +59,7 @@ def execute(
             part.write_bytes(picture)
         typer.echo(f"wrote {out}", err=True)
         return 0
-    if fmt == PAGE:
-        text = page_of(runs, found, baseline=baseline, all_settings=all_settings)
-    else:
-        text = render(found, fmt=fmt, baseline=baseline, all_settings=all_settings)
+    text = _text(runs, found, fmt=fmt, baseline=baseline, all_settings=all_settings)
     if out is None:
         typer.echo(text)
     else:
@@ -71,6 +69,16 @@ def execute(
     if open_ and out is not None:
         opened(out)
     return 0
+
+
+def _text(
+    runs: Sequence[Path], records: Sequence[Record], *, fmt: str, baseline: str | None, all_settings: bool
+) -> str:
+    if fmt == PAGE:
+        return page_of(runs, records, baseline=baseline, all_settings=all_settings)
+    if fmt == "md":
+        return document(records, baseline=baseline, all_settings=all_settings)
+    return render(records, fmt=fmt, baseline=baseline, all_settings=all_settings)
 
 
 def page_of(

@@ -32,9 +32,9 @@ from unlearn_bench.benchmarks.sweep.work import Done
 from unlearn_bench.benchmarks.tuning.stage import Stage, tune_first, would_tune
 from unlearn_bench.cache import make_folder, write_text
 from unlearn_bench.errors import InputError
+from unlearn_bench.leaderboards.brief.overview import document
 from unlearn_bench.leaderboards.brief.terminal import summary
 from unlearn_bench.leaderboards.records.storage import read_folder
-from unlearn_bench.leaderboards.tables.render import render
 
 DEFAULT_TRIALS = 16
 """Of which the advice to tune speaks where no number was given."""
@@ -293,7 +293,7 @@ def _finish(order: _Order, cells: list[Cell], tally: Tally, *, resumed: int) -> 
     folder, planned = order.folder, {cell.run.key for cell in cells}
     records = [record for record in read_folder(folder).records if record.run.key in planned]
     path, page = folder / LEADERBOARD, folder / PAGE_FILE
-    write_text(path, render(records, fmt="md"))
+    write_text(path, document(records))
     write_text(page, page_of([folder], records))
     typer.echo(summary(records))
     done = f"{tally.ok} ok, {tally.skipped} skipped, {tally.failed} failed, {resumed} done before"

@@ -10,12 +10,12 @@ from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.sweep.work import Done
 from unlearn_bench.cache import write_text
 from unlearn_bench.errors import InputError
+from unlearn_bench.leaderboards.brief.overview import document
 from unlearn_bench.leaderboards.brief.terminal import leader
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.storage import CELLS, read_records
 from unlearn_bench.leaderboards.statistics.aggregate import boards
 from unlearn_bench.leaderboards.statistics.settings import main_settings
-from unlearn_bench.leaderboards.tables.render import render
 
 LEADERBOARD = "leaderboard.md"
 """In a run folder."""
@@ -90,7 +90,7 @@ class SoFar:
                 f"{len(self._tasks) - left} of {len(self._tasks)} cells are done; these tables hold the forget sets "
                 "of which all methods have their record."
             )
-            write_text(self._folder / LEADERBOARD, f"{head}\n\n{render(shown, fmt='md')}")
+            write_text(self._folder / LEADERBOARD, f"{head}\n\n{document(shown)}")
             leads = "; ".join(filter(None, map(leader, boards(main_settings(shown)[0]))))
             self.leader = f"{self._written} of {total} forget sets: {leads}" if leads else ""
 

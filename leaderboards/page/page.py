@@ -8,14 +8,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.leaderboards.page.addresses import Addresses, class_slug, file_of, slug
 from unlearn_bench.leaderboards.page.browser import tables_script, vega_script
 from unlearn_bench.leaderboards.page.extras import Extras
 from unlearn_bench.leaderboards.page.view import View, view_of
 from unlearn_bench.leaderboards.records.record import Record
-from unlearn_bench.leaderboards.statistics.aggregate import boards
-from unlearn_bench.leaderboards.statistics.settings import main_settings
+from unlearn_bench.leaderboards.tables.render import boards_of
 
 _HERE = Path(__file__).parent
 _TITLE = "Unlearning in CLIP"
@@ -33,12 +31,7 @@ def gathered(
     Raises:
         InputError: no records, or a baseline that no board has.
     """
-    main, asides = (tuple(records), ()) if all_settings else main_settings(records)
-    found = boards(main)
-    if not found:
-        raise InputError("no records to make a leaderboard of; give a run's folder that has cells in it")
-    if baseline is not None and not any(board.find(baseline) for board in found):
-        raise unknown("baseline", baseline, {row.label for board in found for row in board.rows})
+    found, asides = boards_of(records, baseline=baseline, all_settings=all_settings)
     return view_of(found, asides, extras or Extras(), baseline)
 
 

@@ -12,7 +12,7 @@ from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.aggregate import boards
 from unlearn_bench.leaderboards.statistics.curves import is_curve
 from unlearn_bench.leaderboards.statistics.rows import Board, Cell, Row
-from unlearn_bench.leaderboards.statistics.settings import main_settings
+from unlearn_bench.leaderboards.statistics.settings import Aside, main_settings
 from unlearn_bench.leaderboards.tables import audits, curves
 from unlearn_bench.leaderboards.tables.asides import section_of
 from unlearn_bench.leaderboards.tables.captions import INTERVALS, READING, SHARES
@@ -49,29 +49,43 @@ def render(
     """
     if fmt not in FORMATS:
         raise unknown("format", fmt, FORMATS)
+    found, aside = boards_of(records, baseline=baseline, plan=plan, all_settings=all_settings)
+    if fmt == "csv":
+        return pd.DataFrame(tidy(found)).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    parts = [part for board in found for part in parts_of(board, baseline, short=short)]
+    reading = reading_of(found, title="" if short else "How to read the tables")
+    parts = [*parts, reading] if short else [reading, *parts]
+    parts.extend(section_of(aside))
+    return _WRITERS[cast("Format", fmt)](parts, short)
+
+
+def boards_of(
+    records: Iterable[Record],
+    *,
+    baseline: str | None = None,
+    plan: Collection[Cell] = (),
+    all_settings: bool = False,
+) -> tuple[tuple[Board, ...], tuple[Aside, ...]]:
+    """The boards to show, and the records that are only named beside them; arguments and errors as `render`."""
     main, aside = (tuple(records), ()) if all_settings else main_settings(records)
     found = boards(main, plan=plan)
     if not found:
         raise InputError("no records to make a leaderboard of; give a run's folder that has cells in it")
     if baseline is not None and not any(board.find(baseline) for board in found):
         raise unknown("baseline", baseline, {row.label for board in found for row in board.rows})
-    if fmt == "csv":
-        return pd.DataFrame(tidy(found)).to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    parts = [part for board in found for part in _parts(board, baseline, short=short)]
-    reading = Section(title="" if short else "How to read the tables", level=2, paragraphs=_reading(found))
-    parts = [*parts, reading] if short else [reading, *parts]
-    parts.extend(section_of(aside))
-    return _WRITERS[cast("Format", fmt)](parts, short)
+    return found, aside
 
 
-def _reading(found: Sequence[Board]) -> tuple[str, ...]:
+def reading_of(found: Sequence[Board], *, title: str = "How to read the tables") -> Section:
     """What holds for all of these boards."""
     if all(is_curve(board) for board in found):
-        return SHARES, INTERVALS
-    return (*READING, audits.READING) if any(audits.sections(board) for board in found) else READING
+        return Section(title=title, level=2, paragraphs=(SHARES, INTERVALS))
+    said = (*READING, audits.READING) if any(audits.sections(board) for board in found) else READING
+    return Section(title=title, level=2, paragraphs=said)
 
 
-def _parts(board: Board, baseline: str | None, *, short: bool) -> tuple[Section, ...]:
+def parts_of(board: Board, baseline: str | None, *, short: bool = False) -> tuple[Section, ...]:
+    """All sections of a board, or those of its short form."""
     if is_curve(board):
         return (*curves.sections(board), *missing(board))
     found = sections(board, _baseline(board, baseline), short=short)
