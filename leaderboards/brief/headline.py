@@ -26,8 +26,9 @@ def sentences(board: Board) -> tuple[str, ...]:
 
 def measured_line(board: Board) -> str:
     """What was measured, in one line: `mini-rn: 12 forget sets of 4 datasets, 3 seeds, 18 methods`."""
-    references = sum(row.standing == "reference" for row in board.rows)
-    methods = len(board.rows) - references
+    rows = curves(board) if is_curve(board) else board.rows
+    references = sum(row.standing == "reference" for row in rows)
+    methods = len(rows) - references
     parts = [
         f"{counted(len(board.classes), 'forget set')} of {counted(len(board.datasets), 'dataset')}",
         counted(len(board.seeds), "seed"),

@@ -31,7 +31,9 @@ def document(records: Iterable[Record], *, baseline: str | None = None, all_sett
     blocks = [markdown([Section(title="Leaderboard", level=1)])]
     for board in found:
         head = Section(title=title(board), level=2, paragraphs=(f"{measured_line(board)}. {headline(board)}",))
-        blocks += [markdown([head, of_board(board)]), *_folded_board(parts_of(board, baseline))]
+        shown = of_board(board)
+        rest = [section for section in parts_of(board, baseline) if section.rows != shown.rows or not shown.rows]
+        blocks += [markdown([head, shown]), *_folded_board(rest)]
     blocks += [_folded(section) for section in (reading_of(found), *section_of(asides))]
     return "\n".join(blocks)
 
@@ -39,8 +41,7 @@ def document(records: Iterable[Record], *, baseline: str | None = None, all_sett
 def of_board(board: Board) -> Section:
     """The table of a board in eight columns, references last; of curves, the table that they have anyway."""
     if is_curve(board):
-        whole = table_of_curves(board)
-        return Section(title="", level=3, headers=whole.headers, rows=whole.rows, words=whole.words)
+        return replace(table_of_curves(board), title="")
     return Section(title="", level=3, headers=_HEADERS, rows=tuple(line(row) for row in board.rows), words=4)
 
 

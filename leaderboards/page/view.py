@@ -24,7 +24,7 @@ from unlearn_bench.leaderboards.tables.section import Section, full_note, joined
 from unlearn_bench.leaderboards.tables.tables import costs_of, missing
 
 _PLOT = (
-    "Up and to the right is better; doing nothing is the lower right corner. The dashed line joins the front: "
+    "Up and to the right is better; doing nothing is the upper left corner. The dashed line joins the front: "
     "methods of which none forgets and keeps more. Of curves, a line joins the settings of one method. Names "
     "that find no room are left out: point at a mark, or go from one to the next with the arrow keys."
 )

@@ -22,23 +22,23 @@
 
   // Where competitors are, or all from 0 to 1: one wrecked reference would push the rest into a corner.
   function domain(points, low, whole) {
-    if (whole) return [0, 1.005];
+    if (whole) return [0, 1.02];
     const near = points.filter((point) => point.access !== "reference").map((point) => point[low]);
     const least = Math.min(1, ...(near.length ? near : points.map((point) => point[low])));
-    return [Math.max(0, Math.floor((least - 0.015) * 20) / 20), 1.005];
+    return [Math.max(0, Math.floor((least - 0.015) * 20) / 20), 1.01];
   }
 
   function front(data, width, choice) {
     const points = data.points.map((point) => ({ ...point, colour: colour(COLOURS[point.access] ?? "other"), shape: SHAPES[point.access] ?? "diamond", area: point.access === "semi-ZS" ? 125 : 95 }));
-    const x = domain(points, "retention", choice.whole), y = choice.whole ? [0, 1.02] : [-0.02, 1.03];
-    const inside = points.filter((point) => point.retention >= x[0]);
-    const best = inside.filter((point) => point.front && !("line" in point)).sort((a, b) => a.retention - b.retention);
-    const height = Math.round(Math.min(Math.max(width * 0.9, 300), 600));
+    const y = domain(points, "retention", choice.whole), x = [-0.03, 1.04];
+    const inside = points.filter((point) => point.retention >= y[0]);
+    const best = inside.filter((point) => point.front && !("line" in point)).sort((a, b) => a.forgetting - b.forgetting);
+    const height = width > 640 ? 430 : Math.round(Math.max(width * 0.9, 300)); // beside the table, or above it
     const rule = (from, low, high, across) => ({
       type: "rule", name: `bars-${across}`, interactive: false, aria: false, clip: true, from: { data: from },
       encode: { enter: {
-        x: { scale: "x", field: across === "x" ? low : "retention" }, x2: { scale: "x", field: across === "x" ? high : "retention" },
-        y: { scale: "y", field: across === "y" ? low : "forgetting" }, y2: { scale: "y", field: across === "y" ? high : "forgetting" },
+        x: { scale: "x", field: across === "x" ? low : "forgetting" }, x2: { scale: "x", field: across === "x" ? high : "forgetting" },
+        y: { scale: "y", field: across === "y" ? low : "retention" }, y2: { scale: "y", field: across === "y" ? high : "retention" },
         stroke: { field: "colour" }, strokeWidth: { value: 1.5 }, opacity: { value: 0.45 },
       } },
     });
@@ -52,16 +52,16 @@
         { name: "x", type: "linear", range: "width", domain: x, zero: false, nice: false },
         { name: "y", type: "linear", range: "height", domain: y, zero: false, nice: false },
       ],
-      axes: width < 480 ? axes("Retention", "Forgetting") : axes("Retention: what is kept of everything else", "Forgetting: what is gone of the target"),
+      axes: width < 480 ? axes("Forgetting", "Retention") : axes("Forgetting: what is gone of the target", "Retention: what is kept of everything else"),
       marks: [
         { type: "line", interactive: false, aria: false, from: { data: "best" }, encode: { enter: {
-          x: { scale: "x", field: "retention" }, y: { scale: "y", field: "forgetting" }, stroke: { value: colour("soft") }, strokeDash: { value: [4, 4] }, strokeWidth: { value: 1.2 } } } },
+          x: { scale: "x", field: "forgetting" }, y: { scale: "y", field: "retention" }, stroke: { value: colour("soft") }, strokeDash: { value: [4, 4] }, strokeWidth: { value: 1.2 } } } },
         ...lines.map((_, place) => ({ type: "line", interactive: false, aria: false, from: { data: `line-${place}` }, encode: { enter: {
-          x: { scale: "x", field: "retention" }, y: { scale: "y", field: "forgetting" }, stroke: { field: "colour" }, strokeWidth: { value: 1.3 }, opacity: { value: 0.7 } } } })),
-        ...(choice.bars ? [rule("points", "r_low", "r_high", "x"), rule("points", "f_low", "f_high", "y")] : []),
+          x: { scale: "x", field: "forgetting" }, y: { scale: "y", field: "retention" }, stroke: { field: "colour" }, strokeWidth: { value: 1.3 }, opacity: { value: 0.7 } } } })),
+        ...(choice.bars ? [rule("points", "f_low", "f_high", "x"), rule("points", "r_low", "r_high", "y")] : []),
         { type: "symbol", name: "dots", clip: false, from: { data: "points" }, encode: {
           enter: {
-            x: { scale: "x", field: "retention" }, y: { scale: "y", field: "forgetting" }, shape: { field: "shape" }, size: { field: "area" },
+            x: { scale: "x", field: "forgetting" }, y: { scale: "y", field: "retention" }, shape: { field: "shape" }, size: { field: "area" },
             fill: { field: "colour" }, stroke: { value: colour("paper") }, strokeWidth: { value: 1.2 }, cursor: { value: "pointer" },
             description: { signal: "datum.name + ': forgetting ' + format(datum.forgetting, '.3f') + ', retention ' + format(datum.retention, '.3f')" },
           },
@@ -81,10 +81,10 @@
       width, height: 230, padding: 0, autosize: { type: "fit", contains: "padding" }, config: config(),
       description: "Settings that tuning tried: forgetting against retention",
       data: [{ name: "points", values: points }],
-      scales: [{ name: "x", range: "width", domain: [low, 1.005], zero: false }, { name: "y", range: "height", domain: [-0.02, 1.03], zero: false }],
-      axes: axes("Retention", "Forgetting"),
+      scales: [{ name: "x", range: "width", domain: [-0.02, 1.03], zero: false }, { name: "y", range: "height", domain: [low, 1.01], zero: false }],
+      axes: axes("Forgetting", "Retention"),
       marks: [{ type: "symbol", name: "dots", from: { data: "points" }, encode: { enter: {
-        x: { scale: "x", field: "retention" }, y: { scale: "y", field: "forgetting" }, size: { signal: "datum.chosen ? 170 : 70" },
+        x: { scale: "x", field: "forgetting" }, y: { scale: "y", field: "retention" }, size: { signal: "datum.chosen ? 170 : 70" },
         shape: { signal: "datum.chosen ? 'diamond' : 'circle'" }, fill: { signal: `datum.chosen ? '${colour("semi")}' : '${colour("zs")}'` }, stroke: { value: colour("paper") },
         description: { signal: "(datum.chosen ? 'chosen: ' : '') + 'forgetting ' + format(datum.forgetting, '.3f') + ', retention ' + format(datum.retention, '.3f')" } } } }],
     };
