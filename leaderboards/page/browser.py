@@ -24,6 +24,9 @@ _VEGA = 'import {{View, parse, Error}} from "/npm/vega@{version}/+esm.js"; windo
 """What of Vega is wanted. The wheel holds its parts under this name, so nothing is fetched; the name `vega` that the
 wheel offers stands for nothing, as Vega 6 has no default export."""
 
+_NOTICE = "/*! Vega, copyright University of Washington Interactive Data Lab, BSD-3-Clause */\n"
+"""What its licence asks for, and its shortened form lacks; DataTables and jQuery bring theirs."""
+
 _ALL = "window.vega = vegaEmbed.vega;"
 """The same with Vega-Lite and Embed, from a wheel that has its parts elsewhere."""
 
@@ -37,7 +40,7 @@ def vega_script() -> str:
         script = vl_convert.javascript_bundle(_VEGA.format(version=vl_convert.get_vega_version()))
     except ValueError:
         script = vl_convert.javascript_bundle(_ALL)
-    return _closed(script)
+    return _NOTICE + _closed(script)
 
 
 @lru_cache(maxsize=1)

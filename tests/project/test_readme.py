@@ -31,7 +31,9 @@ def _blocks_of(text: str, language: str) -> list[str]:
 
 
 def _commands() -> list[list[str]]:
-    lines = [line for block in _blocks("bash") for line in block.splitlines()]
+    jobs = (ROOT / ".github" / "workflows").glob("*.yml")
+    texts = [*_blocks("bash"), *(path.read_text(encoding="utf-8") for path in jobs)]
+    lines = [line for text in texts for line in text.splitlines()]
     calls = [re.split(r"\s#\s", line)[0] for line in lines if "unlearn-bench " in line]
     return [shlex.split(call[call.index("unlearn-bench ") :]) for call in calls]
 
