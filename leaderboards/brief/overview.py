@@ -41,7 +41,7 @@ def document(records: Iterable[Record], *, baseline: str | None = None, all_sett
 def of_board(board: Board) -> Section:
     """The table of a board in eight columns, references last; of curves, the table that they have anyway."""
     if is_curve(board):
-        return replace(table_of_curves(board), title="")
+        return table_of_curves(board)
     return Section(title="", level=3, headers=_HEADERS, rows=tuple(line(row) for row in board.rows), words=4)
 
 
