@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from playwright.sync_api import Browser, Error, sync_playwright
@@ -19,6 +20,13 @@ NEEDED = "UNLEARN_BENCH_NEEDS_BROWSER"
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
+def absent(reason: str) -> NoReturn:
+    """Skip, or fail where a browser has to be there."""
+    if os.environ.get(NEEDED):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium without a window: Playwright's own, or the system's."""
@@ -27,13 +35,13 @@ def browser() -> Iterator[Browser]:
         own = play.chromium.executable_path
         path = own if Path(own).is_file() else system
         if path is None:
-            if os.environ.get(NEEDED):
-                pytest.fail("no browser: `playwright install --with-deps chromium` gets one")
-            pytest.skip("no browser here; `playwright install chromium`, or a chromium of the system's, runs these")
+            absent(
+                "no browser: `playwright install --with-deps chromium` gets one, and a chromium of the system's does"
+            )
         try:
             started = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
         except Error as error:
-            pytest.fail(f"{path} does not start: {error}") if os.environ.get(NEEDED) else pytest.skip(str(error))
+            absent(f"{path} does not start: {error}")
         yield started
         started.close()
 
