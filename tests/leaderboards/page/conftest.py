@@ -36,7 +36,7 @@ def browser() -> Iterator[Browser]:
         path = own if Path(own).is_file() else system
         if path is None:
             absent(
-                "no browser: `playwright install --with-deps chromium` gets one, and a chromium of the system's does"
+                "no browser: `playwright install --with-deps chromium` gets one"
             )
         try:
             started = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
