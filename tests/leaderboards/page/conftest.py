@@ -35,9 +35,7 @@ def browser() -> Iterator[Browser]:
         own = play.chromium.executable_path
         path = own if Path(own).is_file() else system
         if path is None:
-            absent(
-                "no browser: `playwright install --with-deps chromium` gets one"
-            )
+            absent("no browser: `playwright install --with-deps chromium` gets one")
         try:
             started = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
         except Error as error:
