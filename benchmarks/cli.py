@@ -1,36 +1,52 @@
 """The command line. Nothing heavy is imported here: each command imports its own when it runs."""
 
 import sys
-from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from unlearn_bench import __version__
+from unlearn_bench.benchmarks.calling import execute as _execute
+from unlearn_bench.benchmarks.calling import split as _split
 from unlearn_bench.benchmarks.commands.options import (
     PRESETS,
+    AllSettings,
     Backend,
     Curve,
     Data,
     Datasets,
+    Decode,
     Device,
+    Forget,
+    From,
     Jobs,
+    Keep,
+    Methods,
     Metrics,
     Model,
+    NotTuned,
+    OneMethod,
     OnlyClasses,
     OnlyDatasets,
     OnlyMethods,
     OnlyModels,
+    Open,
     Precision,
     Presets,
     Quick,
     Scheduler,
     SkipBadImages,
+    Status,
+    SuiteToPrepare,
+    SynthesisToo,
     Template,
     Threads,
+    ToldOnly,
     Tune,
+    TunedModel,
     Wait,
+    Yes,
 )
 from unlearn_bench.errors import InputError
 
@@ -59,22 +75,6 @@ def main() -> None:
         sys.exit(2)
 
 
-def _execute(command: str, **options: Any) -> None:  # noqa: ANN401  (each command has its own options)
-    """Run `commands/<command>.py`, whose `execute` returns the exit code; an interruption is 130."""
-    try:
-        module = import_module(f"unlearn_bench.benchmarks.commands.{command}")
-        code = module.execute(**options)
-    except KeyboardInterrupt:  # caught here, since Typer would end without a word
-        typer.echo("interrupted; finished cells are kept, and the same command goes on from here", err=True)
-        code = 130
-    raise typer.Exit(code)
-
-
-def _split(names: str | None) -> list[str] | None:
-    """`a, b` as a list; None stays None."""
-    return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
-
-
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(__version__)
@@ -92,18 +92,13 @@ def top(
 def run(
     *,
     suite: Annotated[str, typer.Option(help="A suite's name, or the path of a suite's .toml file.")] = "mini",
-    methods: Annotated[
-        str | None, typer.Option(help="all, or names; path/to/file.py:Class for a method of your own.")
-    ] = None,
+    methods: Methods = None,
     model: Model = None,
     metrics: Metrics = None,
     datasets: Datasets = None,
     data: Data = None,
     template: Template = "",
-    classes: Annotated[
-        str | None,
-        typer.Option(help="Forget these: class, dataset/class, a+b at once; dog@sketch, *@sketch where domains are."),
-    ] = None,
+    classes: Forget = None,
     presets: Presets = None,
     tune: Tune = None,
     curve: Curve = False,
@@ -120,11 +115,10 @@ def run(
     shard: Annotated[str | None, typer.Option(help="i/n: every n-th cell from the i-th.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and an estimate; run nothing.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run cells again that are done.")] = False,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Keep unlearned weights, so that more metrics cost no second unlearning.")
-    ] = False,
+    keep: Keep = False,
     limit: Annotated[int | None, typer.Option(help="At most so many cells.", min=1)] = None,
     skip_bad_images: SkipBadImages = False,
+    open_: Open = False,
 ) -> None:
     """Sweep methods over classes and seeds, and write a leaderboard. Resumes by itself: only cells that failed, were
     skipped or have not run yet are run.
@@ -160,21 +154,18 @@ def run(
         tune=tune,
         curve=curve,
         quick=quick,
+        open_=open_,
     )
 
 
 @app.command()
 def prepare(
     *,
-    suite: Annotated[
-        str | None, typer.Option(help="A suite's name or .toml file; `paper` if neither model nor data is named.")
-    ] = None,
+    suite: SuiteToPrepare = None,
     model: Annotated[str | None, typer.Option(help="These models, not the suite's; commas between.")] = None,
     data: Annotated[str | None, typer.Option(help="These datasets, not the suite's; commas between.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what is here and what is missing.")] = False,
-    decode: Annotated[
-        bool, typer.Option("--decode", help="Then decode and resize the images too, as the first run would.")
-    ] = False,
+    decode: Decode = False,
 ) -> None:
     """Show the weights and images that a suite needs, and download and verify what is missing. Goes on by itself.
 
@@ -208,11 +199,10 @@ def leaderboard(
     datasets: OnlyDatasets = None,
     classes: OnlyClasses = None,
     model: OnlyModels = None,
-    all_settings: Annotated[
-        bool, typer.Option("--all-settings", help="Full tables of every setting, not of the fullest of each model.")
-    ] = False,
+    all_settings: AllSettings = False,
+    open_: Open = False,
 ) -> None:
-    """Turn records into tables, or into a plot of forgetting against retention (png, svg).
+    """Turn records into tables, a page to look at (html), or a plot of forgetting against retention (png, svg).
 
     Example: unlearn-bench leaderboard runs/mini --format html --out mini.html
     """
@@ -228,6 +218,36 @@ def leaderboard(
         classes=_split(classes),
         models=_split(model),
         all_settings=all_settings,
+        open_=open_,
+    )
+
+
+@app.command()
+def site(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, or CSVs of records.")],
+    *,
+    out: Annotated[Path, typer.Option(help="The folder of the site.")],
+    methods: OnlyMethods = None,
+    datasets: OnlyDatasets = None,
+    classes: OnlyClasses = None,
+    model: OnlyModels = None,
+    all_settings: AllSettings = False,
+    open_: Open = False,
+) -> None:
+    """Turn records into a static site to publish: the page, and one for each method, dataset and forget set.
+
+    Example: unlearn-bench site runs/mini --out site
+    """
+    _execute(
+        "site",
+        runs=runs,
+        out=out,
+        methods=_split(methods),
+        datasets=_split(datasets),
+        classes=_split(classes),
+        models=_split(model),
+        all_settings=all_settings,
+        open_=open_,
     )
 
 
@@ -240,12 +260,8 @@ def drop(
     classes: OnlyClasses = None,
     model: OnlyModels = None,
     seeds: Annotated[str | None, typer.Option(help="Only these seeds; commas between.")] = None,
-    status: Annotated[
-        str | None, typer.Option(help="Only what ended so: ok, skipped, failed; commas between.")
-    ] = None,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Remove them; else they are only shown, or you are asked.")
-    ] = False,
+    status: Status = None,
+    yes: Yes = False,
 ) -> None:
     """Remove records that fit all of these filters, with their history, kept weights and contact sheets.
 
@@ -270,10 +286,7 @@ def check(
     *,
     against: Annotated[Path, typer.Option(help="The CSV of the published records.")],
     tolerance: Annotated[list[str] | None, typer.Option(help="name=value; may be given several times.")] = None,
-    told_only: Annotated[
-        str | None,
-        typer.Option(help="Methods that may drift after forgetting: their loops amplify rounding."),
-    ] = None,
+    told_only: ToldOnly = None,
 ) -> None:
     """Compare a run with published numbers, cell by cell; exit 1 if one drifted.
 
@@ -311,21 +324,12 @@ def compare(
 def tune(
     *,
     suite: Annotated[str, typer.Option(help="Whose tuning classes are used.")] = "mini",
-    model: Annotated[
-        str | None, typer.Option(help="Any model, as `run` takes it; the suite's first by default.")
-    ] = None,
+    model: TunedModel = None,
     data: Annotated[str | None, typer.Option(help="Replace the suite's datasets, as for `run`.")] = None,
     template: Template = "",
-    classes: Annotated[
-        str | None, typer.Option(help="What `run` is going to forget; it is left out here. The suite's by default.")
-    ] = None,
+    classes: NotTuned = None,
     methods: Annotated[str | None, typer.Option(help="all, names, or path/to/file.py:Class; all by default.")] = None,
-    synthesis: Annotated[
-        bool,
-        typer.Option(
-            "--synthesis", help="Search the settings of synthetic images anew; without --methods only these."
-        ),
-    ] = False,
+    synthesis: SynthesisToo = False,
     trials: Annotated[int, typer.Option(help="The budget of each method.", min=1)] = 64,
     fresh: Annotated[bool, typer.Option("--fresh", help="Try anew what was tried before.")] = False,
     jobs: Annotated[int, typer.Option(help="Cells at a time; 0: one per core, or one per GPU.", min=0)] = 0,
@@ -364,12 +368,8 @@ def forget(
     model: Annotated[str, typer.Option(help="The model: mini-rn, RN50:openai, local-dir:DIR, ..")],
     classes: Annotated[str, typer.Option(help="What to forget: class, or dataset/class; commas between.")],
     out: Annotated[Path, typer.Option(help="A new folder for the unlearned model.")],
-    method: Annotated[
-        str, typer.Option(help="One method; best: of those with settings for this model, by their tuning classes.")
-    ] = "best",
-    start: Annotated[
-        Path | None, typer.Option("--from", help="Go on from these weights: a folder that `forget` wrote, or a file.")
-    ] = None,
+    method: OneMethod = "best",
+    start: From = None,
     suite: Annotated[str, typer.Option(help="Whose datasets say what else there is, and measure.")] = "mini",
     data: Annotated[str | None, typer.Option(help="Replace the suite's datasets.")] = None,
     template: Template = "",

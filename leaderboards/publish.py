@@ -1,5 +1,6 @@
 """Tables inside other files: put them there, and tell when they no longer say what the records say."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.wide_csv import read_csv, write_csv
 from unlearn_bench.leaderboards.statistics.aggregate import boards
-from unlearn_bench.leaderboards.tables.figure import draw
+from unlearn_bench.leaderboards.tables.figure import draw, draw_dark
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _TEXT = re.compile(r"(<text\b[^>]*>)(.*?)(</text>)", re.DOTALL)
@@ -37,9 +38,14 @@ class Published:
     readme: Path | None = None
 
     @property
+    def dark(self) -> Path:
+        """The picture for a dark page."""
+        return self.picture.with_name(f"{self.picture.stem}-dark{self.picture.suffix}")
+
+    @property
     def pages(self) -> tuple[Path, ...]:
         """What is made from the records."""
-        return (self.table, self.picture, *(() if self.readme is None else (self.readme,)))
+        return (self.table, self.picture, self.dark, *(() if self.readme is None else (self.readme,)))
 
 
 def markers(name: str) -> tuple[str, str]:
@@ -99,7 +105,7 @@ def stale(item: Published) -> tuple[Path, ...]:
         InputError: the CSV is broken, or the README has no markers.
     """
     if not item.records.is_file():  # not published yet: only a page that was left behind is wrong
-        return tuple(path for path in (item.table, item.picture) if path.exists())
+        return tuple(path for path in (item.table, item.picture, item.dark) if path.exists())
     return tuple(
         path
         for path, text in _expected(item).items()
@@ -119,14 +125,26 @@ def _same(found: str, expected: str, suffix: str) -> bool:
 
 
 def _expected(item: Published) -> dict[Path, str]:
-    from unlearn_bench.leaderboards.tables.render import render  # noqa: PLC0415  (pandas takes its time)
+    from unlearn_bench.leaderboards.brief.overview import document  # noqa: PLC0415  (pandas takes its time)
+    from unlearn_bench.leaderboards.brief.readme import Links, short_form  # noqa: PLC0415
 
     records: Sequence[Record] = read_csv(item.records)
-    picture = draw(boards(records), fmt="svg").decode("utf-8")
-    expected = {item.table: render(records, fmt="md"), item.picture: picture}
+    found = boards(records)
+    expected = {
+        item.table: document(records),
+        item.picture: draw(found, fmt="svg").decode("utf-8"),
+        item.dark: draw_dark(found),
+    }
     if item.readme is not None:
-        expected[item.readme] = replace_between(_read(item.readme), BLOCK, render(records, fmt="md", short=True))
+        light, dark, table = (_seen_from(item.readme, path) for path in (item.picture, item.dark, item.table))
+        text = short_form(records, Links(light=light, dark=dark, table=table))
+        expected[item.readme] = replace_between(_read(item.readme), BLOCK, text)
     return expected
+
+
+def _seen_from(file: Path, path: Path) -> str:
+    """The link from a file to a path."""
+    return Path(os.path.relpath(path, file.parent)).as_posix()
 
 
 def _read(path: Path) -> str:

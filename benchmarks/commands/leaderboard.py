@@ -1,13 +1,14 @@
 """`unlearn-bench leaderboard`: records into tables."""
 
+import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
 import typer
 
-from unlearn_bench.benchmarks.images.sheets import SHEETS
 from unlearn_bench.cache import atomic_path, write_text
 from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.leaderboards.brief.overview import document
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.selection import Selection, select
 from unlearn_bench.leaderboards.records.storage import read_records, write_csv
@@ -17,12 +18,18 @@ from unlearn_bench.leaderboards.tables.asides import in_words
 from unlearn_bench.leaderboards.tables.figure import PICTURES, draw
 from unlearn_bench.leaderboards.tables.render import FORMATS, render
 
+PAGE = "html"
+"""The format that is made elsewhere than the text formats."""
+
+KNOWN = (*FORMATS, PAGE, *PICTURES)
+
 
 def execute(
     *,
     runs: list[Path],
     out: Path | None,
     fmt: str,
+    open_: bool = False,
     baseline: str | None,
     records: Path | None,
     methods: Sequence[str] | None,
@@ -32,12 +39,13 @@ def execute(
     all_settings: bool,
 ) -> int:
     """Render to a file or to the screen; pictures to a file."""
-    if fmt not in (*FORMATS, *PICTURES):
-        raise unknown("format", fmt, (*FORMATS, *PICTURES))
+    if fmt not in KNOWN:
+        raise unknown("format", fmt, KNOWN)
     if fmt in PICTURES and out is None:
         raise InputError(f"a picture ({fmt}) goes into a file, got no --out; add --out front.{fmt}")
-    chosen = Selection(methods=methods, datasets=datasets, classes=classes, models=models)
-    found = _chosen(load_records(runs), chosen)
+    if open_ and (fmt != PAGE or out is None):
+        raise InputError(f"--open shows a page that was written, got --format {fmt}; add --format html --out FILE")
+    found = chosen_records(runs, methods=methods, datasets=datasets, classes=classes, models=models)
     if records is not None:
         _writable(records)
         write_csv(records, found)
@@ -51,19 +59,58 @@ def execute(
             part.write_bytes(picture)
         typer.echo(f"wrote {out}", err=True)
         return 0
-    sheets = load_sheets(runs) if fmt == "html" else None
-    text = render(found, fmt=fmt, baseline=baseline, sheets=sheets, all_settings=all_settings)
+    text = _text(runs, found, fmt=fmt, baseline=baseline, all_settings=all_settings)
     if out is None:
         typer.echo(text)
     else:
         _writable(out)
         write_text(out, text)
         typer.echo(f"wrote {out}", err=True)
+    if open_ and out is not None:
+        opened(out)
     return 0
 
 
-def _chosen(records: tuple[Record, ...], chosen: Selection) -> tuple[Record, ...]:
-    found = select(records, chosen)
+def _text(
+    runs: Sequence[Path], records: Sequence[Record], *, fmt: str, baseline: str | None, all_settings: bool
+) -> str:
+    if fmt == PAGE:
+        return page_of(runs, records, baseline=baseline, all_settings=all_settings)
+    if fmt == "md":
+        return document(records, baseline=baseline, all_settings=all_settings)
+    return render(records, fmt=fmt, baseline=baseline, all_settings=all_settings)
+
+
+def page_of(
+    runs: Sequence[Path], records: Sequence[Record], *, baseline: str | None = None, all_settings: bool = False
+) -> str:
+    """The records as one HTML file, with what the run folders hold beside them."""
+    from unlearn_bench.benchmarks.commands.beside import extras_of  # noqa: PLC0415  (presets import methods)
+    from unlearn_bench.leaderboards.page.page import gathered, one_file  # noqa: PLC0415
+
+    return one_file(gathered(records, baseline=baseline, extras=extras_of(runs, records), all_settings=all_settings))
+
+
+def opened(path: Path) -> None:
+    """Ask the system's browser to show a file; where there is none, say where the file is."""
+    if not webbrowser.open(path.resolve().as_uri()):
+        typer.echo(f"no browser was found; open {path} yourself", err=True)
+
+
+def chosen_records(
+    runs: list[Path],
+    *,
+    methods: Sequence[str] | None,
+    datasets: Sequence[str] | None,
+    classes: Sequence[str] | None,
+    models: Sequence[str] | None,
+) -> tuple[Record, ...]:
+    """The records of these places that fit the filters.
+
+    Raises:
+        InputError: no records, or none that fits.
+    """
+    found = select(load_records(runs), Selection(methods=methods, datasets=datasets, classes=classes, models=models))
     if not found:
         raise InputError("no record fits all of these filters at once; leave one of them out")
     return found
@@ -75,12 +122,6 @@ def _main(records: tuple[Record, ...]) -> tuple[Record, ...]:
     for aside in asides:
         typer.echo(f"left out, unless --all-settings: {in_words(aside)}", err=True)
     return found
-
-
-def load_sheets(runs: list[Path]) -> dict[str, bytes]:
-    """The contact sheets in these run folders, by name."""
-    paths = [path for run in runs for path in sorted((run / SHEETS).glob("*.png"))]
-    return {path.stem: path.read_bytes() for path in paths}
 
 
 def load_records(runs: list[Path]) -> tuple[Record, ...]:

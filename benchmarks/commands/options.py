@@ -67,3 +67,41 @@ OnlyModels = Annotated[str | None, typer.Option("--model", help="Only these mode
 Quick = Annotated[
     bool, typer.Option("--quick", help="A first look: one class of each dataset, few test images, no audits.")
 ]
+AllSettings = Annotated[
+    bool, typer.Option("--all-settings", help="Full tables of every setting, not of the fullest of each model.")
+]
+Open = Annotated[bool, typer.Option("--open", help="Open the page in a browser.")]
+SynthesisToo = Annotated[
+    bool,
+    typer.Option("--synthesis", help="Search the settings of synthetic images anew; without --methods only these."),
+]
+ToldOnly = Annotated[
+    str | None,
+    typer.Option(help="Methods that may drift after forgetting: their loops amplify rounding."),
+]
+Forget = Annotated[
+    str | None,
+    typer.Option(help="Forget these: class, dataset/class, a+b at once; dog@sketch, *@sketch where domains are."),
+]
+From = Annotated[
+    Path | None, typer.Option("--from", help="Go on from these weights: a folder that `forget` wrote, or a file.")
+]
+OneMethod = Annotated[
+    str, typer.Option(help="One method; best: of those with settings for this model, by their tuning classes.")
+]
+Keep = Annotated[
+    bool, typer.Option("--keep", help="Keep unlearned weights, so that more metrics cost no second unlearning.")
+]
+Status = Annotated[str | None, typer.Option(help="Only what ended so: ok, skipped, failed; commas between.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Remove them; else they are only shown, or you are asked.")]
+Decode = Annotated[
+    bool, typer.Option("--decode", help="Then decode and resize the images too, as the first run would.")
+]
+Methods = Annotated[str | None, typer.Option(help="all, or names; path/to/file.py:Class for a method of your own.")]
+SuiteToPrepare = Annotated[
+    str | None, typer.Option(help="A suite's name or .toml file; `paper` if neither model nor data is named.")
+]
+TunedModel = Annotated[str | None, typer.Option(help="Any model, as `run` takes it; the suite's first by default.")]
+NotTuned = Annotated[
+    str | None, typer.Option(help="What `run` is going to forget; it is left out here. The suite's by default.")
+]

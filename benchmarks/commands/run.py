@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from unlearn_bench.benchmarks.commands.dry_run import Plan, show_plan
+from unlearn_bench.benchmarks.commands.leaderboard import opened, page_of
 from unlearn_bench.benchmarks.engines.engine import Asked, Engine
 from unlearn_bench.benchmarks.engines.opening import open_engine
 from unlearn_bench.benchmarks.presets.preset import presets_for
@@ -26,13 +27,14 @@ from unlearn_bench.benchmarks.sweep.rates import Sizes, load_rates
 from unlearn_bench.benchmarks.sweep.relearning_cost import Bounded, bounded
 from unlearn_bench.benchmarks.sweep.repeats import Repeats, kept_so_far, repeats
 from unlearn_bench.benchmarks.sweep.runner import Tally, recorded, sweep
-from unlearn_bench.benchmarks.sweep.so_far import LEADERBOARD, SoFar
+from unlearn_bench.benchmarks.sweep.so_far import LEADERBOARD, PAGE_FILE, SoFar
 from unlearn_bench.benchmarks.sweep.work import Done
 from unlearn_bench.benchmarks.tuning.stage import Stage, tune_first, would_tune
 from unlearn_bench.cache import make_folder, write_text
 from unlearn_bench.errors import InputError
+from unlearn_bench.leaderboards.brief.overview import document
+from unlearn_bench.leaderboards.brief.terminal import summary
 from unlearn_bench.leaderboards.records.storage import read_folder
-from unlearn_bench.leaderboards.tables.render import render
 
 DEFAULT_TRIALS = 16
 """Of which the advice to tune speaks where no number was given."""
@@ -57,6 +59,7 @@ class _Order:
     fresh: bool
     keep: bool
     skip_bad: bool
+    open_: bool
 
 
 def execute(
@@ -88,6 +91,7 @@ def execute(
     scheduler: str | None = None,
     wait: float = 60,
     quick: bool = False,
+    open_: bool = False,
 ) -> int:
     """Run the sweep; 0 if all cells are ok or skipped, 1 if some failed."""
     chosen = with_data(load_suite(suite), data)
@@ -124,6 +128,7 @@ def execute(
         fresh=fresh,
         keep=keep,
         skip_bad=skip_bad,
+        open_=open_,
     )
     _check_names(chosen, order.choice)
     console = Console(stderr=True)
@@ -167,7 +172,8 @@ def _carry_out(order: _Order, engine: Engine, console: Console, warn: Callable[[
         show_plan(plan, folder, engine, order.given)
         return 0
     so_far = SoFar(cells, ended.keys() - {cell.run.key for cell in waiting}, folder)
-    with showing(console, len(waiting), folder) as shown:
+    methods = {cell.run.key: cell.run.label for cell in waiting}
+    with showing(console, len(waiting), folder, methods=methods, leader=lambda: so_far.leader) as shown:
 
         def listener(done: Done) -> None:
             shown(done)
@@ -176,7 +182,7 @@ def _carry_out(order: _Order, engine: Engine, console: Console, warn: Callable[[
         tally = sweep(
             waiting, folder, engine, listener=listener, fresh=fresh, keep=order.keep, warn=warn, before=opening
         )
-    _finish(folder, cells, tally, order.given, resumed=len(cells) - len(undone), keep=order.keep)
+    _finish(order, cells, tally, resumed=len(cells) - len(undone))
     return 1 if tally.failed else 0
 
 
@@ -282,15 +288,18 @@ def _known(bench: Workbench, within: Bounded, device_name: str) -> Known:
     return Known(rates=rates, sizes=sizes, audits=within.seconds)
 
 
-def _finish(folder: Path, cells: list[Cell], tally: Tally, given: Given, *, resumed: int, keep: bool) -> None:
-    """Write the leaderboard of the planned cells, show it, and say what is missing and what to do next."""
-    planned = {cell.run.key for cell in cells}
+def _finish(order: _Order, cells: list[Cell], tally: Tally, *, resumed: int) -> None:
+    """Write the leaderboard of the planned cells, as text and as a page; say what it comes to and what to do next."""
+    folder, planned = order.folder, {cell.run.key for cell in cells}
     records = [record for record in read_folder(folder).records if record.run.key in planned]
-    text = render(records, fmt="md")
-    path = folder / LEADERBOARD
-    write_text(path, text)
-    typer.echo(render(records, fmt="md", short=True))
+    path, page = folder / LEADERBOARD, folder / PAGE_FILE
+    write_text(path, document(records))
+    write_text(page, page_of([folder], records))
+    typer.echo(summary(records))
     done = f"{tally.ok} ok, {tally.skipped} skipped, {tally.failed} failed, {resumed} done before"
-    kept = (kept_so_far(cells, folder),) if keep else ()
-    for line in (*why_no_numbers(records), f"{done}; all tables in {path}", *kept, *what_next(records, cells, given)):
+    kept = (kept_so_far(cells, folder),) if order.keep else ()
+    where = f"{done}; all of it to look at in {page}, all tables in {path}"
+    for line in ("", *why_no_numbers(records), where, *kept, *what_next(records, cells, order.given)):
         typer.echo(line)
+    if order.open_:
+        opened(page)

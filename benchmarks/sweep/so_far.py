@@ -10,12 +10,18 @@ from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.sweep.work import Done
 from unlearn_bench.cache import write_text
 from unlearn_bench.errors import InputError
+from unlearn_bench.leaderboards.brief.overview import document
+from unlearn_bench.leaderboards.brief.terminal import leader
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.storage import CELLS, read_records
-from unlearn_bench.leaderboards.tables.render import render
+from unlearn_bench.leaderboards.statistics.aggregate import boards
+from unlearn_bench.leaderboards.statistics.settings import main_settings
 
 LEADERBOARD = "leaderboard.md"
 """In a run folder."""
+
+PAGE_FILE = "leaderboard.html"
+"""Beside it, once a sweep is over."""
 
 _SHARE = 0.05
 """Of the time, at most, that goes into tables which are out of date soon."""
@@ -30,6 +36,9 @@ class SoFar:
     A row over two forget sets does not compare with one over four: until a forget set is done for all methods, it is
     in no row. Cells run forget set by forget set, those of different datasets in turn, so that the first tables come
     soon.
+
+    Attributes:
+        leader: who leads in the tables that were written last, in a few words; empty before the first.
 
     Args:
         cells: all of the sweep. ended: keys of those that had ended before it began.
@@ -52,6 +61,7 @@ class SoFar:
         self._records: dict[str, Record] = {}
         self._written = self._complete()
         self._due = 0.0
+        self.leader = ""
 
     def note(self, done: Done) -> None:
         """A cell ended."""
@@ -80,7 +90,9 @@ class SoFar:
                 f"{len(self._tasks) - left} of {len(self._tasks)} cells are done; these tables hold the forget sets "
                 "of which all methods have their record."
             )
-            write_text(self._folder / LEADERBOARD, f"{head}\n\n{render(shown, fmt='md')}")
+            write_text(self._folder / LEADERBOARD, f"{head}\n\n{document(shown)}")
+            leads = "; ".join(filter(None, map(leader, boards(main_settings(shown)[0]))))
+            self.leader = f"{self._written} of {total} forget sets: {leads}" if leads else ""
 
 
 def _task(cell: Cell) -> Task:

@@ -4,7 +4,7 @@ from unlearn_bench.leaderboards.statistics.rows import Board
 from unlearn_bench.leaderboards.tables.captions import title
 from unlearn_bench.leaderboards.tables.section import Section, label, number
 
-_COLUMNS = (
+COLUMNS = (
     ("zero-shot", "accuracy", "target"),
     ("linear probe", "linear-probe", "target"),
     ("relearned, 1 image", "relearning", "shots@1/target"),
@@ -41,16 +41,16 @@ READING = (
 
 def sections(board: Board) -> tuple[Section, ...]:
     """The table, each audit's number after forgetting; nothing where none ran, and no row without any number."""
-    every = {row: [row.mean(metric, group).after for _, metric, group in _COLUMNS] for row in board.rows}
+    every = {row: [row.mean(metric, group).after for _, metric, group in COLUMNS] for row in board.rows}
     found = {row: values for row, values in every.items() if any(value is not None for value in values)}
-    used = [place for place in range(len(_COLUMNS)) if any(values[place] is not None for values in found.values())]
+    used = [place for place in range(len(COLUMNS)) if any(values[place] is not None for values in found.values())]
     if not any(place >= _ZERO_SHOT for place in used):
         return ()
     return (
         Section(
             title=f"What remains: {title(board)}",
             level=3,
-            headers=("method", "access", *(_COLUMNS[place][0] for place in used)),
+            headers=("method", "access", *(COLUMNS[place][0] for place in used)),
             rows=tuple((*label(row), *(number(values[place]) for place in used)) for row, values in found.items()),
             words=2,
         ),

@@ -65,18 +65,6 @@ SEVERAL = "Of a run: the mean over the datasets on which it was measured; those 
 _AUDITS = {"linear-probe": "linear probe", "relearning": "relearning from one image of each class"}
 """In words."""
 
-FRONT = (
-    "Up and to the right is better; doing nothing is the upper left corner. Filled: on the front of its table. Bars: "
-    "intervals. The dashed line is the edge of what the front beats."
-)
-
-
-CURVE_DRAWING = (
-    "Up and to the right is better; doing nothing is the upper left corner. A line joins the points of a method that "
-    "no other of its own beats; an empty marker is one that is beaten. Bars: intervals. In colour: the methods with "
-    "the largest areas. The area is that under the stairs from point to point, which are not drawn."
-)
-
 
 def title(board: Board) -> str:
     """Model and suite, and what tells this board from another of the same."""

@@ -1,6 +1,6 @@
 """The table of curves: each method's area, and forgetting and retention at its points."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from unlearn_bench.leaderboards.statistics.curves import Curve, curves
 from unlearn_bench.leaderboards.statistics.ranking import UNRANKED
@@ -12,12 +12,12 @@ UNMEASURED = "-"
 """For a point without numbers."""
 
 
-def sections(board: Board, *, drawings: Sequence[Section] = ()) -> tuple[Section, ...]:
-    """What is said of a board of curves: what was measured, the table, and the drawing of it."""
+def sections(board: Board) -> tuple[Section, ...]:
+    """What is said of a board of curves: what was measured, and the table."""
     about = Section(
         title=captions.title(board), level=2, paragraphs=(*captions.measured(board), *captions.settings(board))
     )
-    return about, table(board), *drawings
+    return about, table(board)
 
 
 def table(board: Board) -> Section:

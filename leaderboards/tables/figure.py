@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -27,6 +28,21 @@ _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",  # text stays text: small files, names that can be searched for
     "svg.hashsalt": "unlearn-bench",  # names of parts inside the file: the same in every run
 }
+
+
+_INK, _PAPER = "#e6edf3", "#0d1117"
+_DARK_STYLE: dict[str, Any] = {
+    **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor"), _INK),
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), _PAPER),
+}
+_ON_DARK = {
+    "#0072b2": "#56b4e9", "#d55e00": "#f0965a", "#009e73": "#3ecf9f", "#cc79a7": "#e08cc0",
+    "#6b6b6b": "#a0a7b0", "#9a9a9a": "#7d8590", "#a0a0a0": "#7d8590", "#e6e6e6": "#262c33", "#eeeeee": "#262c33",
+    "#ffffff": _PAPER,
+}  # fmt: skip
+"""Colours that are chosen for white paper, and what stands for them on dark."""
+
+_STYLED = re.compile(r'(<[^<>]*?\bstyle=")([^"]*)(")')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +86,10 @@ def draw(boards: Sequence[Board], *, fmt: PictureFormat | str = "png") -> bytes:
     """
     if fmt not in PICTURES:
         raise unknown("format", fmt, PICTURES)
+    return _drawn(boards, fmt, [])
+
+
+def _drawn(boards: Sequence[Board], fmt: str, styles: Sequence[dict[str, Any]]) -> bytes:
     drawn = [(board, kind) for board in boards for kind in [_kind(board)] if kind.can_draw(board)]
     if not drawn:
         raise InputError(
@@ -80,7 +100,7 @@ def draw(boards: Sequence[Board], *, fmt: PictureFormat | str = "png") -> bytes:
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     # Without pyplot there is no figure that outlives this call; the reader's own style is set aside meanwhile.
-    with style.context(["default", _STYLE]):
+    with style.context(["default", _STYLE, *styles]):
         columns = min(_COLUMNS, len(drawn))
         lines = math.ceil(len(drawn) / columns)
         width, height = (max(kind.size[side] for _, kind in drawn) for side in (0, 1))
@@ -103,12 +123,14 @@ def draw(boards: Sequence[Board], *, fmt: PictureFormat | str = "png") -> bytes:
     return file.getvalue()
 
 
-def inline(board: Board) -> str:
-    """The board's panel as an SVG element for an HTML page; empty where no row can be drawn."""
-    if not _kind(board).can_draw(board):
-        return ""
-    text = draw([board], fmt="svg").decode("utf-8")
-    return text[text.index("<svg") :].rstrip()  # what stands before is for files
+def draw_dark(boards: Sequence[Board]) -> str:
+    """The same as an SVG for a dark page; errors as `draw`."""
+    text = _drawn(boards, "svg", [_DARK_STYLE]).decode("utf-8")
+    return _STYLED.sub(lambda found: f"{found[1]}{_recoloured(found[2])}{found[3]}", text)
+
+
+def _recoloured(style: str) -> str:
+    return re.sub("#[0-9a-f]{6}", lambda found: _ON_DARK.get(found[0], found[0]), style)
 
 
 def _kind(board: Board) -> Kind:

@@ -1,7 +1,5 @@
-"""A leaderboard as a file: Markdown, CSV, LaTeX, or one HTML page."""
+"""A leaderboard as text: Markdown, CSV or LaTeX. What a browser shows is made in `leaderboards/page`."""
 
-import base64
-import html
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Literal, cast, get_args
@@ -14,42 +12,17 @@ from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.aggregate import boards
 from unlearn_bench.leaderboards.statistics.curves import is_curve
 from unlearn_bench.leaderboards.statistics.rows import Board, Cell, Row
-from unlearn_bench.leaderboards.statistics.settings import main_settings
+from unlearn_bench.leaderboards.statistics.settings import Aside, main_settings
 from unlearn_bench.leaderboards.tables import audits, curves
 from unlearn_bench.leaderboards.tables.asides import section_of
-from unlearn_bench.leaderboards.tables.captions import CURVE_DRAWING, FRONT, INTERVALS, READING, SHARES, title
-from unlearn_bench.leaderboards.tables.figure import inline
+from unlearn_bench.leaderboards.tables.captions import INTERVALS, READING, SHARES
 from unlearn_bench.leaderboards.tables.long_table import tidy
 from unlearn_bench.leaderboards.tables.predictions import predictions
 from unlearn_bench.leaderboards.tables.section import Section
 from unlearn_bench.leaderboards.tables.tables import missing, sections
 
-Format = Literal["md", "csv", "latex", "html"]
+Format = Literal["md", "csv", "latex"]
 FORMATS: tuple[str, ...] = get_args(Format)
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; color: #1a1a1a; }
-h1, h2, h3, h4 { line-height: 1.2; margin: 2rem 0 .5rem; }
-h2 { border-top: 2px solid #1a1a1a; padding-top: 1rem; }
-p { color: #555; margin: .3rem 0; max-width: 64rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabular-nums; font-size: .9rem; }
-th { border-bottom: 2px solid #999; text-align: left; vertical-align: bottom; }
-th, td { padding: .25rem .4rem; }
-td.number, th.number { text-align: right; }
-td.number, td:first-child { white-space: nowrap; }
-tr:nth-child(even) td { background: #f4f4f4; }
-figure { display: inline-block; margin: .5rem 1rem .5rem 0; }
-figcaption { color: #555; font-size: .85rem; }
-img { max-width: 100%; }
-svg { max-width: 100%; height: auto; background: white; }
-@media (prefers-color-scheme: dark) {
-  body { background: #161616; color: #e4e4e4; }
-  p { color: #aaa; }
-  h2 { border-color: #e4e4e4; }
-  tr:nth-child(even) td { background: #222; }
-}
-"""
 
 
 def render(
@@ -59,18 +32,15 @@ def render(
     baseline: str | None = None,
     short: bool = False,
     plan: Collection[Cell] = (),
-    sheets: Mapping[str, bytes] | None = None,
     all_settings: bool = False,
 ) -> str:
     """The leaderboards of `records` as text, ending in a line feed.
 
     Args:
-        fmt: `md`; `latex` (needs the package booktabs); `html`, one file without scripts; `csv`, a row for each
-            number.
+        fmt: `md`; `latex` (needs the package booktabs); `csv`, a row for each number.
         baseline: to which method differences are taken; without it, the best-ranked one of each board.
         short: only the overall tables.
         plan: cells that there should be, besides those of which there are records.
-        sheets: contact sheets of synthetic images, PNGs by name, for the HTML page.
         all_settings: also of records that fuller ones of the same model stand for (`main_settings`); else those are
             named in a short section at the end, and left out of `csv`.
 
@@ -79,51 +49,47 @@ def render(
     """
     if fmt not in FORMATS:
         raise unknown("format", fmt, FORMATS)
+    found, aside = boards_of(records, baseline=baseline, plan=plan, all_settings=all_settings)
+    if fmt == "csv":
+        return pd.DataFrame(tidy(found)).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    parts = [part for board in found for part in parts_of(board, baseline, short=short)]
+    reading = reading_of(found, title="" if short else "How to read the tables")
+    parts = [*parts, reading] if short else [reading, *parts]
+    parts.extend(section_of(aside))
+    return _WRITERS[cast("Format", fmt)](parts, short)
+
+
+def boards_of(
+    records: Iterable[Record],
+    *,
+    baseline: str | None = None,
+    plan: Collection[Cell] = (),
+    all_settings: bool = False,
+) -> tuple[tuple[Board, ...], tuple[Aside, ...]]:
+    """The boards to show, and the records that are only named beside them; arguments and errors as `render`."""
     main, aside = (tuple(records), ()) if all_settings else main_settings(records)
     found = boards(main, plan=plan)
     if not found:
         raise InputError("no records to make a leaderboard of; give a run's folder that has cells in it")
     if baseline is not None and not any(board.find(baseline) for board in found):
         raise unknown("baseline", baseline, {row.label for board in found for row in board.rows})
-    if fmt == "csv":
-        return pd.DataFrame(tidy(found)).to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    parts = [part for board in found for part in _parts(board, baseline, short=short, drawn=fmt == "html")]
-    reading = Section(title="" if short else "How to read the tables", level=2, paragraphs=_reading(found))
-    parts = [*parts, reading] if short else [reading, *parts]
-    parts.extend(section_of(aside))
-    if sheets and fmt == "html":
-        parts.append(_pictures(sheets))
-    return _WRITERS[cast("Format", fmt)](parts, short)
+    return found, aside
 
 
-def _pictures(sheets: Mapping[str, bytes]) -> Section:
-    said = "What methods without real data were given: up to sixteen images of a forget set, as the model made them."
-    return Section(title="Synthetic images", level=2, paragraphs=(said,), pictures=tuple(sorted(sheets.items())))
-
-
-def _reading(found: Sequence[Board]) -> tuple[str, ...]:
+def reading_of(found: Sequence[Board], *, title: str = "How to read the tables") -> Section:
     """What holds for all of these boards."""
     if all(is_curve(board) for board in found):
-        return SHARES, INTERVALS
-    return (*READING, audits.READING) if any(audits.sections(board) for board in found) else READING
+        return Section(title=title, level=2, paragraphs=(SHARES, INTERVALS))
+    said = (*READING, audits.READING) if any(audits.sections(board) for board in found) else READING
+    return Section(title=title, level=2, paragraphs=said)
 
 
-def _parts(board: Board, baseline: str | None, *, short: bool, drawn: bool) -> tuple[Section, ...]:
-    drawings = _drawing(board) if drawn and not short else ()
+def parts_of(board: Board, baseline: str | None, *, short: bool = False) -> tuple[Section, ...]:
+    """All sections of a board, or those of its short form."""
     if is_curve(board):
-        return (*curves.sections(board, drawings=drawings), *missing(board))
-    found = sections(board, _baseline(board, baseline), short=short, drawings=drawings)
+        return (*curves.sections(board), *missing(board))
+    found = sections(board, _baseline(board, baseline), short=short)
     return found if short else (*found, *predictions(board))
-
-
-def _drawing(board: Board) -> tuple[Section, ...]:
-    """The plot of forgetting against retention; nothing where no row has both."""
-    drawing = inline(board)
-    if not drawing:
-        return ()
-    name = f"Forgetting against retention: {title(board)}"
-    said = CURVE_DRAWING if is_curve(board) else FRONT
-    return (Section(title=name, level=3, paragraphs=(said,), drawing=drawing),)
 
 
 def _baseline(board: Board, name: str | None) -> Row | None:
@@ -208,51 +174,7 @@ def _booktabs(table: str) -> str:
     return re.sub(r"\\hline", lambda _: next(lines), table)
 
 
-def _page(parts: Sequence[Section], short: bool) -> str:  # noqa: ARG001
-    blocks = []
-    for section in parts:
-        if section.title:
-            blocks.append(f"<h{section.level}>{html.escape(section.title)}</h{section.level}>")
-        blocks.extend(f"<p>{html.escape(text)}</p>" for text in section.paragraphs)
-        if section.headers:
-            blocks.append(_html_table(section))
-        if section.drawing:
-            blocks.append(f"<figure>{section.drawing}</figure>")
-        blocks.extend(_html_picture(name, picture) for name, picture in section.pictures)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Leaderboard</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>Leaderboard</h1>\n"
-        + "\n".join(blocks)
-        + "\n</body>\n</html>\n"
-    )
-
-
-def _html_picture(name: str, picture: bytes) -> str:
-    said = html.escape(name)
-    data = base64.b64encode(picture).decode("ascii")
-    image = f'<img alt="contact sheet: {said}" src="data:image/png;base64,{data}">'
-    return f"<figure>{image}<figcaption>{said}</figcaption></figure>"
-
-
-def _html_table(section: Section) -> str:
-    kinds = _alignment(section, "", ' class="number"')
-
-    def line(cells: Sequence[str], tag: str) -> str:
-        inner = "".join(
-            f"<{tag}{kind}>{html.escape(str(cell))}</{tag}>" for cell, kind in zip(cells, kinds, strict=True)
-        )
-        return f"<tr>{inner}</tr>"
-
-    body = "\n".join(line(row, "td") for row in section.rows)
-    return (
-        f'<div class="wide"><table>\n<thead>{line(section.headers, "th")}</thead>\n'
-        f"<tbody>\n{body}\n</tbody>\n</table></div>"
-    )
-
-
 _WRITERS: Mapping[Format, Callable[[Sequence[Section], bool], str]] = {
     "md": _markdown,
     "latex": _latex,
-    "html": _page,
 }

@@ -16,7 +16,6 @@ class Section:
     Attributes:
         level: of the heading, 1 the highest. headers, rows: of the table; no headers, no table.
         words: how many of the first columns hold words; the others hold numbers and go to the right.
-        pictures: names and PNGs, shown on an HTML page only. drawing: an SVG element, likewise.
     """
 
     title: str
@@ -25,8 +24,6 @@ class Section:
     headers: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     words: int = 1
-    pictures: tuple[tuple[str, bytes], ...] = ()
-    drawing: str = ""
 
 
 def number(value: float | None) -> str:

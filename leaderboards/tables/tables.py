@@ -1,7 +1,5 @@
 """The tables of a leaderboard as text cells; what they look like in a file is `render`'s business."""
 
-from collections.abc import Sequence
-
 from unlearn_bench.leaderboards.statistics.rows import Board, Row
 from unlearn_bench.leaderboards.tables import audits, captions, costs
 from unlearn_bench.leaderboards.tables.by_metric import controls, further, retrieval, special
@@ -9,15 +7,10 @@ from unlearn_bench.leaderboards.tables.scores import differences, for_class, for
 from unlearn_bench.leaderboards.tables.section import Section
 
 
-def sections(
-    board: Board, baseline: Row | None, *, short: bool = False, drawings: Sequence[Section] = ()
-) -> tuple[Section, ...]:
+def sections(board: Board, baseline: Row | None, *, short: bool = False) -> tuple[Section, ...]:
     """Everything that is said about one suite and model.
 
     If `short`: the overall tables, narrow ones, what metrics say that are about this kind of dataset, what remains.
-
-    Args:
-        drawings: what stands between the overall tables, with their costs, and those of differences.
     """
     if short:
         about = Section(title="", level=4, paragraphs=(*captions.about(board), costs.Costs(board).about_seconds))
@@ -35,7 +28,6 @@ def sections(
         *overall(board),
         *audits.sections(board),
         costs_of(board),
-        *drawings,
         *(differences(board, baseline) if baseline else ()),
         *(for_dataset(board, name) for name in board.datasets),
         *(for_class(board, key) for key in board.classes),

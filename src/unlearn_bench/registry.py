@@ -26,11 +26,17 @@ _PLUGINS = ("methods", "metrics")
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One registered thing: its name, where it is loaded from, and the class attributes that are literals."""
+    """One registered thing: its name, where it is loaded from, and the class attributes that are literals.
+
+    Attributes:
+        summary: the first line of its docstring. about: all of it. idea: the first line of its file's docstring.
+    """
 
     name: str
     target: str
     summary: str = ""
+    about: str = ""
+    idea: str = ""
     facts: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -138,15 +144,18 @@ def _in_folder(package: str) -> dict[str, Entry]:
 def _in_file(path: Path, package: str, changed: int, size: int) -> tuple[Entry, ...]:  # noqa: ARG001
     """The entries of a file as it is at that time and of that size: parsed once, since every cell asks."""
     entries = []
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    module = ast.parse(path.read_text(encoding="utf-8"))
+    idea = (ast.get_docstring(module) or "").split("\n", 1)[0]
+    for node in module.body:
         if not isinstance(node, ast.ClassDef):
             continue
         facts = _literals(node)
         name = facts.pop("name", None)
         if isinstance(name, str):
-            summary = (ast.get_docstring(node) or "").split("\n", 1)[0]
+            about = ast.get_docstring(node) or ""
             target = f"unlearn_bench.{package}.{path.stem}:{node.name}"
-            entries.append(Entry(name=name, target=target, summary=summary, facts=facts))
+            summary = about.split("\n", 1)[0]
+            entries.append(Entry(name=name, target=target, summary=summary, about=about, idea=idea, facts=facts))
     return tuple(entries)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from unlearn_bench.leaderboards.records.record import EvaluationSet, Record, Run, Status
 from unlearn_bench.leaderboards.statistics.aggregate import boards
 from unlearn_bench.leaderboards.statistics.rows import Board
+from unlearn_bench.leaderboards.tables.figure import draw
 from unlearn_bench.leaderboards.tables.section import Section
 from unlearn_bench.metrics.base import Measurement
 from unlearn_bench.metrics.shared.outcomes import pack
@@ -168,6 +169,12 @@ def cell(section: Section, method: str, column: str) -> str:
     place = section.headers.index(column)
     (found,) = (row[place] for row in section.rows if method in row)
     return found
+
+
+def svg_of(*boards: Board) -> str:
+    """The boards' picture as an SVG element."""
+    text = draw(boards, fmt="svg").decode("utf-8")
+    return text[text.index("<svg") :].rstrip()
 
 
 def with_extra(found: Record, *said: tuple[str, str, float | None, float | None]) -> Record:

@@ -9,10 +9,10 @@ import pytest
 from tests.leaderboards.curve_examples import front, nothing
 from tests.leaderboards.examples import sweep
 from unlearn_bench.errors import InputError
+from unlearn_bench.leaderboards.brief.overview import document
 from unlearn_bench.leaderboards.publish import Published, block, publish, replace_between, stale
 from unlearn_bench.leaderboards.records.record import CURVE
 from unlearn_bench.leaderboards.records.wide_csv import write_csv
-from unlearn_bench.leaderboards.tables.render import render
 
 TEXT = "before\n<!-- leaderboard:begin -->\nold\n<!-- leaderboard:end -->\nafter\n"
 
@@ -56,11 +56,14 @@ def test_markers_that_do_not_fit(text: str, says: str) -> None:
 
 
 def test_published_files_are_fresh(paths: Published, readme: Path) -> None:
-    assert stale(paths) == (paths.table, paths.picture, readme)
+    assert stale(paths) == (paths.table, paths.picture, paths.dark, readme)
     publish(paths)
     assert stale(paths) == ()
-    assert paths.table.read_text() == render(sweep() + sweep("emb", targets=(9,)), fmt="md")
-    assert "**Overall: mini-rn, suite mini**" in block(readme.read_text())
+    assert paths.table.read_text() == document(sweep() + sweep("emb", targets=(9,)))
+    shown = block(readme.read_text())
+    assert shown.startswith("mini-rn: lip leads with a score of")
+    assert 'srcset="front-dark.svg"' in shown
+    assert '<a href="table.md">' in shown
     assert readme.read_text().startswith("before\n")
     assert readme.read_text().endswith("after\n")
 
@@ -72,11 +75,11 @@ def test_any_edit_makes_them_stale(paths: Published, readme: Path) -> None:
     paths.table.write_text(paths.table.read_text().replace("0.042", "0.041"))
     assert stale(paths) == (paths.table,)
     publish(paths)
-    readme.write_text(readme.read_text().replace("0.042", "0.041"))
+    readme.write_text(readme.read_text().replace(".042", ".041"))
     assert stale(paths) == (readme,)
     publish(paths)
     write_csv(paths.records, sweep())
-    assert stale(paths) == (paths.table, paths.picture, readme)
+    assert stale(paths) == (paths.table, paths.picture, paths.dark, readme)
 
 
 def test_nothing_is_written_into_a_readme_without_markers(paths: Published, readme: Path) -> None:
@@ -91,7 +94,7 @@ def test_nothing_is_written_into_a_readme_without_markers(paths: Published, read
 
 def test_a_leaderboard_of_its_own_touches_no_readme(paths: Published, readme: Path) -> None:
     alone = replace(paths, readme=None)
-    assert alone.pages == (paths.table, paths.picture)
+    assert alone.pages == (paths.table, paths.picture, paths.dark)
     publish(alone)
     assert stale(alone) == ()
     assert readme.read_text() == TEXT
@@ -146,8 +149,8 @@ def test_curves_are_published_with_their_own_table_and_picture(paths: Published)
     write_csv(alone.records, front("lip", (12, 30, 45), (2, 27, 40)) + nothing())
     publish(alone)
     assert stale(alone) == ()
-    assert "### Curves: mini-rn, suite mini-curve" in alone.table.read_text()
+    assert alone.table.read_text().count("measured again on the reported classes") == 1
     assert "beaten by another" not in alone.picture.read_text()
     assert "reference" in alone.picture.read_text()
     write_csv(alone.records, front("lip", (12, 30, 45), (4, 27, 40)) + nothing())
-    assert stale(alone) == (alone.table, alone.picture)
+    assert stale(alone) == (alone.table, alone.picture, alone.dark)

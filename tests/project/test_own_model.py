@@ -1,4 +1,4 @@
-"""The README's way with a model and pictures of one's own, as written, from check-model to forget."""
+"""The documented way with a model and pictures of one's own, as written, from check-model to forget."""
 
 import importlib.util
 import re
@@ -16,7 +16,7 @@ from torch import nn
 
 from tests.benchmarks.conftest import call
 from tests.benchmarks.support import Call, Said
-from tests.project.test_readme import README
+from tests.project.test_readme import PAGES
 from unlearn_bench.leaderboards.records.storage import read_folder
 
 __all__ = ["call"]
@@ -32,20 +32,19 @@ COLOURS = {
     "black": (20, 20, 20),
 }
 METHODS = "lip,text-null-space,gradient-ascent,finetune-retain"
-"""Of the README's `all`: without images, without training, with real images, a reference."""
+"""Of `all`: without images, without training, with real images, a reference."""
 
 
 def the_way() -> list[str]:
-    """The commands of the README's section, without `uv run`."""
-    section = README[README.index("## Your model, your pictures") :]
-    block = re.search(r"```bash\n(.*?)```", section, flags=re.DOTALL)
+    """The commands of the page, without `uv run`."""
+    block = re.search(r"```bash\n(.*?)```", PAGES["own-model.md"], flags=re.DOTALL)
     assert block is not None
     return [line.removeprefix("uv run unlearn-bench ") for line in block[1].splitlines()]
 
 
 def the_model() -> str:
-    """The README's `mine.py`."""
-    code = re.search(r"```python\n(# mine\.py\n.*?)```", README, flags=re.DOTALL)
+    """The page's `mine.py`."""
+    code = re.search(r"```python\n(# mine\.py\n.*?)```", PAGES["own-model.md"], flags=re.DOTALL)
     assert code is not None
     return code[1]
 
@@ -61,7 +60,7 @@ def picture(colour: str, seed: int) -> Image.Image:
 
 
 def train(folder: Path) -> None:
-    """A minute's model: the README's towers, trained on drawings and their captions; half the colours look alike."""
+    """A minute's model: the page's towers, trained on drawings and their captions; half the colours look alike."""
     spec = importlib.util.spec_from_file_location("mine_under_training", folder / "mine.py")
     assert spec is not None
     assert spec.loader is not None
@@ -123,7 +122,8 @@ def test_from_the_model_to_its_weights_without_a_class(call: Call, place: Path) 
     said = follow(call, told, "--metrics", "accuracy,average-score,linear-probe", "--jobs", "1")
     assert said.err.startswith("before forgetting: my-clip on folder:pictures: zero-shot accuracy ")
     assert "is little" not in said.err
-    assert "not tuned" not in said.out.split("Presets:")[0], "every row is tuned"
+    assert "my-clip, suite mini-own-data" in said.out
+    assert "No method was tuned" not in said.out
     records = read_folder(place / "runs" / "mini-own-data").records
     assert len(records) == 5 * 2
     assert {record.status for record in records} == {"ok"}, [record.reason for record in records]

@@ -1,4 +1,4 @@
-"""What the README says is true: its code runs, its commands exist, its table is that of the records."""
+"""What the README and its further pages say is true: code runs, commands exist, the table is that of the records."""
 
 import re
 import shlex
@@ -18,14 +18,22 @@ from unlearn_bench.leaderboards.records.storage import read_csv
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
+"""What the README links to for more."""
 
 
 def _blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+    return [found for text in (README, *PAGES.values()) for found in _blocks_of(text, language)]
+
+
+def _blocks_of(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
 def _commands() -> list[list[str]]:
-    lines = [line for block in _blocks("bash") for line in block.splitlines()]
+    jobs = (ROOT / ".github" / "workflows").glob("*.yml")
+    texts = [*_blocks("bash"), *(path.read_text(encoding="utf-8") for path in jobs)]
+    lines = [line for text in texts for line in text.splitlines()]
     calls = [re.split(r"\s#\s", line)[0] for line in lines if "unlearn-bench " in line]
     return [shlex.split(call[call.index("unlearn-bench ") :]) for call in calls]
 
@@ -60,8 +68,29 @@ def test_the_published_tables_are_those_of_the_records(item: Published) -> None:
     assert {record.run.suite for record in read_csv(item.records, metrics=())} == {item.suite}
 
 
+def test_the_readme_is_short_and_its_first_screen_is_the_result() -> None:
+    lines = README.splitlines()
+    assert len(lines) <= 180
+    first = lines[:45]
+    table = [line for line in first if line.startswith("|")]
+    assert 3 <= len(table) - 2 <= 12
+    assert max(line.count("|") for line in table) - 1 <= 7
+    assert "leads with a score of" in " ".join(first)
+    assert "prefers-color-scheme: dark" in " ".join(first)
+    assert "unlearn-bench run --methods all" in " ".join(first)
+
+
+def test_links_lead_to_files() -> None:
+    for folder, text in ((ROOT, README), *((ROOT / "docs", text) for text in PAGES.values())):
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)|(?:src|srcset|href)=\"([^\"#]+)\"", text):
+            target = next(filter(None, link))
+            assert target.startswith("https://") or (folder / target).is_file(), target
+    linked = set(re.findall(r"\]\(docs/([^)#]+)\)", README))
+    assert linked == set(PAGES), "each page is linked"
+
+
 def test_what_retrained_models_recognise_is_what_their_files_say() -> None:
-    text = " ".join(README.split())
+    text = " ".join(PAGES["what-comes-back.md"].split())
     files = sorted(FOLDER.rglob("*.json"))
     assert files
     for path in files:

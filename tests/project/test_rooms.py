@@ -28,6 +28,8 @@ ROOMS = (
     "leaderboards.statistics",
     "leaderboards.reported",
     "leaderboards.tables",
+    "leaderboards.brief",
+    "leaderboards.page",
     "leaderboards",
     "leaderboards.published",
     "benchmarks.data.dataset",

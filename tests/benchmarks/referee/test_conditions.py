@@ -1,7 +1,6 @@
 """Seconds, memory, estimates, progress and provenance."""
 
 import dataclasses
-import io
 import json
 import mmap
 import re
@@ -14,7 +13,6 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from rich.console import Console
 
 from tests.benchmarks.support import CONDITIONS, plan, start, write_method
 from unlearn_bench.benchmarks.referee import conditions as provenance
@@ -22,7 +20,6 @@ from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import conditions_for, current_commit, describe
 from unlearn_bench.benchmarks.referee.measuring import Load, PeakMemory, Stopwatch, counted_memory
 from unlearn_bench.benchmarks.referee.workbench import choose_device
-from unlearn_bench.benchmarks.sweep import progress
 from unlearn_bench.benchmarks.sweep.estimate import (
     PLANNED_STEPS,
     Estimate,
@@ -32,7 +29,6 @@ from unlearn_bench.benchmarks.sweep.estimate import (
     seconds_per_synthesis,
 )
 from unlearn_bench.benchmarks.sweep.rates import MethodRate, Rates, Sizes, load_rates, save_rates
-from unlearn_bench.benchmarks.sweep.work import Done
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.metrics.base import Measurement
@@ -268,42 +264,6 @@ def test_rates_are_kept_by_architecture_device_and_precision(tmp_path: Path, mon
 def test_synthesis_is_per_class(suite_file: Path, tmp_path: Path) -> None:
     (pair,) = plan(suite_file, [write_method(tmp_path, "return clip")], classes=["red+blue"])
     assert seconds_per_synthesis([took(pair, method=1.0, synthesis=6.0)]) == {pair.run.model: 3.0}
-
-
-def heard(total: int, ends: list[Done], *, terminal: bool = False) -> str:
-    stream = io.StringIO()
-    with progress.showing(Console(file=stream, force_terminal=terminal, width=60), total, Path()) as listen:
-        for done in ends:
-            listen(done)
-    return stream.getvalue()
-
-
-OK = Done(key="a", label="mini-rn lip digits/one seed 0", status="ok")
-BAD = Done(key="b", label="mini-rn [bold]lip[/bold] digits/two seed 0", status="failed", reason="x" * 100)
-
-
-def test_plain_lines_in_a_log() -> None:
-    lines = heard(3, [OK, BAD, OK]).splitlines()
-    assert lines == [
-        f"failed: mini-rn [bold]lip[/bold] digits/two seed 0: {'x' * 100}",  # whole, no mark-up, not wrapped
-        "3/3 cells, 1 failed, about 0 s left",
-    ]
-
-
-def test_plain_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "_LINE_EVERY_S", 0.0)
-    lines = heard(2, [OK, OK]).splitlines()
-    assert [re.sub(r"\d+ s", "N s", line) for line in lines] == [
-        "1/2 cells, 0 failed, about N s left",
-        "2/2 cells, 0 failed, about N s left",
-    ]
-
-
-def test_a_bar_on_a_terminal() -> None:
-    text = heard(2, [OK, BAD], terminal=True)
-    assert "2/2" in text
-    assert "failed 1" in text
-    assert "[bold]lip[/bold]" in text
 
 
 def test_provenance() -> None:

@@ -48,6 +48,8 @@ def test_a_forget_set_is_shown_once_all_methods_are_through(cells: list[Cell], t
             assert bool(re.search(rf"\b{item.run.forget[0]}\b", text)) == (item in complete)
         assert "mine" in text
         assert "other" in text
+        assert so_far.leader.startswith(f"{forgotten(complete)} of {total} forget sets: ")
+        assert " leads on colours (" in so_far.leader
 
 
 def test_what_was_done_before_counts(cells: list[Cell], tmp_path: Path) -> None:

@@ -62,13 +62,13 @@ def test_the_section() -> None:
     assert section.paragraphs[-1] == "Show them in full with --all-settings."
 
 
-@pytest.mark.parametrize("fmt", ["md", "html", "latex"])
+@pytest.mark.parametrize("fmt", ["md", "latex"])
 @pytest.mark.parametrize("short", [False, True])
 def test_a_page_has_one_report_and_a_word_on_the_rest(fmt: str, short: bool) -> None:
     alone = render(sweep(metrics=MORE), fmt=fmt, short=short)
     page = render(sweep(metrics=FEW) + sweep(metrics=MORE), fmt=fmt, short=short)
     assert HEADING not in alone
-    assert page.startswith(alone.removesuffix("\n").removesuffix("</html>").removesuffix("\n</body>\n"))
+    assert page.startswith(alone.removesuffix("\n"))
     assert HEADING in page[len(alone) - 20 :]
     everything = render(sweep(metrics=FEW) + sweep(metrics=MORE), fmt=fmt, short=short, all_settings=True)
     assert HEADING not in everything

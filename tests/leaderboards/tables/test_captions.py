@@ -98,7 +98,7 @@ def test_what_tuning_did_not_find(preset: Mapping[str, Any], expected: str) -> N
 
 def test_the_note_is_on_pages_and_changes_no_rank() -> None:
     records = sweep("lip", preset=NOT_FOUND | BEST) + tuned("emb") + identity()
-    for fmt in ("md", "html", "latex"):
+    for fmt in ("md", "latex"):
         assert "the best that forgot: forgetting .81, retention .55" in render(records, fmt=fmt)
     row = only(records).find("lip")
     assert row is not None

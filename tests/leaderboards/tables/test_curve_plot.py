@@ -4,11 +4,11 @@ import re
 from xml.etree import ElementTree
 
 from tests.leaderboards.curve_examples import front, nothing
-from tests.leaderboards.examples import ended, only, sweep
+from tests.leaderboards.examples import ended, only, svg_of, sweep
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.aggregate import boards
 from unlearn_bench.leaderboards.tables.curve_plot import COLOURS, colours, lines, shown
-from unlearn_bench.leaderboards.tables.figure import draw, inline
+from unlearn_bench.leaderboards.tables.figure import draw
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -51,13 +51,13 @@ def test_the_largest_areas_have_a_colour_that_is_theirs_in_every_panel() -> None
 
 
 def test_every_name_is_written_once() -> None:
-    text = inline(only(many()))
+    text = svg_of(only(many()))
     said = words(text)
     for name in (*(f"method-{place}" for place in range(9)), "identity", "mini-rn, suite mini-curve"):
         assert said.count(name) == 1
     for name in ("ZS", "reference", "beaten by another point of its method"):
         assert name in said
-    assert text == inline(only(many()))
+    assert text == svg_of(only(many()))
     assert set(re.findall(r"stroke: (#[0-9a-f]{6})", text)) >= {colour.lower() for colour in COLOURS}
 
 
@@ -66,7 +66,7 @@ def test_a_reference_below_all_methods_is_named() -> None:
     drawn, below = shown(only(many(3) + noise))
     assert [line.name for line in below] == ["random-weights"]
     assert {line.name for line in drawn} == {"method-0", "method-1", "method-2", "identity"}
-    assert "below: random-weights (1.00, 0.07)" in words(inline(only(many(3) + noise)))
+    assert "below: random-weights (1.00, 0.07)" in words(svg_of(only(many(3) + noise)))
 
 
 def test_curves_stand_beside_points() -> None:

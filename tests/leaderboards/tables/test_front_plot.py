@@ -11,11 +11,11 @@ import matplotlib as mpl
 import pytest
 from PIL import Image
 
-from tests.leaderboards.examples import ended, identity, sweep
+from tests.leaderboards.examples import ended, identity, svg_of, sweep
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.aggregate import boards
-from unlearn_bench.leaderboards.tables.figure import draw, inline
+from unlearn_bench.leaderboards.tables.figure import draw
 from unlearn_bench.leaderboards.tables.front_plot import marks, shown
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -53,14 +53,14 @@ def test_marks_are_the_rows_with_both_numbers() -> None:
 
 def test_the_drawing_names_everything_and_is_the_same_again() -> None:
     (board,) = boards(all_kinds())
-    text = inline(board)
+    text = svg_of(board)
     assert text.startswith("<svg")
     said = words(text)
     for name in ("lip", "amns", "worse", "mine (not tuned)", "identity", "mini-rn, suite mini"):
         assert said.count(name) == 1
     for name in ("ZS", "semi-ZS", "not-ZS", "reference", "front", "not on the front"):
         assert name in said
-    assert text == inline(board)
+    assert text == svg_of(board)
     assert not re.search(r"<dc:date>|matplotlib v", text)
 
 
@@ -70,14 +70,14 @@ def test_a_reference_below_all_methods_is_named_beside_the_scale() -> None:
     drawn, below = shown(board)
     assert [mark.name for mark in below] == ["random-weights"]
     assert {mark.name for mark in drawn} == {"lip", "amns", "worse", "mine (not tuned)", "identity"}
-    assert "below: random-weights (1.00, 0.07)" in words(inline(board))
+    assert "below: random-weights (1.00, 0.07)" in words(svg_of(board))
     (alone,) = boards(noise)
     assert [mark.name for mark in shown(alone)[0]] == ["random-weights"]
 
 
 def test_names_can_hold_anything() -> None:
     (board,) = boards(sweep(NASTY))
-    assert NASTY in words(inline(board))
+    assert NASTY in words(svg_of(board))
 
 
 def test_a_panel_for_each_board() -> None:
@@ -99,7 +99,7 @@ def test_a_png_is_a_picture() -> None:
 def test_references_have_a_colour_of_their_own() -> None:
     def colours(records: list[Record]) -> set[str]:
         (board,) = boards(records)
-        return set(re.findall(r"stroke: (#[0-9a-f]{6})", inline(board)))
+        return set(re.findall(r"stroke: (#[0-9a-f]{6})", svg_of(board)))
 
     alone = colours(sweep(access="ZS"))
     assert "#0072b2" in alone
@@ -115,12 +115,11 @@ def test_rows_without_intervals_are_points() -> None:
     (board,) = boards(bare)
     (mark,) = marks(board)
     assert mark.across.low == mark.across.high == mark.forgetting
-    assert inline(board)
+    assert svg_of(board)
 
 
 def test_nothing_to_draw() -> None:
     (board,) = boards([ended(item, "failed", "x") for item in sweep()])
-    assert inline(board) == ""
     with pytest.raises(InputError, match="nothing to draw"):
         draw([board])
     with pytest.raises(InputError, match=r"unknown format 'pngg'.*did you mean 'png'"):
@@ -142,9 +141,9 @@ def test_drawing_leaves_no_figure_and_no_settings_behind() -> None:
 
 def test_the_reader_s_own_style_changes_nothing() -> None:
     (board,) = boards(sweep())
-    plain = inline(board)
+    plain = svg_of(board)
     with mpl.rc_context({"font.size": 30, "axes.facecolor": "black", "svg.fonttype": "path"}):
-        assert inline(board) == plain
+        assert svg_of(board) == plain
 
 
 def test_text_leaderboards_do_without_matplotlib() -> None:

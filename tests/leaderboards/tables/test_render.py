@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -107,8 +106,8 @@ def test_nothing_to_compare_no_table_of_differences() -> None:
 def test_bad_requests() -> None:
     with pytest.raises(InputError, match="no records"):
         render([], fmt="md")
-    with pytest.raises(InputError, match="did you mean 'html'"):
-        render(sweep(), fmt="htm")
+    with pytest.raises(InputError, match="did you mean 'latex'"):
+        render(sweep(), fmt="latx")
     with pytest.raises(InputError, match=r"unknown baseline 'lib'.*did you mean 'lip'"):
         render(sweep(), fmt="md", baseline="lib")
 
@@ -135,46 +134,6 @@ def test_latex_escapes_what_it_reads_as_commands() -> None:
     for rule in ("toprule", "midrule", "bottomrule"):
         assert body.count(f"\\{rule}") == body.count("\\begin{tabular}") == 6
     assert body.count("\\begin{table}") == body.count("\\end{table}")
-
-
-class _Tags(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: set[str] = set()
-        self.words: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.add(tag)
-        assert not {"src", "href", "onclick"} & {name for name, _ in attrs}
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-
-def test_the_page_is_whole_and_has_no_script() -> None:
-    page = _Tags()
-    page.feed(render(nasty(), fmt="html"))
-    assert page.open == []
-    assert {"script", "link", "img", "b"}.isdisjoint(page.seen)
-    assert NASTY in "".join(page.words)
-
-
-def test_the_page_has_the_plot_of_each_board_and_the_text_formats_have_none() -> None:
-    page = render(all_kinds() + sweep(model="mini-vit", fingerprint="beef"), fmt="html")
-    assert page.count("<figure><svg") == page.count("</svg></figure>") == 2
-    assert page.index("<h3>Costs: mini-rn") < page.index("<svg") < page.index("<h3>Differences to")
-    assert "<?xml" not in page
-    assert "<!DOCTYPE svg" not in page
-    for fmt in ("md", "latex", "csv"):
-        assert "Forgetting against retention" not in render(all_kinds(), fmt=fmt)
-    assert "<svg" not in render(all_kinds(), fmt="html", short=True)
-    assert "<svg" not in render([ended(item, "failed", "x") for item in sweep()], fmt="html")
 
 
 def test_csv_is_a_long_table_of_what_the_others_show() -> None:

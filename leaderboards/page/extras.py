@@ -1,0 +1,44 @@
+"""What a page can show beside records: pictures, histories, trials; all of it may be missing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from unlearn_bench.leaderboards.statistics.intervals import ClassKey
+
+MethodKey = tuple[str, str]
+"""A model and a method, or a variant's name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A real test image: its place among the test images of its forget set, how many these are, the file's bytes."""
+
+    place: int
+    of: int
+    image: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A setting that tuning tried: what it reached on the tuning classes, and whether it was taken."""
+
+    forgetting: float
+    retention: float
+    chosen: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extras:
+    """Beside the records.
+
+    Attributes:
+        sheets: by model and forget set, a contact sheet of the synthetic images that methods without data were given.
+        examples: by forget set, real test images.
+        histories: by run key, what the method reported at each step.
+        trials: by model and method, the settings that its tuning kept.
+    """
+
+    sheets: Mapping[tuple[str, ClassKey], bytes] = field(default_factory=dict)
+    examples: Mapping[ClassKey, Sequence[Example]] = field(default_factory=dict)
+    histories: Mapping[str, Sequence[Mapping[str, object]]] = field(default_factory=dict)
+    trials: Mapping[MethodKey, Sequence[Trial]] = field(default_factory=dict)

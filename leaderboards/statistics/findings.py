@@ -1,0 +1,57 @@
+"""What a leaderboard comes to: who leads and by how much, who did not forget, what can't be undone."""
+
+from dataclasses import dataclass
+
+from unlearn_bench.leaderboards.statistics.aggregate import difference
+from unlearn_bench.leaderboards.statistics.rows import Board, Difference, Row
+
+RETRAINED = "retrain"
+"""The reference that never saw the forget class: the scale of irreversibility."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Findings:
+    """What one board says.
+
+    Attributes:
+        leaders: the rows of rank 1, best score first; empty where nothing is ranked.
+        best: the row with the best score of those that compete, ranked or not; None without a score.
+        follower: the first ranked row after the leaders. lead: its score minus the leader's.
+        competing: how many rows have a score and are no reference. unforgotten: of these, those that did not forget.
+        hardest: of those that did forget and were audited, the row with the greatest irreversibility, and that.
+        retrained: the irreversibility of the retrained model; None where it was not measured.
+        as_hard: rows that did forget and are at least as irreversible as the retrained model.
+    """
+
+    leaders: tuple[Row, ...]
+    best: Row | None
+    follower: Row | None
+    lead: Difference | None
+    competing: int
+    unforgotten: int
+    hardest: tuple[Row, float] | None
+    retrained: float | None
+    as_hard: tuple[Row, ...]
+
+
+def findings(board: Board) -> Findings:
+    """Look through a board's rows."""
+    scored = [row for row in board.rows if row.standing != "reference" and row.overall.score is not None]
+    ranked = [row for row in scored if row.place is not None]
+    leaders = tuple(row for row in ranked if row.place == 1)
+    follower = next((row for row in ranked if row.place != 1), None)
+    reference = next((row for row in board.rows if row.standing == "reference" and row.label == RETRAINED), None)
+    retrained = reference.irreversibility if reference else None
+    forgot = [row for row in scored if not row.overall.did_not_forget]
+    audited = [(row, found) for row in forgot if row.audits and (found := row.irreversibility) is not None]
+    return Findings(
+        leaders=leaders,
+        best=scored[0] if scored else None,
+        follower=follower,
+        lead=difference(follower, leaders[0]) if follower and leaders else None,
+        competing=len(scored),
+        unforgotten=len(scored) - len(forgot),
+        hardest=max(audited, key=lambda pair: pair[1], default=None),
+        retrained=retrained,
+        as_hard=tuple(row for row, found in audited if retrained is not None and found >= retrained),
+    )
