@@ -8,6 +8,9 @@ from unlearn_bench.leaderboards.statistics.rows import Board, Difference, Row
 RETRAINED = "retrain"
 """The reference that never saw the forget class: the scale of irreversibility."""
 
+NOTHING = "identity"
+"""The reference that does nothing: who scores worse did more harm than good."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Findings:
@@ -18,9 +21,10 @@ class Findings:
         best: the row with the best score of those that compete, ranked or not; None without a score.
         follower: the first ranked row after the leaders. lead: its score minus the leader's.
         competing: how many rows have a score and are no reference. unforgotten: of these, those that did not forget.
-        hardest: of those that did forget and were audited, the row with the greatest irreversibility, and that.
+        hardest: of those that did forget with less harm than good and were audited, the row with the greatest
+            irreversibility, and that: a model that knows nothing any more is no example of forgetting for good.
         retrained: the irreversibility of the retrained model; None where it was not measured.
-        as_hard: rows that did forget and are at least as irreversible as the retrained model.
+        as_hard: of the same rows those that are at least as irreversible as the retrained model.
     """
 
     leaders: tuple[Row, ...]
@@ -40,10 +44,12 @@ def findings(board: Board) -> Findings:
     ranked = [row for row in scored if row.place is not None]
     leaders = tuple(row for row in ranked if row.place == 1)
     follower = next((row for row in ranked if row.place != 1), None)
-    reference = next((row for row in board.rows if row.standing == "reference" and row.label == RETRAINED), None)
-    retrained = reference.irreversibility if reference else None
+    references = {row.label: row for row in board.rows if row.standing == "reference"}
+    retrained = references[RETRAINED].irreversibility if RETRAINED in references else None
+    nothing = references[NOTHING].overall.score if NOTHING in references else None
     forgot = [row for row in scored if not row.overall.did_not_forget]
-    audited = [(row, found) for row in forgot if row.audits and (found := row.irreversibility) is not None]
+    well = [row for row in forgot if nothing is None or (row.overall.score or 0.0) < nothing]
+    audited = [(row, found) for row in well if row.audits and (found := row.irreversibility) is not None]
     return Findings(
         leaders=leaders,
         best=scored[0] if scored else None,

@@ -59,6 +59,19 @@ def test_irreversibility_is_set_against_the_retrained_model() -> None:
     assert (hardest[0].label, hardest[1]) == ("lip", 0.0625)
 
 
+def test_a_model_that_knows_nothing_any_more_is_no_example() -> None:
+    """Who did more harm than good is irreversible as broken glass is."""
+    soft = audited(sweep("lip"), 0.75, 0.6)
+    broken = audited(sweep("broken", targets=(0,), measured={"other": 0, "rest": 0}), 0.0, 0.0)
+    found = findings(only(soft + broken + retrained(0.4) + identity()))
+    assert found.unforgotten == 0
+    assert found.hardest is not None
+    assert found.hardest[0].label == "lip"
+    assert found.as_hard == ()
+    alone = findings(only(soft + broken + retrained(0.4)))  # nobody says what doing nothing scores
+    assert [row.label for row in alone.as_hard] == ["broken"]
+
+
 def test_nobody_forgot_and_nobody_is_ranked() -> None:
     assert "No method forgot" in headline(only(sweep("lip", targets=(15,)) + sweep("emb", targets=(16,))))
     untuned = headline(only(sweep("lip", preset={"source": "default"})))
