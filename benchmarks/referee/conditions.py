@@ -14,7 +14,7 @@ import joblib
 import torch
 
 from unlearn_bench import __version__
-from unlearn_bench.benchmarks.referee.measuring import counted_memory
+from unlearn_bench.benchmarks.isolation.measuring import counted_memory
 from unlearn_bench.errors import InputError
 
 _PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "scikit-learn", "matplotlib")

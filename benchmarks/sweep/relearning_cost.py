@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 from rich.console import Console
 
+from unlearn_bench.benchmarks.isolation.measuring import Stopwatch
 from unlearn_bench.benchmarks.referee.conditions import device_name
-from unlearn_bench.benchmarks.referee.measuring import Stopwatch
 from unlearn_bench.benchmarks.referee.workbench import Evaluated, Setting, Workbench, as_split
 from unlearn_bench.benchmarks.suites.suite import Suite
 from unlearn_bench.benchmarks.sweep.estimate import duration

@@ -69,6 +69,19 @@ def is_path_target(name: str) -> bool:
     return ".py:" in name
 
 
+def is_own(target: str) -> bool:
+    """Whether it is this project's code, and not somebody else's."""
+    return not is_path_target(target) and target.startswith("unlearn_bench.")
+
+
+def absolute(target: str) -> str:
+    """The same target for a process with another current folder."""
+    if not is_path_target(target):
+        return target
+    path, _, attribute = target.rpartition(":")
+    return f"{Path(path).absolute()}:{attribute}"
+
+
 def load(target: str) -> object:
     """Import `package.module:Attribute` or `path/to/file.py:Attribute` and return the attribute.
 
