@@ -1,3 +1,3 @@
 """A referee for unlearning in CLIP: methods play, and the score is what is forgotten at what cost."""
 
-__version__ = "0.2.0"
+__version__ = "0.1.0"

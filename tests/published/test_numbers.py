@@ -21,7 +21,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.published]
 
 # A part of a suite, and the published suite that has its cells.
 PARTS = {
-    "mini-full, two datasets": ("mini-full", "mini", ["--datasets", "mini-digits,mini-letters"]),
+    "mini-full, a class of each dataset": (
+        "mini-full",
+        "mini",
+        ["--classes", "digit five,star,letter m,polka dots"],
+    ),
     "mini-full, mini-vit": (
         "mini-full",
         "mini-full",

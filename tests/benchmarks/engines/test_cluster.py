@@ -315,6 +315,7 @@ def test_where_none_is_left_that_fits_it_ends(
 
 
 @pytest.mark.slow
+@pytest.mark.large
 def test_a_cluster_of_its_own_has_processes_that_are_replaced(
     folder: Path, tasks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

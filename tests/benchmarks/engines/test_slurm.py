@@ -87,6 +87,7 @@ def end(pid_file: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.large
 def test_a_sweep_on_jobs_one_of_which_is_killed(suite_file: Path, tmp_path: Path, stand_in: Path) -> None:
     (tmp_path / "calls").mkdir()
     gate = f"import time\nwhile not Path({str(tmp_path / 'gate')!r}).exists():\n    time.sleep(0.02)\n{NOISE}"

@@ -117,6 +117,7 @@ def console(given: list[str], tmp_path: Path) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.slow
+@pytest.mark.large
 def test_the_console_script_in_two_jobs_interrupted_and_resumed(
     suite_file: Path, noted: Path, tmp_path: Path
 ) -> None:
