@@ -56,15 +56,18 @@ def run_cell(
     keep: Callable[[Clip], None] | None = None,
     note: Callable[[str], None] = unheard,
     weights: Path | None = None,
+    hidden: tuple[Path, ...] = (),
+    timeout_s: float = 0.0,
 ) -> Outcome:
     """Carry out one cell; whatever the method does, this returns a record.
 
     `keep` is shown the unlearned model, already rebuilt from its tensors, when all went well. `note` is told what is
-    being done, for people who wait. Where the file `weights` holds what this very method made of the same request,
-    that is measured, and the method does not run.
+    being done, for people who wait. The method's process can't read what is `hidden`, and is ended when the method
+    takes longer than `timeout_s` (0: as long as it takes). Where the file `weights` holds what this very method made
+    of the same request, that is measured, and the method does not run.
 
-    `skipped` when the method says why it does not apply; `failed` when it raises, runs out of memory, edits the
-    request, or returns tensors that are not finite or do not fit the original architecture.
+    `skipped` when the method says why it does not apply; `failed` when it raises, ends its process, runs out of
+    memory, or returns tensors that are not finite or do not fit the original architecture.
     """
     dataset = bench.evaluated[cell.run.dataset].dataset
     targets = dataset.labels(cell.run.forget)
@@ -73,7 +76,7 @@ def run_cell(
     reason = ""
     measurements: tuple[Measurement, ...] = ()
     try:
-        why_not = _unlearn(game, weights)
+        why_not = _unlearn(game, weights, hidden, timeout_s)
         if game.unlearned is None:
             status, reason = "skipped", why_not
         else:
@@ -112,7 +115,7 @@ def run_cell(
     )
 
 
-def _unlearn(game: Game, weights: Path | None) -> str:
+def _unlearn(game: Game, weights: Path | None, hidden: tuple[Path, ...], timeout_s: float) -> str:
     """Note the unlearned model, kept or made now; or, without one, say why the method does not apply."""
     if file_hash(game.cell.method_target) != game.run.method_file:
         raise CellFailure("the method's file was edited after the sweep was planned; run again")
@@ -120,7 +123,7 @@ def _unlearn(game: Game, weights: Path | None) -> str:
     game.unlearned = _kept(game, task, weights)
     game.from_kept = game.unlearned is not None
     if game.unlearned is None:
-        return _play(game, task)
+        return _play(game, task, hidden, timeout_s)
     if game.unlearned.synthesized:
         game.synthesize()
     return ""
@@ -141,12 +144,13 @@ def _kept(game: Game, task: Task, weights: Path | None) -> Unlearned | None:
     return found
 
 
-def _play(game: Game, task: Task) -> str:
+def _play(game: Game, task: Task, hidden: tuple[Path, ...], timeout_s: float) -> str:
     """Let the method play in a room of its own, and check what came back; or say why it does not apply."""
     bench = game.bench
-    with bench.player(task.method_target) as player:
+    most = bytes_of(bench.clip.state())
+    with bench.player(task.method_target, hidden=hidden) as player:
         game.load.count(player.pid)
-        played = player.play(task, game, game.load, most_bytes=bytes_of(bench.clip.state()))
+        played = player.play(task, game, game.load, most_bytes=most, timeout_s=timeout_s)
     if played.state is None:
         return played.skipped
     with torch.no_grad():

@@ -221,8 +221,10 @@ class Workbench:
             for name, value in self.clip.state().items():
                 value.copy_(self.pristine[name])
 
-    def player(self, method_target: str) -> AbstractContextManager[Player]:
+    def player(self, method_target: str, *, hidden: tuple[Path, ...] = ()) -> AbstractContextManager[Player]:
         """A process for one method's turn: a new one for code from outside, a lasting one for the project's own.
+
+        It can read neither caches nor data, nor what is `hidden` besides.
 
         Raises:
             CellFailure: it does not come up.
@@ -231,7 +233,10 @@ class Workbench:
         opening = Opening(
             model=setting.model, weights=setting.weights, device=setting.device, threads=torch.get_num_threads()
         )
-        return player_for(opening, hidden=(cache_root(), data_root()), lasting=is_own(method_target))
+        folders = [Path(spec.partition(":")[2]) for spec in (*setting.datasets, *setting.control)]
+        data = tuple(folder.resolve() for folder in folders if folder.name and folder.is_dir())
+        away = (cache_root(), data_root(), *data, *hidden)
+        return player_for(opening, hidden=away, lasting=is_own(method_target))
 
 
 @lru_cache(maxsize=1)

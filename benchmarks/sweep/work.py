@@ -123,7 +123,7 @@ def _carry_out(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool, ke
     weights = weights_file(out, run)
     keep = keep or weights.is_file()  # what is kept stays that of the newest run
     with Note(out, run.key, label(cell)) as note:
-        outcome = run_cell(cell, bench, conditions, note=note, weights=None if fresh else weights)
+        outcome = run_cell(cell, bench, conditions, note=note, weights=None if fresh else weights, hidden=(out,))
     warning = _refuse(weights, outcome.refused) if outcome.refused else ""
     if keep and outcome.unlearned is not None:
         keep_weights(out, run, bench, outcome.unlearned)

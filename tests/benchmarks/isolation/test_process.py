@@ -226,8 +226,6 @@ def test_a_player_reads_no_caches_and_writes_only_at_home(tmp_path: Path, monkey
     for folder in (secret, other):
         folder.mkdir()
         (folder / "images").write_text("test")
-    player = new_player(tmp_path, hidden=(secret,))
-    room = Room(player, tmp_path)
     tries = {
         "read": f"Path({str(secret / 'images')!r}).read_text()",
         "write": f"Path({str(other / 'images')!r}).write_text('x')",
@@ -237,8 +235,11 @@ def test_a_player_reads_no_caches_and_writes_only_at_home(tmp_path: Path, monkey
     body = "from unlearn_bench.cache import cache_root\nfound = []\n" + "".join(
         f"try:\n    {line}\n    found.append({name!r})\nexcept OSError:\n    pass\n" for name, line in tries.items()
     )
-    room.play(body + "Path('mine').write_text('x')\nrequest.report(0, found=','.join(found))\nreturn clip")
-    player.close()
+    body += "Path('mine').write_text('x')\nrequest.report(0, found=','.join(found))\nreturn clip"
+    write_method(tmp_path, body)  # there before the door is shut
+    room = Room(new_player(tmp_path, hidden=(secret,)), tmp_path)
+    room.play(body)
+    room.player.close()
     assert room.heard.lines == [(0, {"found": ""})]
     assert (other / "images").read_text() == "test"
 
