@@ -126,7 +126,7 @@ def live(connection: Connection, fence: Fence, opening: Opening) -> None:
     while True:
         try:
             task = pickle.loads(connection.recv_bytes())
-        except EOFError:
+        except (EOFError, OSError):
             return
         _play(connection, task, clip)
         same = all(torch.equal(value, pristine[name]) for name, value in clip.state().items())
