@@ -1,6 +1,7 @@
 """What a method from outside says of itself, read in a room of its own: no code of it runs where numbers are made."""
 
 import dataclasses
+import inspect
 import json
 import sys
 from collections.abc import Mapping
@@ -72,10 +73,15 @@ def _tell(connection: Connection, fence: Fence, place: Place) -> None:
 def _description(kind: object, target: str) -> dict[str, Any]:
     if not (isinstance(kind, type) and issubclass(kind, Method)):
         raise InputError(f"method {target!r} is not a subclass of unlearn_bench.methods.base.Method")
+    if inspect.isabstract(kind):
+        lacking = ", ".join(sorted(kind.__abstractmethods__))
+        raise InputError(f"method {target!r} can't be made: it is abstract, {lacking} is not there; write it")
     fields = []
     for item in dataclasses.fields(kind):
         if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
-            raise InputError(f"hyperparameter {item.name!r} of method {target!r} has no default; give it one")
+            raise InputError(
+                f"method {target!r} can't be made: hyperparameter {item.name!r} has no default; give it one"
+            )
         made = item.default_factory() if item.default_factory is not dataclasses.MISSING else item.default
         span = item.metadata.get("range")
         fields.append([item.name, made, dataclasses.asdict(span) if isinstance(span, Range) else None])

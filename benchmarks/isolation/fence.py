@@ -6,10 +6,13 @@ limits, and that is all: a benchmark is no jail.
 
 import ctypes
 import os
+import select
 import signal
 import sys
 import tempfile
+import threading
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
@@ -59,13 +62,28 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
 
 
+def end_when_alone(connection: Connection) -> None:
+    """End this process once the other side of its connection is gone, whatever it is doing then."""
+    if not hasattr(select, "poll"):
+        return
+    hearing = select.poll()
+    hearing.register(connection.fileno(), 0)  # no event but that it was hung up
+
+    def watch() -> None:
+        hearing.poll()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end-when-alone", daemon=True).start()
+
+
 def raise_fence(fence: Fence) -> None:
     """Go into the own folder and give up all that a player has no use for; there is no way back.
 
     Raises:
         OSError: the system refuses.
     """
-    os.environ[ENVIRONMENT_VARIABLE] = os.environ[DATA_VARIABLE] = str(fence.folder / "cache")
+    if fence.hidden:  # nobody shall look for what can't be read
+        os.environ[ENVIRONMENT_VARIABLE] = os.environ[DATA_VARIABLE] = str(fence.folder / "cache")
     os.environ["TMPDIR"] = tempfile.tempdir = str(fence.folder)
     os.chdir(fence.folder)
     _limit(memory=fence.limit_memory)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unlearn_bench.benchmarks.isolation.fence import Fence, die_with_parent, raise_fence
+from unlearn_bench.benchmarks.isolation.fence import Fence, die_with_parent, end_when_alone, raise_fence
 from unlearn_bench.benchmarks.isolation.measuring import give_memory_back
 from unlearn_bench.benchmarks.isolation.wire import Message, bytes_of, receive, send
 from unlearn_bench.benchmarks.presets.preset import build_method
@@ -117,6 +117,7 @@ def live(connection: Connection, fence: Fence, opening: Opening) -> None:
     try:
         clip = _open(opening)
         raise_fence(fence)
+        end_when_alone(connection)
     except BaseException as error:
         send(connection, Message(kind="failed", words=_told(error)))
         return

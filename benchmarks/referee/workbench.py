@@ -224,7 +224,7 @@ class Workbench:
     def player(self, method_target: str, *, hidden: tuple[Path, ...] = ()) -> AbstractContextManager[Player]:
         """A process for one method's turn: a new one for code from outside, a lasting one for the project's own.
 
-        It can read neither caches nor data, nor what is `hidden` besides.
+        Code from outside can read neither caches nor data, nor what is `hidden` besides; the project's own may.
 
         Raises:
             CellFailure: it does not come up.
@@ -235,8 +235,9 @@ class Workbench:
         )
         folders = [Path(spec.partition(":")[2]) for spec in (*setting.datasets, *setting.control)]
         data = tuple(folder.resolve() for folder in folders if folder.name and folder.is_dir())
-        away = (cache_root(), data_root(), *data, *hidden)
-        return player_for(opening, hidden=away, lasting=is_own(method_target))
+        own = is_own(method_target)
+        away = () if own else (cache_root(), data_root(), *data, *hidden)
+        return player_for(opening, hidden=away, lasting=own)
 
 
 @lru_cache(maxsize=1)

@@ -22,9 +22,12 @@ READ_ONCE = lru_cache(maxsize=3)(published_records)
 
 
 @pytest.fixture(autouse=True)
-def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def clean(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
     monkeypatch.setenv("UNLEARN_BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv(ALLOW_VARIABLE, str(tmp_path))  # the tests' methods note there what they do
+    # The tests' methods note there what they do; one folder for all tests, as processes that fork keep it.
+    monkeypatch.setenv(ALLOW_VARIABLE, str(tmp_path_factory.getbasetemp()))
     monkeypatch.setattr("unlearn_bench.benchmarks.commands.dry_run.published_records", READ_ONCE)
     monkeypatch.setattr("unlearn_bench.benchmarks.tuning.cost.published_records", READ_ONCE)
     open_workbench.cache_clear()
