@@ -11,11 +11,13 @@ from unlearn_bench import __version__
 from unlearn_bench.benchmarks.commands.options import (
     PRESETS,
     Backend,
+    Classes,
     Curve,
     Data,
     Datasets,
     Device,
     Jobs,
+    Keep,
     Metrics,
     Model,
     OnlyClasses,
@@ -29,6 +31,7 @@ from unlearn_bench.benchmarks.commands.options import (
     SkipBadImages,
     Template,
     Threads,
+    Timeout,
     Tune,
     Wait,
 )
@@ -100,10 +103,7 @@ def run(
     datasets: Datasets = None,
     data: Data = None,
     template: Template = "",
-    classes: Annotated[
-        str | None,
-        typer.Option(help="Forget these: class, dataset/class, a+b at once; dog@sketch, *@sketch where domains are."),
-    ] = None,
+    classes: Classes = None,
     presets: Presets = None,
     tune: Tune = None,
     curve: Curve = False,
@@ -120,9 +120,8 @@ def run(
     shard: Annotated[str | None, typer.Option(help="i/n: every n-th cell from the i-th.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and an estimate; run nothing.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run cells again that are done.")] = False,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Keep unlearned weights, so that more metrics cost no second unlearning.")
-    ] = False,
+    keep: Keep = False,
+    timeout: Timeout = None,
     limit: Annotated[int | None, typer.Option(help="At most so many cells.", min=1)] = None,
     skip_bad_images: SkipBadImages = False,
 ) -> None:
@@ -155,6 +154,7 @@ def run(
         dry_run=dry_run,
         fresh=fresh,
         keep=keep,
+        timeout=timeout,
         limit=limit,
         skip_bad=skip_bad_images,
         tune=tune,

@@ -64,6 +64,22 @@ OnlyClasses = Annotated[
 ]
 OnlyModels = Annotated[str | None, typer.Option("--model", help="Only these models; commas between.")]
 
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        help="Seconds that a method may take, then its cell has failed; 0: without end. An hour by default, or 20 "
+        "times what its other cells took.",
+        min=0,
+    ),
+]
+Keep = Annotated[
+    bool, typer.Option("--keep", help="Keep unlearned weights, so that more metrics cost no second unlearning.")
+]
+Classes = Annotated[
+    str | None,
+    typer.Option(help="Forget these: class, dataset/class, a+b at once; dog@sketch, *@sketch where domains are."),
+]
+
 Quick = Annotated[
     bool, typer.Option("--quick", help="A first look: one class of each dataset, few test images, no audits.")
 ]

@@ -19,6 +19,7 @@ from unlearn_bench.benchmarks.referee.zero_shot import ZeroShot
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
 from unlearn_bench.benchmarks.sweep.advice import Given, what_next, why_no_numbers
 from unlearn_bench.benchmarks.sweep.estimate import Known
+from unlearn_bench.benchmarks.sweep.patience import Patience
 from unlearn_bench.benchmarks.sweep.plan import QUICK, cells_for, settings_for, take_shard
 from unlearn_bench.benchmarks.sweep.players import Choice, chosen_methods, chosen_metrics, load_player
 from unlearn_bench.benchmarks.sweep.progress import showing
@@ -57,6 +58,7 @@ class _Order:
     fresh: bool
     keep: bool
     skip_bad: bool
+    timeout: float | None
 
 
 def execute(
@@ -82,6 +84,7 @@ def execute(
     keep: bool,
     limit: int | None,
     skip_bad: bool,
+    timeout: float | None = None,
     tune: int | None = None,
     curve: bool = False,
     backend: str = "loky",
@@ -124,6 +127,7 @@ def execute(
         fresh=fresh,
         keep=keep,
         skip_bad=skip_bad,
+        timeout=timeout,
     )
     _check_names(chosen, order.choice)
     console = Console(stderr=True)
@@ -174,7 +178,15 @@ def _carry_out(order: _Order, engine: Engine, console: Console, warn: Callable[[
             so_far.note(done)
 
         tally = sweep(
-            waiting, folder, engine, listener=listener, fresh=fresh, keep=order.keep, warn=warn, before=opening
+            waiting,
+            folder,
+            engine,
+            listener=listener,
+            fresh=fresh,
+            keep=order.keep,
+            patience=Patience(given=order.timeout, known=planned.known),
+            warn=warn,
+            before=opening,
         )
     _finish(folder, cells, tally, order.given, resumed=len(cells) - len(undone), keep=order.keep)
     return 1 if tally.failed else 0

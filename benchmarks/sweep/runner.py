@@ -15,6 +15,7 @@ from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions, describe
 from unlearn_bench.benchmarks.referee.workbench import Setting, open_workbench
 from unlearn_bench.benchmarks.referee.zero_shot import ZeroShot, zero_shot
+from unlearn_bench.benchmarks.sweep.patience import UNHURRIED, Patience
 from unlearn_bench.benchmarks.sweep.work import Done, done, placed, stay_alive, work
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.endings import endings
@@ -70,6 +71,7 @@ def sweep(
     listener: Listener,
     fresh: bool = False,
     keep: bool = False,
+    patience: Patience = UNHURRIED,
     warn: Callable[[str], None],
     before: Callable[[Sequence[ZeroShot]], None] = unheard,
 ) -> Tally:
@@ -91,7 +93,7 @@ def sweep(
         listener(done)
 
     before(tuple(_prepared(waiting, out, engine)))
-    carry_out(waiting, out, engine, listener=note, fresh=fresh, keep=keep)
+    carry_out(waiting, out, engine, listener=note, fresh=fresh, keep=keep, patience=patience)
     return Tally(resumed=len(cells) - len(waiting), **counts)
 
 
@@ -103,6 +105,7 @@ def carry_out(
     listener: Listener,
     fresh: bool = False,
     keep: bool = False,
+    patience: Patience = UNHURRIED,
 ) -> None:
     """Run cells until each has its record in `out`, through workers that die and other sweeps on the folder.
 
@@ -113,7 +116,7 @@ def carry_out(
     """
     waiting = {cell.run.key: cell for cell in cells}
     finished: list[Done] = []
-    task = partial(work, out=out, conditions=engine.conditions, fresh=fresh, keep=keep)
+    task = partial(work, out=out, conditions=engine.conditions, fresh=fresh, keep=keep, patience=patience)
     while waiting:
         there = len(waiting)
         for ended in engine.each(task, _ordered(waiting, engine), folder=out):

@@ -21,6 +21,7 @@ from unlearn_bench.benchmarks.referee.kept import keep_weights, weights_file
 from unlearn_bench.benchmarks.referee.referee import Outcome, run_cell
 from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
 from unlearn_bench.benchmarks.sweep.notes import Note
+from unlearn_bench.benchmarks.sweep.patience import UNHURRIED, Patience
 from unlearn_bench.cache import take_lock, write_text
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.endings import write_and_note
@@ -53,7 +54,15 @@ def label(cell: Cell) -> str:
     return f"{run.model} {run.label} {run.dataset}/{'+'.join(run.forget)} seed {run.seed}"
 
 
-def work(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool = False, keep: bool = False) -> Done:
+def work(
+    cell: Cell,
+    out: Path,
+    conditions: Conditions,
+    *,
+    fresh: bool = False,
+    keep: bool = False,
+    patience: Patience = UNHURRIED,
+) -> Done:
     """Carry out one cell in this process and write its record, unless another sweep has it in hand."""
     stay_alive()
     torch.set_num_threads(conditions.threads)
@@ -64,7 +73,8 @@ def work(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool = False, 
             there = None if fresh else _finished(out, cell.run.key)
             if there is not None:
                 return done(cell, there)
-            record, warning = _carry_out(placed(cell, conditions.device), out, conditions, fresh=fresh, keep=keep)
+            here, seconds = placed(cell, conditions.device), patience.of(cell)
+            record, warning = _carry_out(here, out, conditions, fresh=fresh, keep=keep, timeout_s=seconds)
             return done(cell, record, warning=warning)
     except OSError as error:
         raise InputError(
@@ -112,7 +122,9 @@ def hold(out: Path, key: str) -> Iterator[bool]:
             lock.release()
 
 
-def _carry_out(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool, keep: bool) -> tuple[Record, str]:
+def _carry_out(
+    cell: Cell, out: Path, conditions: Conditions, *, fresh: bool, keep: bool, timeout_s: float
+) -> tuple[Record, str]:
     """Run one cell, or measure what is kept of it, and write all that it leaves; the record last, as it says "done".
 
     Returns:
@@ -123,7 +135,15 @@ def _carry_out(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool, ke
     weights = weights_file(out, run)
     keep = keep or weights.is_file()  # what is kept stays that of the newest run
     with Note(out, run.key, label(cell)) as note:
-        outcome = run_cell(cell, bench, conditions, note=note, weights=None if fresh else weights, hidden=(out,))
+        outcome = run_cell(
+            cell,
+            bench,
+            conditions,
+            note=note,
+            weights=None if fresh else weights,
+            hidden=(out,),
+            timeout_s=timeout_s,
+        )
     warning = _refuse(weights, outcome.refused) if outcome.refused else ""
     if keep and outcome.unlearned is not None:
         keep_weights(out, run, bench, outcome.unlearned)
