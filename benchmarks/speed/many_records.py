@@ -9,7 +9,6 @@ their number or faster; each size is measured in a process of its own, whose hig
 """
 
 import multiprocessing
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from typing import Annotated, TypeVar
 import typer
 from tabulate import tabulate
 
+from unlearn_bench.benchmarks.referee.measuring import most_held_mib
 from unlearn_bench.leaderboards.published.places import published_records
 from unlearn_bench.leaderboards.records.endings import endings
 from unlearn_bench.leaderboards.records.record import Record
@@ -57,8 +57,8 @@ def _again(record: Record, seeds: int) -> Record:
     return replace(record, run=replace(record.run, seed=record.run.seed + seeds))
 
 
-def measure(records: int, folder: Path) -> tuple[int, float, float, float, float, float]:
-    """How many, seconds of the first scan, the next one, reading and tables, and the highest memory in MiB.
+def measure(records: int, folder: Path) -> tuple[int, float, float, float, float, int | None]:
+    """How many, seconds of the first scan, the next one, reading and tables; highest memory in MiB, if it is known.
 
     Raises:
         RuntimeError: a scan or a reading does not find all of them.
@@ -68,8 +68,7 @@ def measure(records: int, folder: Path) -> tuple[int, float, float, float, float
     if {len(found.by_key) for found, _ in scans} | {len(loaded)} != {records}:
         raise RuntimeError(f"not all of the {records} records were found")
     _, tables = timed(lambda: render(loaded, fmt="md"))
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    return records, scans[0][1], scans[1][1], reading, tables, memory
+    return records, scans[0][1], scans[1][1], reading, tables, most_held_mib()
 
 
 def main(

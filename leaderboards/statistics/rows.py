@@ -232,5 +232,5 @@ def seed_mean(records: Sequence[Record], metric: str, group: str, dataset: str |
 
 def _of_run(record: Record, metric: str, group: str, dataset: str | None) -> Pair:
     found = record.matching(metric, group=group, dataset=dataset)
-    shown = found if len(found) == 1 else [item for item in found if item.n] or found
+    shown = [item for item in found if item.n] or found
     return mean_pair([Pair(before=item.before, after=item.after) for item in shown])

@@ -31,6 +31,17 @@ def test_round_trip(tmp_path: Path) -> None:
     assert {item.run.key: compact(to_json(item)) for item in found} == expected
 
 
+def test_only_what_some_metrics_measured_is_read(tmp_path: Path) -> None:
+    records = sweep(seconds=1.5)
+    write_csv(tmp_path / "all.csv", records)
+    whole = read_csv(tmp_path / "all.csv")
+    found = read_csv(tmp_path / "all.csv", metrics=("accuracy",))
+    assert [record.run for record in found] == [record.run for record in whole]
+    assert [record.measurements for record in found] == [record.matching("accuracy") for record in whole]
+    assert {item.metric for record in whole for item in record.measurements} > {"accuracy"}
+    assert all(record.measurements == () for record in read_csv(tmp_path / "all.csv", metrics=()))
+
+
 @pytest.mark.parametrize(
     "names", [("a|b",), ("a\\", "|"), ("x\\|y", "z"), (" a ", "b,c"), ("ä", '"'), ("a", ""), ("",)]
 )
