@@ -21,7 +21,7 @@ from typing import Annotated, TypeVar
 import typer
 from tabulate import tabulate
 
-from unlearn_bench.benchmarks.referee.measuring import most_held_mib
+from unlearn_bench.benchmarks.isolation.measuring import most_held_mib
 from unlearn_bench.leaderboards.published.places import published_records
 from unlearn_bench.leaderboards.records.endings import endings
 from unlearn_bench.leaderboards.records.record import Record
