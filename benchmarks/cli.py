@@ -1,5 +1,6 @@
 """The command line. Nothing heavy is imported here: each command imports its own when it runs."""
 
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -50,14 +51,14 @@ app = typer.Typer(
 
 def main() -> None:
     """The console script: errors of the user's, and files that fail, are one line and exit code 2."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # of batch systems and service managers: as Ctrl-C
     try:
         app()
     except InputError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
     except OSError as error:  # a full disk, a folder taken away: what was written before is whole
-        where = f" {error.filename!r}" if error.filename else ""
-        reason = error.strerror or str(error) or type(error).__name__
+        where, reason = f" {error.filename!r}" if error.filename else "", error.strerror or repr(error)
         typer.echo(f"error: a file{where} can't be read or written ({reason}); mend that and run again", err=True)
         sys.exit(2)
 

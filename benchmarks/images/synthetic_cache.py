@@ -4,7 +4,6 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -51,8 +50,8 @@ def synthetic_images(
     Where each text has one of `domains`, an image is accepted by its probability among the texts of its own. `say` is
     told how far making them is.
 
-    A class that failed fails again at once, for a week: the search is deterministic, and may take minutes to fail. One
-    that was out of time is tried again after an hour.
+    A class that failed fails again at once, for a week: the search is deterministic, and may take minutes to fail.
+    One that was out of time is tried again after an hour.
 
     Raises:
         CellFailure: a class's images can't be made.

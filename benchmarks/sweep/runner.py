@@ -40,6 +40,10 @@ def unheard(_: Sequence[ZeroShot]) -> None:
     """For those who do not want to know what the models know."""
 
 
+def silent(_: str) -> None:
+    """For those who do not want to know whom is waited for."""
+
+
 Part = Literal["before", "train"]
 """What a workbench keeps of a dataset: embeddings of the test images, or the images that methods are given."""
 
@@ -93,7 +97,7 @@ def sweep(
         listener(done)
 
     before(tuple(_prepared(waiting, out, engine)))
-    carry_out(waiting, out, engine, listener=note, fresh=fresh, keep=keep, patience=patience)
+    carry_out(waiting, out, engine, listener=note, fresh=fresh, keep=keep, patience=patience, say=warn)
     return Tally(resumed=len(cells) - len(waiting), **counts)
 
 
@@ -106,27 +110,34 @@ def carry_out(
     fresh: bool = False,
     keep: bool = False,
     patience: Patience = UNHURRIED,
+    say: Callable[[str], None] = silent,
 ) -> None:
     """Run cells until each has its record in `out`, through workers that die and other sweeps on the folder.
 
-    A cell whose process dies more than once gets a failed record.
+    A cell whose process dies more than once gets a failed record. `say` is told, once for each, which processes are
+    waited for.
 
     Raises:
         InputError: the engine can't go on, or records can't be written, or are not seen here.
     """
     waiting = {cell.run.key: cell for cell in cells}
     finished: list[Done] = []
+    named: set[str] = set()
     task = partial(work, out=out, conditions=engine.conditions, fresh=fresh, keep=keep, patience=patience)
     while waiting:
-        there = len(waiting)
+        there, held = len(waiting), dict[str, Done]()
         for ended in engine.each(task, _ordered(waiting, engine), folder=out):
             told = _written_off(ended, out, engine) if isinstance(ended, Lost) else ended
-            if not told.busy:
-                waiting.pop(told.key, None)
-                finished.append(told)
-                listener(told)
+            if told.holder:
+                held[told.holder] = told
+                continue
+            waiting.pop(told.key, None)
+            finished.append(told)
+            listener(told)
         if len(waiting) == there:
-            # The rest is in the hands of another sweep on this folder.
+            for holder in sorted(held.keys() - named):
+                say(f"{held[holder].label} is in the hands of another sweep ({holder}); waiting for it to end")
+            named |= held.keys()
             time.sleep(_REMOTE_POLL_S if engine.is_remote else _POLL_S)
     if engine.is_remote:
         wait_until_seen(finished, out)

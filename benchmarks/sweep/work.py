@@ -2,10 +2,11 @@
 
 import getpass
 import json
+import os
 import platform
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -34,7 +35,7 @@ class Done:
     """How one cell ended: what the progress shows of it.
 
     Attributes:
-        busy: another sweep on the same folder holds the cell; it is asked again later.
+        holder: of the cell, where that is another sweep on the same folder; the cell is asked for again later.
         warning: what the user should know of it beside how it ended.
         written: the time in its record.
     """
@@ -43,7 +44,7 @@ class Done:
     label: str
     status: str
     reason: str = ""
-    busy: bool = False
+    holder: str = ""
     warning: str = ""
     written: str = ""
 
@@ -69,7 +70,7 @@ def work(
     try:
         with hold(out, cell.run.key) as held:
             if not held:
-                return Done(key=cell.run.key, label=label(cell), status="failed", busy=True)
+                return Done(key=cell.run.key, label=label(cell), status="failed", holder=holder(out, cell.run.key))
             there = None if fresh else _finished(out, cell.run.key)
             if there is not None:
                 return done(cell, there)
@@ -115,11 +116,27 @@ def hold(out: Path, key: str) -> Iterator[bool]:
     except Timeout:
         yield False
         return
+    said = _holder_file(out, key)
     try:
+        with suppress(OSError):  # who can't say who it is may hold it all the same
+            said.write_text(f"process {os.getpid()} of {platform.node() or 'this machine'}", encoding="utf-8")
         yield True
     finally:
+        with suppress(OSError):
+            said.unlink(missing_ok=True)
         if lock is not None:
             lock.release()
+
+
+def holder(out: Path, key: str) -> str:
+    """Which process holds the cell, as that says; it may have ended in the meantime."""
+    with suppress(OSError):
+        return _holder_file(out, key).read_text(encoding="utf-8", errors="replace") or "another process"
+    return "another process"
+
+
+def _holder_file(out: Path, key: str) -> Path:
+    return out / CELLS / f".{key}.holder"
 
 
 def _carry_out(

@@ -2,8 +2,14 @@
 
 import dataclasses
 import json
+import os
+import platform
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -23,13 +29,15 @@ from tests.benchmarks.support import (
     write_skipper,
 )
 from unlearn_bench.benchmarks.engines import local
+from unlearn_bench.benchmarks.engines.engine import Lost
 from unlearn_bench.benchmarks.engines.local import Local
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.kept import weights_file
 from unlearn_bench.benchmarks.sweep import runner as module
-from unlearn_bench.benchmarks.sweep.runner import Tally, recorded, spread, sweep
-from unlearn_bench.benchmarks.sweep.work import Done, claim_slot, label, work
+from unlearn_bench.benchmarks.sweep.runner import Tally, carry_out, recorded, spread, sweep
+from unlearn_bench.benchmarks.sweep.work import Done, claim_slot, hold, label, work
 from unlearn_bench.errors import InputError
+from unlearn_bench.leaderboards.records.endings import endings
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.storage import read_folder
 
@@ -285,11 +293,53 @@ def test_a_cell_in_other_hands_is_left_alone(suite_file: Path, noted: Path, tmp_
     (cell, *_) = warm_cells(suite_file, write_method(tmp_path, counting("return clip", noted)))
     (out / "cells").mkdir(parents=True)
     with FileLock(out / "cells" / f".{cell.run.key}.lock"):
-        assert work(cell, out, CONDITIONS).busy
+        assert work(cell, out, CONDITIONS).holder == "another process"
     assert calls(noted) == []
     assert work(cell, out, CONDITIONS).status == "ok"
     assert work(cell, out, CONDITIONS).status == "ok"  # finished meanwhile, by another sweep perhaps
     assert calls(noted) == ["blue"]
+
+
+def test_whom_is_waited_for_is_said_once(
+    suite_file: Path, noted: Path, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_POLL_S", 0.05)
+    (cell, *_) = warm_cells(suite_file, write_method(tmp_path, counting("return clip", noted)))
+    said: list[str] = []
+    asked: list[str] = []
+
+    with ExitStack() as held:
+        held.enter_context(hold(out, cell.run.key))
+
+        def end_the_other(text: str) -> None:
+            said.append(text)
+            threading.Timer(0.3, held.close).start()
+
+        carry_out([cell], out, HERE, listener=lambda done: asked.append(done.status), say=end_the_other)
+    assert asked == ["ok"]
+    (line,) = said
+    assert line == (
+        f"{label(cell)} is in the hands of another sweep (process {os.getpid()} of {platform.node()}); "
+        "waiting for it to end"
+    )
+    assert not list((out / "cells").glob(".*.holder"))
+
+
+def test_fresh_after_a_dead_worker_leaves_no_old_record(suite_file: Path, tmp_path: Path, out: Path) -> None:
+    (cell, *_) = warm_cells(suite_file, write_method(tmp_path, NOISE))
+    run([cell], out)
+    assert records(out)[cell.run.forget[0]].status == "ok"
+
+    @dataclass(frozen=True, kw_only=True)
+    class Dying(Local):
+        def each(self, task: Any, items: Any, *, folder: Path) -> Iterator[Any]:
+            yield from (Lost(item=item, reason="killed twice") for item in items)
+
+    engine = Dying(conditions=CONDITIONS)
+    carry_out([cell], out, engine, listener=lambda _: None, fresh=True)
+    found = records(out)[cell.run.forget[0]]
+    assert (found.status, found.reason, found.measurements) == ("failed", "killed twice", ())
+    assert endings(out).by_key[cell.run.key].status == "failed"
 
 
 _CLAIM = """
