@@ -16,7 +16,7 @@ import psutil
 import torch
 
 WORKER_MEMORY = "worker_memory_mib"
-"""In a record's provenance: the most main memory that its process had by the end of the cell."""
+"""In a record's provenance: the most main memory that its process and the method's had by the end of the cell."""
 
 
 class Stopwatch:

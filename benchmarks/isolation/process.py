@@ -12,7 +12,7 @@ import time
 import types
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from unlearn_bench.benchmarks.isolation.fence import Fence, allowed_writes
-from unlearn_bench.benchmarks.isolation.measuring import Load, PeakMemory, Stopwatch
+from unlearn_bench.benchmarks.isolation.measuring import Load, PeakMemory, Stopwatch, most_held_mib
 from unlearn_bench.benchmarks.isolation.play import Opening, Task, live
 from unlearn_bench.benchmarks.isolation.wire import Message, WireError, receive, send
 from unlearn_bench.errors import CellFailure
@@ -52,12 +52,14 @@ class Played:
     Attributes:
         state: the tensors that it gave back, on the CPU; None where it did not apply. skipped: why, then.
         seconds: of the method, synthesis left out. memory_bytes: its peak.
+        held_mib: the most main memory that its process ever had; None where the system does not tell.
     """
 
     state: Mapping[str, Tensor] | None
     skipped: str = ""
     seconds: float = 0.0
     memory_bytes: int = 0
+    held_mib: int | None = None
 
 
 class Room:
@@ -182,7 +184,7 @@ class Player:
             while (message := self._room.next(seconds=turn.left(timeout_s), most_bytes=most_bytes)).kind != "over":
                 turn.take(message, connection)
             self.is_clean = message.words.get("clean") is True
-            return turn.played()
+            return replace(turn.played(), held_mib=most_held_mib(self.pid))
         except BaseException:
             self.close()
             raise

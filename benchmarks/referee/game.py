@@ -32,7 +32,7 @@ class Game:
     Attributes:
         history: what the method reports. made: synthetic images, once they were asked for.
         unlearned: the model that came back, or was kept by an earlier run if `from_kept`.
-        refused: why weights that were kept are not measured.
+        refused: why weights that were kept are not measured. player_mib: what the method's process held at most.
     """
 
     cell: Cell
@@ -45,6 +45,7 @@ class Game:
     unlearned: Unlearned | None = None
     from_kept: bool = False
     refused: str = ""
+    player_mib: int = 0
     load: Load = field(default_factory=lambda: Load(1))
     synthesis_watch: Stopwatch = field(default_factory=lambda: Stopwatch(torch.device("cpu")))
 

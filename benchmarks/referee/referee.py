@@ -151,6 +151,7 @@ def _play(game: Game, task: Task, hidden: tuple[Path, ...], timeout_s: float) ->
     with bench.player(task.method_target, hidden=hidden) as player:
         game.load.count(player.pid)
         played = player.play(task, game, game.load, most_bytes=most, timeout_s=timeout_s)
+    game.player_mib = played.held_mib or 0
     if played.state is None:
         return played.skipped
     with torch.no_grad():
@@ -219,7 +220,7 @@ def _provenance(game: Game, conditions: Conditions) -> dict[str, Any]:
     facts |= {name: round(share, 2) for name, share in busy.items() if share is not None}
     held = most_held_mib()
     if held is not None:
-        facts[WORKER_MEMORY] = held
+        facts[WORKER_MEMORY] = held + game.player_mib
     facts["content"] = {name: item.images.content for name, item in bench.evaluated.items()}
     if game.run.precision != "fp32":
         facts["agreement"] = {name: round(item.agreement, 4) for name, item in bench.evaluated.items()}

@@ -31,6 +31,8 @@ from tests.benchmarks.support import (
 from unlearn_bench.benchmarks.engines import local
 from unlearn_bench.benchmarks.engines.engine import Lost
 from unlearn_bench.benchmarks.engines.local import Local
+from unlearn_bench.benchmarks.isolation import landlock
+from unlearn_bench.benchmarks.isolation.fence import ALLOW_VARIABLE
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.kept import weights_file
 from unlearn_bench.benchmarks.sweep import runner as module
@@ -340,6 +342,33 @@ def test_fresh_after_a_dead_worker_leaves_no_old_record(suite_file: Path, tmp_pa
     found = records(out)[cell.run.forget[0]]
     assert (found.status, found.reason, found.measurements) == ("failed", "killed twice", ())
     assert endings(out).by_key[cell.run.key].status == "failed"
+
+
+@pytest.mark.skipif(not landlock.version(), reason="this system has no Landlock")
+def test_records_on_the_disk_are_out_of_a_method_s_reach(
+    suite_file: Path, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first, *_) = warm_cells(suite_file, write_method(tmp_path, NOISE))
+    run([first], out)
+    before = {path: path.read_bytes() for path in sorted((out / "cells").glob("*.json"))}
+    monkeypatch.setenv(ALLOW_VARIABLE, "")
+    rewrite = f"""
+found = []
+for path in {[str(path) for path in before]!r}:
+    for act in (lambda p: open(p), lambda p: open(p, "w"), os.unlink, lambda p: os.rename(p, p + ".away")):
+        try:
+            act(path)
+            found.append(path)
+        except OSError:
+            pass
+if found:
+    raise ValueError(str(found))
+return clip
+"""
+    (forger, *_) = warm_cells(suite_file, write_method(tmp_path, rewrite, name="forger"))
+    _, (told,) = run([forger], out)
+    assert (told.status, told.reason) == ("ok", "")
+    assert {path: path.read_bytes() for path in before} == before
 
 
 _CLAIM = """
