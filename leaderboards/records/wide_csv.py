@@ -271,7 +271,7 @@ def _read_measurement(item: Sequence[object], row: Mapping[str, str]) -> dict[st
     return {
         "metric": metric,
         "version": version,
-        "dataset": _dataset(row["dataset"], str(role)),
+        "dataset": _dataset(_unliteral(row["dataset"]), str(role)),
         "group": group,
         "before": float(before) if before else None,
         "after": float(after) if after else None,
