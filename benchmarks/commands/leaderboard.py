@@ -94,5 +94,7 @@ def load_records(runs: list[Path]) -> tuple[Record, ...]:
 
 
 def _writable(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"{str(path)!r} is a folder; name a file in it")
     if not path.parent.is_dir():
         raise InputError(f"no folder {str(path.parent)!r} to write {path.name!r} into; make it first")

@@ -29,7 +29,7 @@ from unlearn_bench.benchmarks.sweep.runner import Tally, recorded, sweep
 from unlearn_bench.benchmarks.sweep.so_far import LEADERBOARD, SoFar
 from unlearn_bench.benchmarks.sweep.work import Done
 from unlearn_bench.benchmarks.tuning.stage import Stage, tune_first, would_tune
-from unlearn_bench.cache import make_folder, write_text
+from unlearn_bench.cache import READ_ONLY, make_folder, write_text
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.storage import read_folder
 from unlearn_bench.leaderboards.tables.render import render
@@ -131,7 +131,7 @@ def execute(
     def warn(text: str) -> None:
         console.print(f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
-    if not dry_run:
+    if not dry_run and (tune is not None or not order.folder.is_dir()):
         make_folder(order.folder, what="output folder")
     asked = Asked(backend=backend, scheduler=scheduler, wait_s=wait, jobs=jobs, threads=threads, device=device)
     with open_engine(asked, folder=None if dry_run else order.folder, warn=warn) as engine:
@@ -166,6 +166,8 @@ def _carry_out(order: _Order, engine: Engine, console: Console, warn: Callable[[
         plan = Plan(cells=cells, waiting=waiting, lasting=lasting, known=planned.known, measured=again.measured)
         show_plan(plan, folder, engine, order.given)
         return 0
+    if waiting:  # one in which all is done need only be read
+        make_folder(folder, what="output folder")
     so_far = SoFar(cells, ended.keys() - {cell.run.key for cell in waiting}, folder)
     with showing(console, len(waiting), folder) as shown:
 
@@ -288,7 +290,11 @@ def _finish(folder: Path, cells: list[Cell], tally: Tally, given: Given, *, resu
     records = [record for record in read_folder(folder).records if record.run.key in planned]
     text = render(records, fmt="md")
     path = folder / LEADERBOARD
-    write_text(path, text)
+    try:
+        write_text(path, text)
+    except OSError as error:
+        if error.errno not in READ_ONLY or resumed < len(cells):
+            raise
     typer.echo(render(records, fmt="md", short=True))
     done = f"{tally.ok} ok, {tally.skipped} skipped, {tally.failed} failed, {resumed} done before"
     kept = (kept_so_far(cells, folder),) if keep else ()

@@ -11,11 +11,14 @@ from typing import Literal
 import torch
 
 from unlearn_bench.benchmarks.engines.engine import Engine, Lost
+from unlearn_bench.benchmarks.images.sheets import SHEETS
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions, describe
+from unlearn_bench.benchmarks.referee.kept import WEIGHTS
 from unlearn_bench.benchmarks.referee.workbench import Setting, open_workbench
 from unlearn_bench.benchmarks.referee.zero_shot import ZeroShot, zero_shot
 from unlearn_bench.benchmarks.sweep.work import Done, done, placed, stay_alive, work
+from unlearn_bench.cache import cache_root, remove_litter
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.endings import endings
 from unlearn_bench.leaderboards.records.record import Record, Status
@@ -111,6 +114,7 @@ def carry_out(
     Raises:
         InputError: the engine can't go on, or records can't be written, or are not seen here.
     """
+    _tidy(out)
     waiting = {cell.run.key: cell for cell in cells}
     finished: list[Done] = []
     task = partial(work, out=out, conditions=engine.conditions, fresh=fresh, keep=keep)
@@ -127,6 +131,14 @@ def carry_out(
             time.sleep(_REMOTE_POLL_S if engine.is_remote else _POLL_S)
     if engine.is_remote:
         wait_until_seen(finished, out)
+
+
+def _tidy(out: Path) -> None:
+    """Remove what processes that were killed left behind in the run's folder and in the caches."""
+    caches = [cache_root() / name for name in ("images", "embeddings", "synthetic")]
+    inner = [folder for cache in caches if cache.is_dir() for folder in cache.iterdir() if folder.is_dir()]
+    for folder in (out, out / CELLS, out / WEIGHTS, out / SHEETS, *caches, *inner):
+        remove_litter(folder)
 
 
 def wait_until_seen(finished: Sequence[Done], out: Path, *, seconds: float = _SEEN_WITHIN_S) -> None:

@@ -21,7 +21,7 @@ from unlearn_bench.benchmarks.referee.kept import keep_weights, weights_file
 from unlearn_bench.benchmarks.referee.referee import Outcome, run_cell
 from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
 from unlearn_bench.benchmarks.sweep.notes import Note
-from unlearn_bench.cache import take_lock, write_text
+from unlearn_bench.cache import free, take_lock, write_text
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.endings import write_and_note
 from unlearn_bench.leaderboards.records.record import Record, Run
@@ -109,7 +109,7 @@ def hold(out: Path, key: str) -> Iterator[bool]:
         yield True
     finally:
         if lock is not None:
-            lock.release()
+            free(lock)
 
 
 def _carry_out(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool, keep: bool) -> tuple[Record, str]:

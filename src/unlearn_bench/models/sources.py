@@ -11,7 +11,7 @@ import open_clip
 import torch
 from torch import nn
 
-from unlearn_bench.cache import make_folder, write_text
+from unlearn_bench.cache import atomic_folder, make_folder, write_text
 from unlearn_bench.clip import Clip
 from unlearn_bench.downloads.transfer import brief, silent
 from unlearn_bench.errors import CellFailure, InputError
@@ -105,13 +105,16 @@ def with_weights(clip: Clip, place: Path) -> Clip:
 def save_model(clip: Clip, folder: Path, card: Mapping[str, Any]) -> str:
     """Write `clip` in its own library's form, with `card` beside it as `card.json`; says how it is loaded.
 
+    The folder is new or empty, and there is all of it or nothing.
+
     Raises:
         InputError: the folder can't be written.
     """
     make_folder(folder, what="output folder")
-    how = clip.save(folder)
-    write_text(folder / _CARD_FILE, json.dumps(card, indent=2) + "\n")
-    return how
+    with atomic_folder(folder) as part:
+        how = clip.save(part)
+        write_text(part / _CARD_FILE, json.dumps(card, indent=2) + "\n")
+    return how.replace(str(part), str(folder)).replace(part.name, folder.name)
 
 
 def _from_open_clip(spec: str) -> OpenClip:
