@@ -16,7 +16,7 @@ from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench, as_split, open_workbench
 from unlearn_bench.benchmarks.referee.zero_shot import ZeroShot
-from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
+from unlearn_bench.benchmarks.suites.suite import SEEDS, Suite, load_suite
 from unlearn_bench.benchmarks.sweep.advice import Given, what_next, why_no_numbers
 from unlearn_bench.benchmarks.sweep.estimate import Known
 from unlearn_bench.benchmarks.sweep.plan import QUICK, cells_for, settings_for, take_shard
@@ -259,6 +259,8 @@ def parse_seeds(texts: Sequence[str] | None) -> list[int] | None:
     for text in texts:
         if not text.removeprefix("-").isdecimal():
             raise InputError(f"seed {text!r} is not a whole number; give for example --seeds 0,1,2")
+        if len(text) > 20 or int(text) not in SEEDS:
+            raise InputError(f"seed {text[:20]!r} has too many digits ({len(text)}); give for example --seeds 0,1,2")
         seeds.append(int(text))
     return seeds
 
@@ -268,8 +270,9 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     index, _, count = text.partition("/")
-    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
-        raise InputError(f"shard {text!r} is not of the form i/n with 1 <= i <= n; give for example --shard 2/8")
+    numbers = index.isdecimal() and count.isdecimal() and len(text) < 20
+    if not (numbers and 1 <= int(index) <= int(count)):
+        raise InputError(f"shard {text[:20]!r} is not of the form i/n with 1 <= i <= n; give for example --shard 2/8")
     return int(index), int(count)
 
 

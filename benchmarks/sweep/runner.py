@@ -162,7 +162,9 @@ def _is_seen(told: Done, out: Path) -> bool:
     """Whether the record is there, and is the one that was told of or one written after it."""
     path = out / CELLS / f"{told.key}.json"
     found = read_records([path]).records if path.is_file() else ()
-    return any(str(record.provenance.get("time", "")) >= told.written for record in found)
+    return any(
+        record.run.key == told.key and str(record.provenance.get("time", "")) >= told.written for record in found
+    )
 
 
 def _ordered(waiting: Mapping[str, Cell], engine: Engine) -> list[Cell]:

@@ -89,7 +89,7 @@ def _finished(out: Path, key: str) -> Record | None:
     """The record that the cell has by now, if it is one of status `ok`."""
     path = out / CELLS / f"{key}.json"
     found = read_records([path]).records if path.is_file() else ()
-    return next((record for record in found if record.status == "ok"), None)
+    return next((record for record in found if record.status == "ok" and record.run.key == key), None)
 
 
 @contextmanager

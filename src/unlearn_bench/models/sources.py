@@ -13,6 +13,7 @@ from torch import nn
 
 from unlearn_bench.cache import atomic_folder, make_folder, write_text
 from unlearn_bench.clip import Clip
+from unlearn_bench.documents import parse_json
 from unlearn_bench.downloads.transfer import brief, silent
 from unlearn_bench.errors import CellFailure, InputError
 from unlearn_bench.models import embedded as mini_models
@@ -158,7 +159,7 @@ def _from_asset(weights: Weights) -> OpenClip:
 def _from_folder(spec: str) -> OpenClip:
     folder = Path(spec.removeprefix(LOCAL_FOLDER)).expanduser()
     try:
-        written = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        written = parse_json((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         config = without_downloads(written["model_cfg"])
         preprocessing = _preprocessing(written.get("preprocess_cfg", {}))
     except OSError as error:
