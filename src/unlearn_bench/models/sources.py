@@ -1,6 +1,7 @@
 """From a model's name to a `Clip`: embedded models, open_clip's, folders, files, plug-ins."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -33,6 +34,8 @@ from unlearn_bench.models.open_clip_weights import Weights, weights_asset
 from unlearn_bench.registry import catalogue, is_path_target, load
 
 _CARD_FILE = "card.json"
+_INTERPOLATIONS = ("bicubic", "bilinear", "nearest", "lanczos", "hamming", "box")
+_RESIZE_MODES = ("shortest", "squash")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,8 +163,8 @@ def _from_folder(spec: str) -> OpenClip:
     folder = Path(spec.removeprefix(LOCAL_FOLDER)).expanduser()
     try:
         written = parse_json((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        preprocessing = _checked(_preprocessing(written.get("preprocess_cfg", {})))
         config = without_downloads(written["model_cfg"])
-        preprocessing = _preprocessing(written.get("preprocess_cfg", {}))
     except OSError as error:
         raise InputError(
             f"no {CONFIG_FILE} in {str(folder)!r} ({error.strerror}); give a folder that `forget` wrote"
@@ -233,6 +236,25 @@ def _usual_preprocessing(name: str) -> Preprocessing:
     tags = open_clip.list_pretrained_tags_by_model(base)
     found = Counter(_preprocessing(open_clip.get_pretrained_cfg(base, tag)) for tag in tags)
     return found.most_common(1)[0][0] if found else Preprocessing()
+
+
+def _checked(found: Preprocessing) -> Preprocessing:
+    """What a file says of preprocessing, if it can be carried out.
+
+    Raises:
+        ValueError: a way of resizing that is none, or a mean and deviation that are not three numbers.
+    """
+    for name, value, known in (
+        ("interpolation", found.interpolation, _INTERPOLATIONS),
+        ("resize_mode", found.resize_mode, _RESIZE_MODES),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} is {value!r}; known: {', '.join(known)}")
+    for name, values in (("mean", found.mean), ("std", found.std)):
+        sound = all(isinstance(item, int | float) and math.isfinite(item) for item in values)
+        if len(values) != 3 or not sound or (name == "std" and min(values) <= 0):
+            raise ValueError(f"{name} is {list(values)!r}; expected three numbers")
+    return found
 
 
 def _preprocessing(facts: Mapping[str, Any]) -> Preprocessing:

@@ -1,4 +1,4 @@
-"""What no command may choke on: one table of inputs, each of which ends in one line with what to do, and exit code 2."""
+"""What no command may choke on: one table of inputs, each answered by exit code 2 and one line with what to do."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -186,6 +186,26 @@ CASES: dict[str, Case] = {
     "compare: a suite for records": case("compare {suite}", "holds no records"),
     "check-model: an unknown model": case("check-model RN5", "unknown model 'RN5'"),
     "check-model: a device without memory": case("check-model {model} --device meta", "device 'meta' can't be used"),
+    **{
+        f"check-model: {name} in a model's folder": Case(
+            command="check-model local-dir:{tmp}/m",
+            says=("is not a configuration of open_clip", part),
+            files={"m/open_clip_config.json": f'{{"model_cfg": {{}}, "preprocess_cfg": {said}}}'},
+        )
+        for name, said, part in (
+            (
+                "unknown interpolation",
+                '{"interpolation": "quadratic"}',
+                "interpolation is 'quadratic'; known: bicubic",
+            ),
+            ("a list for interpolation", '{"interpolation": ["bicubic"]}', "interpolation is ['bicubic']"),
+            ("unknown resizing", '{"resize_mode": "longest"}', "resize_mode is 'longest'"),
+            ("words for a mean", '{"mean": "abc"}', "mean is ['a', 'b', 'c']; expected three numbers"),
+            ("no deviation", '{"std": [0, 1, 1]}', "std is [0, 1, 1]"),
+            ("a deep configuration", DEEP_JSON, "too deeply"),
+            ("a number of 5,000 digits", LONG, "thousands of digits"),
+        )
+    },
     "check-model: no folder": case("check-model local-dir:{tmp}/none", "none"),
     "tune: a device without memory": case(f"{TUNE} --device meta", "device 'meta' can't be used"),
     "tune: binary presets": case(f"{TUNE} --presets {{tmp}}/x.toml", "is not TOML", x__toml=BINARY),
@@ -224,6 +244,7 @@ def prepared(tmp_path: Path, of: Case) -> dict[str, str]:
         (tmp_path / name).mkdir()
     for name, content in of.files.items():
         path = suite if name == "suite" else tmp_path / name
+        path.parent.mkdir(exist_ok=True)
         if isinstance(content, bytes):
             path.write_bytes(content)
         elif content.startswith("edited: "):

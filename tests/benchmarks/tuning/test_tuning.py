@@ -273,10 +273,11 @@ def test_a_method_without_ranges_is_refused(path: Path, tmp_path: Path) -> None:
         tuned(path, [write_method(tmp_path, "return clip")], tmp_path / "tuning")
 
 
+@pytest.mark.slow
 def test_a_setting_that_kills_its_worker_is_a_failed_trial(pool: None, path: Path, tmp_path: Path) -> None:
     deadly = "if self.strength > 0.7:\n    os.kill(os.getpid(), signal.SIGKILL)\n" + TURN
-    (found,) = tuned(path, [tunable_method(tmp_path, deadly)], tmp_path / "tuning", trials=4, jobs=2)
-    assert len(found.trials) == 4
+    (found,) = tuned(path, [tunable_method(tmp_path, deadly)], tmp_path / "tuning", trials=3, jobs=2)
+    assert len(found.trials) == 3
     for trial in found.trials:
         assert bool(trial.reason) is (trial.hyperparameters["strength"] > 0.7)
     assert any(trial.reason for trial in found.trials)
