@@ -24,6 +24,7 @@ from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.models.sources import save_model
 from unlearn_bench.registry import catalogue
+from unlearn_bench.shown import visible
 
 BEST = "best"
 """In place of a method's name: the best of those with settings for this model that applies."""
@@ -79,10 +80,10 @@ def execute(
         if record.status == "ok":
             how = save_model(kept[0], out, card(record, start=start))
             for line in costs(record):
-                typer.echo(line)
+                typer.echo(visible(line))
             typer.echo(f"wrote {out}; load it with {how}")
             return 0
-        typer.echo(f"{record.status}: {record.reason}", err=True)
+        typer.echo(f"{record.status}: {visible(record.reason)}", err=True)
         if record.status == "failed":
             break
     return 1

@@ -33,6 +33,7 @@ from unlearn_bench.cache import READ_ONLY, make_folder, write_text
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.storage import read_folder
 from unlearn_bench.leaderboards.tables.render import render
+from unlearn_bench.shown import visible
 
 DEFAULT_TRIALS = 16
 """Of which the advice to tune speaks where no number was given."""
@@ -129,7 +130,7 @@ def execute(
     console = Console(stderr=True)
 
     def warn(text: str) -> None:
-        console.print(f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"warning: {visible(text)}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
     if not dry_run and (tune is not None or not order.folder.is_dir()):
         make_folder(order.folder, what="output folder")
@@ -231,7 +232,7 @@ def _planned(
 def _say_before(console: Console, models: Sequence[ZeroShot], warn: Callable[[str], None]) -> None:
     """What the original models know, and what to do where that is little."""
     for known in models:
-        console.print(str(known), markup=False, highlight=False, soft_wrap=True)
+        console.print(visible(str(known)), markup=False, highlight=False, soft_wrap=True)
         if known.is_low:
             warn(known.advice())
 
@@ -241,7 +242,7 @@ def _remark(console: Console, planned: _Planned, again: Repeats, untuned: Sequen
     for within in planned.bounded.values():
         within.say(console)
     for line in (*again.say(), *untuned):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def with_data(suite: Suite, data: Sequence[str] | None) -> Suite:
@@ -302,4 +303,4 @@ def _finish(folder: Path, cells: list[Cell], tally: Tally, given: Given, *, resu
     done = f"{tally.ok} ok, {tally.skipped} skipped, {tally.failed} failed, {resumed} done before"
     kept = (kept_so_far(cells, folder),) if keep else ()
     for line in (*why_no_numbers(records), f"{done}; all tables in {path}", *kept, *what_next(records, cells, given)):
-        typer.echo(line)
+        typer.echo(visible(line, lines=True))

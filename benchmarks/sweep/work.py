@@ -26,6 +26,7 @@ from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.endings import write_and_note
 from unlearn_bench.leaderboards.records.record import Record, Run
 from unlearn_bench.leaderboards.records.storage import CELLS, read_records, set_aside
+from unlearn_bench.shown import visible
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,7 @@ class Done:
 def label(cell: Cell) -> str:
     """A cell in a few words."""
     run = cell.run
-    return f"{run.model} {run.label} {run.dataset}/{'+'.join(run.forget)} seed {run.seed}"
+    return visible(f"{run.model} {run.label} {run.dataset}/{'+'.join(run.forget)} seed {run.seed}")
 
 
 def work(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool = False, keep: bool = False) -> Done:

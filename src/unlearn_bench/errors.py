@@ -3,12 +3,17 @@
 import difflib
 from collections.abc import Iterable
 
+from unlearn_bench.shown import visible
+
 _LONGEST = 100
 """Letters of a name in a message; nobody reads five thousand."""
 
 
 class InputError(Exception):
     """Something that the user gave can't be used; the message is one line: what, expected, came, to do."""
+
+    def __str__(self) -> str:
+        return visible(super().__str__())
 
 
 class CellFailure(Exception):  # noqa: N818  (it becomes a record, and reads as what it is there)
