@@ -28,7 +28,7 @@ from unlearn_bench.metrics.base import (
     Metric,
 )
 from unlearn_bench.registry import file_hash, load
-from unlearn_bench.seeding import derive_seed
+from unlearn_bench.seeding import derive_seed, global_streams
 from unlearn_bench.synthesis.images import Synthetic
 
 
@@ -164,10 +164,10 @@ def _play(game: Game, method: Method, request: Request, copy: Clip) -> Unlearned
     device = bench.clip.device
     before_request = request_hash(request)
     whole, memory = Stopwatch(device), PeakMemory(device)
-    # A method that draws from torch's global stream is made repeatable, and leaves the stream as it was.
+    # A method that draws from a global stream is made repeatable, and leaves the stream as it was.
     # The same for the gradient mode.
-    with torch.random.fork_rng(), torch.enable_grad(), memory, game.load, whole:
-        torch.manual_seed(derive_seed(game.run.seed, game.run.dataset, *game.run.forget, "global"))
+    seed = derive_seed(game.run.seed, game.run.dataset, *game.run.forget, "global")
+    with global_streams(seed), torch.enable_grad(), memory, game.load, whole:
         returned = method.unlearn(copy, request)
     if not isinstance(returned, Clip):
         raise CellFailure(f"unlearn returned a {type(returned).__name__}; it must return the clip")

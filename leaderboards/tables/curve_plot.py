@@ -102,8 +102,8 @@ def panel(axes: "Axes", board: Board, boards: Sequence[Board]) -> None:
     if below:
         corners = [(line.name, line.dots[0]) for line in below]
         said = ", ".join(f"{name} ({dot.forgetting:.2f}, {dot.retention:.2f})" for name, dot in corners)
-        axes.text(0.01, 0.02, visible(f"below: {said}"), transform=axes.transAxes, color=REFERENCE_LOOK[0], fontsize=8.5,
-                  style="italic", parse_math=False, zorder=6)  # fmt: skip
+        axes.text(0.01, 0.02, visible(f"below: {said}"), transform=axes.transAxes, color=REFERENCE_LOOK[0],
+                  fontsize=8.5, style="italic", parse_math=False, zorder=6)  # fmt: skip
     axes.grid(color="#eeeeee", linewidth=0.7)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
@@ -114,9 +114,9 @@ def label(figure: "Figure", axes: "Axes", board: Board, boards: Sequence[Board])
     """Write each name at the point of its line that is farthest from all other lines."""
     found, _ = shown(board, colours(boards))
     texts = [
-        axes.text(0, 0, visible(line.name), color=line.colour if line.bold else REFERENCE_LOOK[0], ha="center", va="center",
-                  fontsize=9 if line.bold else 7.5, fontweight="bold" if line.bold else "normal", parse_math=False,
-                  style="italic" if line.is_reference else "normal", zorder=6)
+        axes.text(0, 0, visible(line.name), color=line.colour if line.bold else REFERENCE_LOOK[0], ha="center",
+                  va="center", fontsize=9 if line.bold else 7.5, fontweight="bold" if line.bold else "normal",
+                  parse_math=False, style="italic" if line.is_reference else "normal", zorder=6)
         for line in found
     ]  # fmt: skip
     places = [_places(axes.transData, line.joined or line.dots) for line in found]
