@@ -329,7 +329,7 @@ def tune(
     ] = False,
     trials: Annotated[int, typer.Option(help="The budget of each method.", min=1)] = 64,
     fresh: Annotated[bool, typer.Option("--fresh", help="Try anew what was tried before.")] = False,
-    jobs: Annotated[int, typer.Option(help="Cells at a time; 0: one per core, or one per GPU.", min=0)] = 0,
+    jobs: Jobs = 0,
     threads: Threads = 0,
     device: Device = "auto",
     presets: Annotated[Path | None, typer.Option(help=f"{PRESETS} Also written to.")] = None,

@@ -10,6 +10,7 @@ from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.leaderboards.records.record import Place, Record, Run
 from unlearn_bench.leaderboards.statistics.identity import describe_differences
 from unlearn_bench.metrics.base import Measurement
+from unlearn_bench.shown import one_line
 
 _ROUNDING = 5e-6
 """What 6 significant digits of a fraction may differ by; one image of 200,000 is more."""
@@ -110,7 +111,7 @@ class Comparison:
     def table(self, *, told: bool = False) -> str:
         """The drifts as a Markdown table, or those that are told only; empty if there are none."""
         shown = self.told if told else self.drifts
-        rows = [[text.replace("|", r"\|") for text in dataclasses.astuple(drift)] for drift in shown]
+        rows = [[one_line(text).replace("|", r"\|") for text in dataclasses.astuple(drift)] for drift in shown]
         headers = [item.name for item in dataclasses.fields(Drift)]
         return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True) if rows else ""
 

@@ -34,7 +34,10 @@ Precision = Annotated[
 ]
 
 Jobs = Annotated[
-    int, typer.Option(help="Cells at a time; 0: one per core, one per GPU, or one per worker of a scheduler.", min=0)
+    int,
+    typer.Option(
+        help="Cells at a time; 0: one per core, one per GPU, or one per worker of a scheduler.", min=0, max=10_000
+    ),
 ]
 Backend = Annotated[str, typer.Option(help="loky: processes of this machine. dask: workers of a cluster.")]
 Scheduler = Annotated[
@@ -45,7 +48,9 @@ Wait = Annotated[float, typer.Option(help="Seconds to wait for a scheduler's wor
 Threads = Annotated[
     int,
     typer.Option(
-        help="Of each worker; 0: OMP_NUM_THREADS, else the cores by the workers. Last digits depend on it.", min=0
+        help="Of each worker; 0: OMP_NUM_THREADS, else the cores by the workers. Last digits depend on it.",
+        min=0,
+        max=10_000,
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]

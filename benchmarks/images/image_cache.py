@@ -13,7 +13,7 @@ from torch import Tensor
 
 from unlearn_bench.benchmarks.data.dataset.base import Dataset, Split
 from unlearn_bench.benchmarks.images.image_building import Told, build_array, content_hash
-from unlearn_bench.cache import cache_root, locked, make_folder
+from unlearn_bench.cache import cache_folder, locked
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError
 from unlearn_bench.sealing import is_whole, seal, sealed_path
@@ -83,7 +83,7 @@ def prepared_images(
         BadImageError: a picture can't be read and `skip_bad` is off.
         InputError: the split has no pictures, or the cache folder can't be written.
     """
-    folder = make_folder(cache_root() / "images", what="cache folder")
+    folder = cache_folder("images")
     path = folder / f"{_cache_name(dataset, split, clip, skip_bad=skip_bad)}.npy"
     with locked(path):
         if not (is_whole(path) and is_whole(path.with_suffix(".json"))):

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from unlearn_bench.cache import cache_root, locked, make_folder
+from unlearn_bench.cache import cache_folder, locked
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure
 from unlearn_bench.sealing import is_whole, sealed_path
@@ -94,7 +94,7 @@ def _one_class(
     sentences: tuple[str, ...],
     say: Say,
 ) -> Made:
-    folder = make_folder(cache_root() / "synthetic" / fingerprint, what="cache folder")
+    folder = cache_folder("synthetic", fingerprint)
     parts = [_FORMAT, dataset, texts, target, settings.stated(), seed, clip.device.type, torch.get_num_threads()]
     parts += [sentences] if sentences else []
     stem = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -2,7 +2,6 @@
 
 import os
 import pickle
-import random
 import sys
 import threading
 import traceback
@@ -12,7 +11,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,7 +23,7 @@ from unlearn_bench.errors import CellFailure
 from unlearn_bench.methods.base import Concept, Examples, Method, Request
 from unlearn_bench.models.sources import open_model, with_weights
 from unlearn_bench.registry import load
-from unlearn_bench.seeding import derive_seed, generator
+from unlearn_bench.seeding import derive_seed, generator, global_streams
 from unlearn_bench.synthesis.images import Synthetic
 
 MOST_SYNTHETIC = 2**33
@@ -164,17 +162,13 @@ def _turn(door: Door, clip: Clip) -> None:
             raise CellFailure(f"skip returned {answer!r}; give None or a reason")
         send(connection, Message(kind="skipped", words={"reason": answer}))
         return
-    seed = derive_seed(*task.seed, "global")
-    torch.manual_seed(seed)
-    np.random.seed(seed % 2**32)
-    random.seed(seed)
     if door.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(door.device)
     base = _allocated(door.device)
     give_memory_back()
     send(connection, Message(kind="begin"))
     connection.recv_bytes()  # the referee's watches run
-    with torch.random.fork_rng(), torch.enable_grad():
+    with global_streams(derive_seed(*task.seed, "global")), torch.enable_grad():
         returned = method.unlearn(copy, request)
     if door.device.type == "cuda":
         torch.cuda.synchronize(door.device)

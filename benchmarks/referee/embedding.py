@@ -15,7 +15,7 @@ from numpy.lib.format import open_memmap
 from torch import Tensor, nn
 
 from unlearn_bench.benchmarks.images.image_cache import PreparedImages
-from unlearn_bench.cache import cache_root, locked, make_folder
+from unlearn_bench.cache import cache_folder, locked
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import unknown
 from unlearn_bench.metrics.base import Embedded
@@ -68,7 +68,7 @@ def embed_before(
     precision: Precision = "fp32",
 ) -> Before:
     """Embeddings of the original model, from the cache or computed now; two processes may ask at once."""
-    folder = make_folder(cache_root() / "embeddings" / fingerprint, what="cache folder")
+    folder = cache_folder("embeddings", fingerprint)
     stem = _stem(clip, images, precision)
     final, trunk_path = folder / f"{stem}.npy", folder / f"{stem}-trunk.npy"
     with locked(final):

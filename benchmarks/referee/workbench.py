@@ -258,7 +258,7 @@ def choose_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(1, device=name)
+        torch.zeros(1, device=name).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().split("\n", 1)[0]
         raise InputError(f"device {name!r} can't be used ({reason}); give auto, cpu, cuda or cuda:N") from error

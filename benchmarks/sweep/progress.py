@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from unlearn_bench.benchmarks.sweep.notes import watching
 from unlearn_bench.benchmarks.sweep.runner import Listener
 from unlearn_bench.benchmarks.sweep.work import Done
+from unlearn_bench.shown import visible
 
 _LINE_EVERY_S = 10.0
 _NOTES_EVERY_S = 10.0
@@ -62,7 +63,7 @@ def _on_bar(bar: Progress, console: Console, total: int) -> Listener:
         nonlocal failed
         if done.status == "failed":
             failed += 1
-            console.print(f"failed: {done.label}: {done.reason}", style="red", markup=False, highlight=False)
+            console.print(visible(f"failed: {done.label}: {done.reason}"), style="red", markup=False, highlight=False)
         bar.update(task, advance=1, failed=failed)
 
     return listen
@@ -88,4 +89,4 @@ def _on_lines(console: Console, total: int) -> Listener:
 
 
 def _line(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(visible(text), markup=False, highlight=False, soft_wrap=True)

@@ -11,12 +11,15 @@ from typing import Literal
 import torch
 
 from unlearn_bench.benchmarks.engines.engine import Engine, Lost
+from unlearn_bench.benchmarks.images.sheets import SHEETS
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions, describe
+from unlearn_bench.benchmarks.referee.kept import WEIGHTS
 from unlearn_bench.benchmarks.referee.workbench import Setting, open_workbench
 from unlearn_bench.benchmarks.referee.zero_shot import ZeroShot, zero_shot
 from unlearn_bench.benchmarks.sweep.patience import UNHURRIED, Patience
 from unlearn_bench.benchmarks.sweep.work import Done, done, placed, stay_alive, work
+from unlearn_bench.cache import cache_root, remove_litter
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.endings import endings
 from unlearn_bench.leaderboards.records.record import Record, Status
@@ -120,6 +123,7 @@ def carry_out(
     Raises:
         InputError: the engine can't go on, or records can't be written, or are not seen here.
     """
+    _tidy(out)
     waiting = {cell.run.key: cell for cell in cells}
     finished: list[Done] = []
     named: set[str] = set()
@@ -143,6 +147,14 @@ def carry_out(
         wait_until_seen(finished, out)
 
 
+def _tidy(out: Path) -> None:
+    """Remove what processes that were killed left behind in the run's folder and in the caches."""
+    caches = [cache_root() / name for name in ("images", "embeddings", "synthetic")]
+    inner = [folder for cache in caches if cache.is_dir() for folder in cache.iterdir() if folder.is_dir()]
+    for folder in (out, out / CELLS, out / WEIGHTS, out / SHEETS, *caches, *inner):
+        remove_litter(folder)
+
+
 def wait_until_seen(finished: Sequence[Done], out: Path, *, seconds: float = _SEEN_WITHIN_S) -> None:
     """Wait for records that workers of other machines wrote: a network folder shows them late, and old ones longer.
 
@@ -164,7 +176,9 @@ def _is_seen(told: Done, out: Path) -> bool:
     """Whether the record is there, and is the one that was told of or one written after it."""
     path = out / CELLS / f"{told.key}.json"
     found = read_records([path]).records if path.is_file() else ()
-    return any(str(record.provenance.get("time", "")) >= told.written for record in found)
+    return any(
+        record.run.key == told.key and str(record.provenance.get("time", "")) >= told.written for record in found
+    )
 
 
 def _ordered(waiting: Mapping[str, Cell], engine: Engine) -> list[Cell]:

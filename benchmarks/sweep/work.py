@@ -23,11 +23,12 @@ from unlearn_bench.benchmarks.referee.referee import Outcome, run_cell
 from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
 from unlearn_bench.benchmarks.sweep.notes import Note
 from unlearn_bench.benchmarks.sweep.patience import UNHURRIED, Patience
-from unlearn_bench.cache import take_lock, write_text
+from unlearn_bench.cache import free, take_lock, write_text
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.endings import write_and_note
 from unlearn_bench.leaderboards.records.record import Record, Run
 from unlearn_bench.leaderboards.records.storage import CELLS, read_records, set_aside
+from unlearn_bench.shown import visible
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,7 @@ class Done:
 def label(cell: Cell) -> str:
     """A cell in a few words."""
     run = cell.run
-    return f"{run.model} {run.label} {run.dataset}/{'+'.join(run.forget)} seed {run.seed}"
+    return visible(f"{run.model} {run.label} {run.dataset}/{'+'.join(run.forget)} seed {run.seed}")
 
 
 def work(
@@ -100,7 +101,7 @@ def _finished(out: Path, key: str) -> Record | None:
     """The record that the cell has by now, if it is one of status `ok`."""
     path = out / CELLS / f"{key}.json"
     found = read_records([path]).records if path.is_file() else ()
-    return next((record for record in found if record.status == "ok"), None)
+    return next((record for record in found if record.status == "ok" and record.run.key == key), None)
 
 
 @contextmanager
@@ -125,7 +126,7 @@ def hold(out: Path, key: str) -> Iterator[bool]:
         with suppress(OSError):
             said.unlink(missing_ok=True)
         if lock is not None:
-            lock.release()
+            free(lock)
 
 
 def holder(out: Path, key: str) -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unlearn_bench.cache import write_text
+from unlearn_bench.documents import parse_json
 from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.records.encoding import MalformedRecordError, from_json, to_json
+from unlearn_bench.leaderboards.records.encoding import from_json, to_json
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.wide_csv import read_csv, write_csv
 
@@ -61,17 +62,20 @@ def write_record(folder: Path, record: Record) -> Path:
 def read_folder(folder: Path) -> Loaded:
     """All records of a run's folder, by key; none where nothing has run there yet.
 
+    Of a record with copies, the file counts that is called by its key.
+
     A file that is cut, edited or of another format is renamed to a free name `<name>.broken` and reported,
     never deleted: its cell then counts as not done.
     """
-    records, broken = [], []
+    records: dict[str, Record] = {}
+    broken = []
     for path in sorted((folder / CELLS).glob("*.json")):
         found = read_file(path)
         if isinstance(found, SetAside):
             broken.append(found)
-        elif found is not None:
-            records.append(found)
-    return Loaded(records=tuple(records), set_aside=tuple(broken))
+        elif found is not None and (path.stem == found.run.key or found.run.key not in records):
+            records[found.run.key] = found
+    return Loaded(records=tuple(records.values()), set_aside=tuple(broken))
 
 
 def read_records(paths: Sequence[Path]) -> Loaded:
@@ -119,7 +123,7 @@ def _read_path(path: Path) -> Loaded:
 def read_file(path: Path, *, again: bool = True) -> Record | SetAside | None:
     """The record in a file, or what became of the file; None if another process took it away meanwhile."""
     try:
-        return from_json(json.loads(path.read_text(encoding="utf-8")))
+        return from_json(parse_json(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -128,7 +132,7 @@ def read_file(path: Path, *, again: bool = True) -> Record | SetAside | None:
         raise InputError(f"{str(path)!r} can't be read ({error.strerror}); check its permissions") from error
     except json.JSONDecodeError as error:
         reason = f"it breaks off or is no JSON at line {error.lineno}" if path.stat().st_size else "it is empty"
-    except (MalformedRecordError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError, OverflowError) as error:  # malformed, no UTF-8, nested too deeply
         reason = str(error)
     return SetAside(path=path, moved_to=set_aside(path), reason=reason)
 

@@ -130,7 +130,7 @@ def _load_file(path: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses look their module up while the class is made
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a file that ends the process when it is read
         del sys.modules[name]
         raise InputError(
             f"plug-in {str(path)!r} does not import ({type(error).__name__}: {error}); mend it and run again"

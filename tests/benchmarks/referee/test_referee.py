@@ -224,7 +224,13 @@ def test_domains_are_handed_out(tmp_path: Path) -> None:
 
 
 def test_global_randomness_repeats_and_leaks_nothing(suite_file: Path, tmp_path: Path) -> None:
-    body = "request.report(0, drawn=float(torch.rand(()))); torch.set_grad_enabled(False); return clip"
+    body = """
+    import random
+    import numpy
+    request.report(0, drawn=float(torch.rand(())), array=float(numpy.random.rand()), plain=random.random())
+    torch.set_grad_enabled(False)
+    return clip
+    """
     torch.manual_seed(1)
     first = outcome_of(suite_file, tmp_path, body, name="draws")
     after = torch.rand(3)
