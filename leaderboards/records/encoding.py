@@ -141,7 +141,7 @@ def _measurement(data: object) -> Measurement:
             f"version of {checked['metric']!r} is {reprlib.repr(checked['version'])}, not a number"
         )
     found = Measurement(**{**checked, **{name: sys.intern(checked[name]) for name in _REPEATED}})
-    version, bounds = _declared().get(found.metric, (found.version, (None, None)))
+    version, bounds = declared().get(found.metric, (found.version, (None, None)))
     for side, value in (("before", found.before), ("after", found.after)):
         if wrong := excess(value, bounds if version == found.version else (None, None)):
             raise MalformedRecordError(f"{_said(found)} is {_number(value)} {side} forgetting, {wrong}")
@@ -173,8 +173,8 @@ def _number(value: float | None) -> str:
 
 
 @lru_cache(maxsize=1)
-def _declared() -> Mapping[str, tuple[int, Bounds]]:
-    """Version and bounds of each metric whose class says them as literals."""
+def declared() -> Mapping[str, tuple[int, Bounds]]:
+    """Version and bounds of each metric whose class says them as literals: what numbers are checked against."""
     return {
         name: (cast("int", entry.facts.get("version", 1)), cast("Bounds", entry.facts["bounds"]))
         for name, entry in catalogue("metrics").items()

@@ -1,7 +1,6 @@
 """How the cells of a run folder ended, told without reading each record: an index beside them, made again at need."""
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import cast, get_args
 
 from unlearn_bench.cache import write_text
 from unlearn_bench.leaderboards.records.record import Record, Status
-from unlearn_bench.leaderboards.records.storage import CELLS, SetAside, read_file, write_record
+from unlearn_bench.leaderboards.records.storage import CELLS, SetAside, read_file, record_files, write_record
 
 INDEX = ".endings.jsonl"
 """In the folder of the records: a line for each record that was read, the last one of a name counts."""
@@ -64,7 +63,7 @@ def endings(folder: Path) -> Endings:
     found: dict[str, _Line] = {}
     fresh: list[_Line] = []
     broken: list[SetAside] = []
-    for name, size, changed_ns in sorted(_files(cells)):
+    for name, size, changed_ns in sorted(record_files(cells)):
         line = known.get(name)
         if line is None or (line.size, line.changed_ns) != (size, changed_ns):
             read = read_file(cells / name)
@@ -89,18 +88,6 @@ def write_and_note(folder: Path, record: Record) -> Path:
         line = _Line(name=path.name, size=state.st_size, changed_ns=state.st_mtime_ns, ending=ending)
         _learn(path.with_name(INDEX), [line], [line], lines=0)
     return path
-
-
-def _files(cells: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, size and time of change of each record file."""
-    if not cells.is_dir():
-        return
-    with os.scandir(cells) as entries:
-        for entry in entries:
-            if entry.name.endswith(".json") and not entry.name.startswith("."):
-                with suppress(FileNotFoundError):  # taken away meanwhile
-                    state = entry.stat()
-                    yield entry.name, state.st_size, state.st_mtime_ns
 
 
 def _read(path: Path) -> Iterator[_Line]:

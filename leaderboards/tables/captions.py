@@ -288,11 +288,13 @@ def _counts(board: Board, dataset: str, forget: tuple[str, ...] | None = None) -
     """How many test images each accuracy is over: a number, or a range where forget sets differ."""
     found: dict[str, list[int]] = {}
     for row in board.rows:
-        for record in row.records:
-            if record.run.dataset == dataset and forget in {None, record.run.forget}:
-                for item in record.matching("accuracy"):
-                    name = item.group if item.group in {"target", "other"} else item.dataset
-                    found.setdefault(name, []).append(item.n)
+        of_class = (
+            records for key, records in row.by_class.items() if key[0] == dataset and forget in {None, key[1]}
+        )
+        for layout in dict.fromkeys(record.measured.layout for records in of_class for record in records):
+            for place in layout.find("accuracy"):
+                _, _, own, group, n, _ = layout.quantities[place]
+                found.setdefault(group if group in {"target", "other"} else own, []).append(n)
     said = [f"{name} {min(n)}" if min(n) == max(n) else f"{name} {min(n)} to {max(n)}" for name, n in found.items()]
     return f"test images: {', '.join(said)}" if said else "no test images counted"
 
