@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from unlearn_bench.cache import write_text
+from unlearn_bench.leaderboards.records import index
 from unlearn_bench.leaderboards.records.record import Record, Status
 from unlearn_bench.leaderboards.records.storage import CELLS, SetAside, read_file, record_files, write_record
 
@@ -60,21 +61,26 @@ def endings(folder: Path) -> Endings:
     cells = folder / CELLS
     lines = list(_read(cells / INDEX))
     known = {line.name: line for line in lines}
-    found: dict[str, _Line] = {}
     fresh: list[_Line] = []
     broken: list[SetAside] = []
-    for name, size, changed_ns in sorted(record_files(cells)):
-        line = known.get(name)
-        if line is None or (line.size, line.changed_ns) != (size, changed_ns):
-            read = read_file(cells / name)
-            if isinstance(read, SetAside):
-                broken.append(read)
-            if not isinstance(read, Record):
-                continue
+    files = sorted(record_files(cells))
+    unknown = [file for file in files if not _is_known(file, known.get(file[0]))]
+    many = len(unknown) >= index.FEWEST  # then who reads the records next shall not read the files again
+    names = [name for name, _, _ in files]
+    reading = (
+        index.learning(cells, unknown, read_file, keep=names)
+        if many
+        else (read_file(cells / name) for name, _, _ in unknown)
+    )
+    for (name, size, changed_ns), read in zip(unknown, reading, strict=True):
+        known.pop(name, None)
+        if isinstance(read, SetAside):
+            broken.append(read)
+        if isinstance(read, Record):
             ending = Ending(key=read.run.key, status=read.status, unlearned_key=read.run.unlearned_key)
-            line = _Line(name=name, size=size, changed_ns=changed_ns, ending=ending)
-            fresh.append(line)
-        found[name] = line
+            known[name] = _Line(name=name, size=size, changed_ns=changed_ns, ending=ending)
+            fresh.append(known[name])
+    found = {name: known[name] for name in names if name in known}
     _learn(cells / INDEX, fresh, found.values(), lines=len(lines) + len(fresh))
     return Endings(by_key={line.ending.key: line.ending for line in found.values()}, set_aside=tuple(broken))
 
@@ -88,6 +94,10 @@ def write_and_note(folder: Path, record: Record) -> Path:
         line = _Line(name=path.name, size=state.st_size, changed_ns=state.st_mtime_ns, ending=ending)
         _learn(path.with_name(INDEX), [line], [line], lines=0)
     return path
+
+
+def _is_known(file: index.File, line: _Line | None) -> bool:
+    return line is not None and (line.name, line.size, line.changed_ns) == file
 
 
 def _read(path: Path) -> Iterator[_Line]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from unlearn_bench.documents import parse_json
 from unlearn_bench.leaderboards.records.encoding import compact, declared, read_run
@@ -28,6 +28,9 @@ INDEX = ".records.sqlite"
 
 FEWEST = 500
 """Records that are not in the index, from which it pays to write them there."""
+
+_AT_ONCE = 2000
+"""Records that are noted in one go."""
 
 _FORMAT = 1
 _SHARED_FIELDS = ("evaluation", "metrics", "synthesis", "variant", "hyperparameters")
@@ -59,8 +62,31 @@ def known(cells: Path, files: Sequence[File]) -> dict[str, Record]:
         return {}
 
 
-def learn(cells: Path, fresh: Iterable[tuple[File, Record]], names: Sequence[str]) -> None:
-    """Note what was read from files, and forget those that are none of `names`."""
+Other = TypeVar("Other")
+
+
+def learning(
+    cells: Path, files: Sequence[File], read: Callable[[Path], Record | Other], *, keep: Sequence[str]
+) -> Iterator[Record | Other]:
+    """What `read` finds in each of these files; the records are noted, so that no more than some are held at once.
+
+    Args:
+        keep: names of all record files; of others the index forgets what it says.
+    """
+    fresh: list[tuple[File, Record]] = []
+    for file in files:
+        found = read(cells / file[0])
+        if isinstance(found, Record):
+            fresh.append((file, found))
+        if len(fresh) >= _AT_ONCE:
+            learn(cells, fresh)
+            fresh = []
+        yield found
+    learn(cells, fresh, keep)
+
+
+def learn(cells: Path, fresh: Iterable[tuple[File, Record]], names: Sequence[str] | None = None) -> None:
+    """Note what was read from files, and forget those that are none of `names`, if these are given."""
     with suppress(OSError, ValueError):
         try:
             _learn(cells, fresh, names)
@@ -69,7 +95,7 @@ def learn(cells: Path, fresh: Iterable[tuple[File, Record]], names: Sequence[str
                 (cells / INDEX).unlink(missing_ok=True)
 
 
-def _learn(cells: Path, fresh: Iterable[tuple[File, Record]], names: Sequence[str]) -> None:
+def _learn(cells: Path, fresh: Iterable[tuple[File, Record]], names: Sequence[str] | None) -> None:
     with closing(sqlite3.connect(cells / INDEX, timeout=5)) as database, database:
         if _version(database) != _current():
             for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
@@ -79,8 +105,9 @@ def _learn(cells: Path, fresh: Iterable[tuple[File, Record]], names: Sequence[st
         shared = _Shared(database=database)
         rows = (_row(file, record, shared.number) for file, record in fresh)
         database.executemany(f"INSERT OR REPLACE INTO records ({_COLUMNS}) VALUES ({', '.join('?' * 14)})", rows)
-        there = {name for (name,) in database.execute("SELECT name FROM records")}
-        gone = there - set(names)
+        if names is None:
+            return
+        gone = {name for (name,) in database.execute("SELECT name FROM records")} - set(names)
         database.executemany("DELETE FROM records WHERE name = ?", ((name,) for name in gone))
 
 

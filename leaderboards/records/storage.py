@@ -73,22 +73,24 @@ def read_folder(folder: Path) -> Loaded:
     cells = folder / CELLS
     files = sorted(record_files(cells))
     there = index.known(cells, files)
-    fresh: list[tuple[index.File, Record]] = []
+    fresh = [file for file in files if file[0] not in there]
+    broken: dict[Path, SetAside] = {}
+    if len(fresh) >= index.FEWEST:
+        there = {}
+        for found in index.learning(cells, fresh, read_file, keep=[name for name, _, _ in files]):
+            if isinstance(found, SetAside):
+                broken[found.path] = found
+        there = index.known(cells, files)
     records: dict[str, Record] = {}
-    broken = []
-    for file in files:
-        name = file[0]
+    for name, _, _ in files:
+        if cells / name in broken:
+            continue
         found = there.get(name) or read_file(cells / name)
         if isinstance(found, SetAside):
-            broken.append(found)
-        elif found is not None:
-            if name not in there:
-                fresh.append((file, found))
-            if name == f"{found.run.key}.json" or found.run.key not in records:
-                records[found.run.key] = found
-    if len(fresh) >= index.FEWEST:
-        index.learn(cells, fresh, [name for name, _, _ in files])
-    return Loaded(records=tuple(records.values()), set_aside=tuple(broken))
+            broken[found.path] = found
+        elif found is not None and (name == f"{found.run.key}.json" or found.run.key not in records):
+            records[found.run.key] = found
+    return Loaded(records=tuple(records.values()), set_aside=tuple(broken.values()))
 
 
 def record_files(cells: Path) -> Iterator[index.File]:
