@@ -12,6 +12,7 @@ from tests.core.unprivileged import permissions_count
 from tests.leaderboards.examples import ended, extras, measurements, record, run, sweep
 from unlearn_bench.leaderboards.records import index, storage
 from unlearn_bench.leaderboards.records.encoding import compact, to_json
+from unlearn_bench.leaderboards.records.endings import endings
 from unlearn_bench.leaderboards.records.index import INDEX
 from unlearn_bench.leaderboards.records.layout import Measured
 from unlearn_bench.leaderboards.records.record import Record
@@ -219,3 +220,27 @@ def test_measurements_are_made_when_they_are_asked_for() -> None:
         row[len(items)]
     with pytest.raises(ValueError, match="other lengths"):
         Measured.of([replace(items[0], n=400)])
+
+
+def test_a_scan_teaches_the_index_too(folder: Path, opened: list[str]) -> None:
+    assert len(endings(folder).by_key) == len(RECORDS)
+    assert texts(folder) == expected(RECORDS)
+    assert opened == []
+
+
+def test_many_are_noted_in_parts(folder: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    noted = []
+
+    def noting(cells: Path, fresh: list[object], names: object = None) -> None:
+        noted.append(len(fresh))
+        learn(cells, fresh, names)  # type: ignore[arg-type]
+
+    learn = index.learn
+    monkeypatch.setattr(index, "learn", noting)
+    monkeypatch.setattr(index, "_AT_ONCE", 4)
+    assert texts(folder) == expected(RECORDS)
+    assert max(noted) == 4
+    assert sum(noted) == len(RECORDS)
+    opened.clear()
+    assert texts(folder) == expected(RECORDS)
+    assert opened == []
