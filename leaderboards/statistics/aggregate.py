@@ -32,9 +32,9 @@ from unlearn_bench.leaderboards.statistics.rows import (
     Pair,
     Quantity,
     Row,
+    Seeds,
     Summary,
     mean_pair,
-    seed_mean,
 )
 from unlearn_bench.leaderboards.statistics.settings import by_settings
 from unlearn_bench.leaderboards.statistics.tradeoff import Point, forgetting, front, harmonic_mean, retention
@@ -165,10 +165,10 @@ def _places(run: Run) -> dict[str, tuple[str, str]]:
 def _of_class(key: ClassKey, records: Sequence[Record], planned: int) -> Summary:
     if len(records) < planned or not records:
         return Summary(target=None, others={}, score=None, retention=None, done=len(records), planned=planned)
-    target = seed_mean(records, "accuracy", TARGET, key[0])
+    seeds = Seeds.of(records)
+    target = seeds.mean("accuracy", TARGET, key[0])
     others = {
-        role: seed_mean(records, "accuracy", group, dataset)
-        for role, (dataset, group) in _places(records[0].run).items()
+        role: seeds.mean("accuracy", group, dataset) for role, (dataset, group) in _places(records[0].run).items()
     }
     return _scored(target, others, done=len(records), planned=planned)
 
