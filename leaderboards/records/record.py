@@ -2,13 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from unlearn_bench.leaderboards.records.layout import Measured
 from unlearn_bench.metrics.base import Measurement
+
+Shared = TypeVar("Shared")
 
 Status = Literal["ok", "skipped", "failed"]
 
@@ -141,6 +143,11 @@ def completed(data: Mapping[str, Any], kind: type[Run | EvaluationSet]) -> dict[
     """The inverse of `stated`: `data` with the later fields that it leaves out."""
     names = kind.__dataclass_fields__
     return {**{name: value for name, value in ADDED.items() if name in names}, **data}
+
+
+def different(values: Iterable[Shared]) -> list[Shared]:
+    """The objects, each once, in their order: thousands of records share a preset, and say the same of it."""
+    return list({id(value): value for value in values}.values())
 
 
 @dataclass(frozen=True, kw_only=True)
