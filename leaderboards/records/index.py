@@ -35,7 +35,7 @@ _AT_ONCE = 2000
 _FORMAT = 1
 _SHARED_FIELDS = ("evaluation", "metrics", "synthesis", "variant", "hyperparameters")
 _TABLES = """
-CREATE TABLE shared (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+CREATE TABLE shared (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE, sum INTEGER);
 CREATE TABLE records (
     name TEXT PRIMARY KEY, size INTEGER, changed INTEGER, key TEXT, seed INTEGER, status TEXT, reason TEXT,
     run INTEGER, preset INTEGER, provenance INTEGER, layout INTEGER, numbers BLOB, outcomes BLOB, sum INTEGER
@@ -141,7 +141,8 @@ class _Shared:
     def number(self, value: object) -> int:
         text = compact(value)
         if text not in self.numbers:
-            self.database.execute("INSERT OR IGNORE INTO shared (text) VALUES (?)", (text,))
+            row = (text, zlib.crc32(text.encode()))
+            self.database.execute("INSERT OR IGNORE INTO shared (text, sum) VALUES (?, ?)", row)
             found = self.database.execute("SELECT id FROM shared WHERE text = ?", (text,)).fetchone()
             self.numbers[text] = int(found[0])
         return self.numbers[text]
@@ -164,8 +165,10 @@ def _sum(row: Sequence[object]) -> int:
 
 
 def _read(database: sqlite3.Connection, files: Mapping[str, tuple[int, int]]) -> Iterator[tuple[str, Record]]:
-    texts = dict(database.execute("SELECT id, text FROM shared"))
-    made = _Made(texts=texts)
+    shared = database.execute("SELECT id, text, sum FROM shared").fetchall()
+    if any(zlib.crc32(text.encode()) != found for _, text, found in shared):
+        raise _DamagedError("a text that records share")
+    made = _Made(texts={number: text for number, text, _ in shared})
     for row in database.execute(f"SELECT {_COLUMNS} FROM records"):
         name, size, changed, key, seed, status, reason, *places, numbers, outcomes, found = row
         if files.get(name) != (size, changed):
@@ -220,7 +223,7 @@ class _Made:
         found = self.objects.get(("layout", number))
         if found is None:
             found = self.objects["layout", number] = layout_of(
-                tuple(tuple(quantity) for quantity in parse_json(self.texts[number]))  # type: ignore[misc]
+                tuple(tuple(quantity) for quantity in parse_json(self.texts[number]))
             )
         return found
 

@@ -113,6 +113,12 @@ def edited(path: Path) -> None:
     database.close()
 
 
+def reworded(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE shared SET text = replace(text, 'lip', 'emb')")
+    database.close()
+
+
 def older(path: Path) -> None:
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version = 3")
@@ -141,6 +147,7 @@ HARMS: dict[str, Callable[[Path], object]] = {
     "nonsense": lambda path: path.write_bytes(b"nonsense" * 1000),
     "cut": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
     "edited": edited,
+    "reworded": reworded,
     "of another version": older,
     "without what is shared": emptied,
     **{f"zeros at {place}": at(place) for place in (0, 20, 4100, 9001, 13_007, 20_011, -100, -3000)},
