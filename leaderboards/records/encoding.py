@@ -6,7 +6,7 @@ import dataclasses
 import json
 import reprlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast, get_args
 
@@ -58,6 +58,18 @@ _LARGEST_WHOLE = 2**63
 
 _SHOWN = 200
 """Letters of a list of names in a message."""
+
+_EXACT: Mapping[str, Collection[type]] = {
+    "metric": {str},
+    "version": {int},
+    "dataset": {str},
+    "group": {str},
+    "before": {float, int, type(None)},
+    "after": {float, int, type(None)},
+    "n": {int},
+    "outcomes": {str},
+}
+"""Of a measurement's fields, the very types."""
 
 _MEASURED = tuple(item.name for item in dataclasses.fields(Measurement))
 _REPEATED = ("metric", "dataset", "group")
@@ -135,13 +147,48 @@ def read_run(data: Mapping[str, Any]) -> Run:
 
 
 def _measurement(data: object) -> Measurement:
+    """As `_checked_measurement`; what is plainly as it should be, as nearly all is, in a fraction of the time."""
+    if not isinstance(data, dict) or data.keys() != _EXACT.keys():
+        return _checked_measurement(data)
+    for name, value in data.items():
+        if type(value) not in _EXACT[name]:
+            return _checked_measurement(data)
+    metric, version, before, after, n = data["metric"], data["version"], data["before"], data["after"], data["n"]
+    low, high = _limits(metric, version)
+    sound = (before is None or low <= before <= high) and (after is None or low <= after <= high)
+    if not sound or not 0 <= n < _LARGEST_WHOLE or version not in range(-_LARGEST_WHOLE, _LARGEST_WHOLE):
+        return _checked_measurement(data)
+    found = Measurement(
+        metric=sys.intern(metric),
+        version=version,
+        dataset=sys.intern(data["dataset"]),
+        group=sys.intern(data["group"]),
+        before=before,
+        after=after,
+        n=n,
+        outcomes=data["outcomes"],
+    )
+    if found.outcomes:
+        _check_outcomes(found)
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _limits(metric: str, version: int) -> tuple[float, float]:
+    """Between these, a number may be for certain."""
+    known, (low, high) = declared().get(metric, (version, (None, None)))
+    low, high = (low, high) if known == version else (None, None)
+    return -1e100 if low is None else low, 1e100 if high is None else high
+
+
+def _checked_measurement(data: object) -> Measurement:
     checked = _fields(Measurement, data)
     if not isinstance(checked["version"], int):
         raise MalformedRecordError(
             f"version of {checked['metric']!r} is {reprlib.repr(checked['version'])}, not a number"
         )
     found = Measurement(**{**checked, **{name: sys.intern(checked[name]) for name in _REPEATED}})
-    version, bounds = _declared().get(found.metric, (found.version, (None, None)))
+    version, bounds = declared().get(found.metric, (found.version, (None, None)))
     for side, value in (("before", found.before), ("after", found.after)):
         if wrong := excess(value, bounds if version == found.version else (None, None)):
             raise MalformedRecordError(f"{_said(found)} is {_number(value)} {side} forgetting, {wrong}")
@@ -173,8 +220,8 @@ def _number(value: float | None) -> str:
 
 
 @lru_cache(maxsize=1)
-def _declared() -> Mapping[str, tuple[int, Bounds]]:
-    """Version and bounds of each metric whose class says them as literals."""
+def declared() -> Mapping[str, tuple[int, Bounds]]:
+    """Version and bounds of each metric whose class says them as literals: what numbers are checked against."""
     return {
         name: (cast("int", entry.facts.get("version", 1)), cast("Bounds", entry.facts["bounds"]))
         for name, entry in catalogue("metrics").items()

@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from unlearn_bench.cache import make_folder, write_text
 from unlearn_bench.documents import parse_json
@@ -100,7 +101,7 @@ def _read_rows(path: Path, reader: "csv.DictReader[str]", metrics: Collection[st
             f"{str(path)!r} is no table of records: no column {', '.join(missing)}; give a CSV that `write_csv` wrote"
         )
     numbers = [name for name in reader.fieldnames or () if name.count("|") >= len(_SIDES)]
-    shared: dict[str, str] = {}
+    shared: dict[str, Any] = {}
     records = []
     for row in reader:
         try:
@@ -192,10 +193,11 @@ def _share(value: object, seen: set[str]) -> str:
     return f"{name} {text}"
 
 
-def _shared_text(cell: str, shared: dict[str, str]) -> str:
+def _said(cell: str, shared: dict[str, Any]) -> Any:  # noqa: ANN401  (whatever is in the cell)
+    """What a cell says, itself or by the name of one above; all rows that say the same share the object."""
     name, _, text = cell.partition(" ")
     if text:
-        shared[name] = text
+        shared[name] = parse_json(text)
     if name not in shared:
         raise ValueError(f"{name!r} is used before the row that says it")
     return shared[name]
@@ -233,12 +235,13 @@ def _split(text: str) -> list[str]:
     return names
 
 
-def _read_row(row: Mapping[str, str], shared: dict[str, str], metrics: Collection[str] | None) -> Record:
+def _read_row(row: Mapping[str, str], shared: dict[str, Any], metrics: Collection[str] | None) -> Record:
     if None in row.values() or None in row:
         raise ValueError("more or fewer fields than the header has")
-    protocol, synthesis, preset, provenance, measured = (
-        parse_json(_shared_text(row[name], shared)) for name in _SHARED
-    )
+    protocol, synthesis, preset, provenance, measured = (_said(row[name], shared) for name in _SHARED)
+    settings = row["hyperparameters"]
+    if settings not in shared:
+        shared[settings] = parse_json(settings)
     run = {
         **{name: _unliteral(row[name]) for name in _PLAIN},
         **protocol,
@@ -246,7 +249,7 @@ def _read_row(row: Mapping[str, str], shared: dict[str, str], metrics: Collectio
         "seed": int(row["seed"]),
         "method_version": int(row["method_version"]),
         "method_file": row["method_file"] or None,
-        "hyperparameters": parse_json(row["hyperparameters"]),
+        "hyperparameters": shared[settings],
         "synthesis": synthesis,
     }
     return from_json(
