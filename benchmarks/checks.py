@@ -146,7 +146,7 @@ def check_method(
 
 def open_case(target: str, *, model: str = "mini-rn", dataset: str = "mini-digits") -> Case:
     """The case on which the laws are tried."""
-    loaded = load_method(target)
+    loaded = load_method(target, here=True)
     setting = Setting(
         model=model, datasets=(dataset,), control=(), train_split="train", test_split="val", device="cpu"
     )

@@ -1,5 +1,6 @@
 """The command line. Nothing heavy is imported here: each command imports its own when it runs."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -42,6 +43,7 @@ from unlearn_bench.benchmarks.commands.options import (
     SynthesisToo,
     Template,
     Threads,
+    Timeout,
     ToldOnly,
     Tune,
     TunedModel,
@@ -63,14 +65,14 @@ app = typer.Typer(
 
 def main() -> None:
     """The console script: errors of the user's, and files that fail, are one line and exit code 2."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # of batch systems and service managers: as Ctrl-C
     try:
         app()
     except InputError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
     except OSError as error:  # a full disk, a folder taken away: what was written before is whole
-        where = f" {error.filename!r}" if error.filename else ""
-        reason = error.strerror or str(error) or type(error).__name__
+        where, reason = f" {error.filename!r}" if error.filename else "", error.strerror or repr(error)
         typer.echo(f"error: a file{where} can't be read or written ({reason}); mend that and run again", err=True)
         sys.exit(2)
 
@@ -116,6 +118,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and an estimate; run nothing.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run cells again that are done.")] = False,
     keep: Keep = False,
+    timeout: Timeout = None,
     limit: Annotated[int | None, typer.Option(help="At most so many cells.", min=1)] = None,
     skip_bad_images: SkipBadImages = False,
     open_: Open = False,
@@ -149,6 +152,7 @@ def run(
         dry_run=dry_run,
         fresh=fresh,
         keep=keep,
+        timeout=timeout,
         limit=limit,
         skip_bad=skip_bad_images,
         tune=tune,
@@ -332,7 +336,7 @@ def tune(
     synthesis: SynthesisToo = False,
     trials: Annotated[int, typer.Option(help="The budget of each method.", min=1)] = 64,
     fresh: Annotated[bool, typer.Option("--fresh", help="Try anew what was tried before.")] = False,
-    jobs: Annotated[int, typer.Option(help="Cells at a time; 0: one per core, or one per GPU.", min=0)] = 0,
+    jobs: Jobs = 0,
     threads: Threads = 0,
     device: Device = "auto",
     presets: Annotated[Path | None, typer.Option(help=f"{PRESETS} Also written to.")] = None,

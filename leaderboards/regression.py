@@ -3,13 +3,18 @@
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
+import numpy as np
+from numpy.typing import NDArray
 from tabulate import tabulate
 
 from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.leaderboards.records.layout import Layout, Measured
 from unlearn_bench.leaderboards.records.record import Place, Record, Run
 from unlearn_bench.leaderboards.statistics.identity import describe_differences
 from unlearn_bench.metrics.base import Measurement
+from unlearn_bench.shown import one_line
 
 _ROUNDING = 5e-6
 """What 6 significant digits of a fraction may differ by; one image of 200,000 is more."""
@@ -110,7 +115,7 @@ class Comparison:
     def table(self, *, told: bool = False) -> str:
         """The drifts as a Markdown table, or those that are told only; empty if there are none."""
         shown = self.told if told else self.drifts
-        rows = [[text.replace("|", r"\|") for text in dataclasses.astuple(drift)] for drift in shown]
+        rows = [[one_line(text).replace("|", r"\|") for text in dataclasses.astuple(drift)] for drift in shown]
         headers = [item.name for item in dataclasses.fields(Drift)]
         return tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True) if rows else ""
 
@@ -220,12 +225,39 @@ def _of_cell(place: Place, measured: Record, published: Record, allowed: Toleran
     if measured.status != published.status:
         yield drift("status", published.status, f"{measured.status}: {measured.reason}".rstrip(": "), "equal")
         return
+    if _is_within(measured.measured, published.measured, allowed):
+        return
     now, then = _compared(measured), _compared(published)
     for name in dict.fromkeys([*then, *now]):
         yield from (
             drift(" ".join(filter(None, (*name, side))), was, came, within)
             for side, was, came, within in _compare(now.get(name), then.get(name), allowed)
         )
+
+
+def _is_within(now: Measured, then: Measured, allowed: Tolerances) -> bool:
+    """Whether all that is compared is there in both and no further apart than it may be, as in nearly all cells."""
+    if now.layout is not then.layout:
+        return False
+    sides = [_apart_at_most(then.layout, part, allowed) for part in (0, 1)]
+    pairs = [(np.asarray(now.before), np.asarray(then.before)), (np.asarray(now.after), np.asarray(then.after))]
+    small = np.logical_and.reduce([~(np.abs(was) > 1) for _, was in pairs])  # others are not compared
+    for within, (came, was) in zip(sides, pairs, strict=True):
+        fits = (np.abs(came - was) <= within + _ROUNDING) | (np.isnan(came) & np.isnan(was)) | np.isnan(within)
+        if not np.all(fits | ~small):
+            return False
+    return True
+
+
+@lru_cache(maxsize=4096)
+def _apart_at_most(layout: Layout, side: int, allowed: Tolerances) -> NDArray[np.float64]:
+    """How far each of a layout's quantities may lie from the published one; not a number where it is not compared."""
+    found = []
+    for metric, version, dataset, group, n, _ in layout.quantities:
+        item = Measurement(metric=metric, version=version, dataset=dataset, group=group, before=None, after=None, n=n)
+        counts = metric not in _LEFT_OUT and group not in _COUNTS
+        found.append(_allowed(item, allowed)[side][0] if counts else np.nan)
+    return np.array(found, dtype=np.float64)
 
 
 def _compare(

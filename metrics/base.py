@@ -2,12 +2,13 @@
 
 from __future__ import annotations  # tables read measurements without waiting for torch
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
-from unlearn_bench.errors import InputError
+from unlearn_bench.errors import CellFailure, InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +32,33 @@ FEATURES: tuple[Feature, ...] = get_args(Feature)
 
 Direction = Literal["lower", "higher", "neither"]
 """Which way is better for the one who wants to forget the target and keep the rest; `neither`: for reading only."""
+
+Bounds: TypeAlias = tuple[float | None, float | None]
+"""The least and the greatest possible value; None: no bound."""
+
+_ROUNDING = 1e-4
+"""By how much a sum of fp32 numbers may pass a bound."""
+
+_LARGEST = 1e100
+"""What no metric comes near, and whose square is still a number: beyond it, means and intervals overflow."""
+
+
+def excess(value: float | None, bounds: Bounds = (None, None)) -> str:
+    """What is wrong with a measured number, in a few words; empty for one that may be, and for None.
+
+    >>> excess(0.5, (0.0, 1.0)), excess(57.0, (0.0, 1.0)), excess(float("inf"))
+    ('', 'over 1', 'not finite')
+    """
+    if value is None:
+        return ""
+    low, high = bounds
+    if not -_LARGEST <= value <= _LARGEST:
+        return "not finite" if isinstance(value, float) and not math.isfinite(value) else f"beyond {_LARGEST:g}"
+    if low is not None and value < low - _ROUNDING:
+        return f"under {low:g}"
+    if high is not None and value > high + _ROUNDING:
+        return f"over {high:g}"
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -217,7 +245,7 @@ class Metric(ABC):
     version: ClassVar[int] = 1
     unit: ClassVar[str]
     direction: ClassVar[Direction]
-    bounds: ClassVar[tuple[float | None, float | None]]
+    bounds: ClassVar[Bounds]
     default: ClassVar[bool | Feature] = True
     needs: ClassVar[tuple[Need, ...]] = ()
     needs_classes: ClassVar[bool] = True
@@ -249,7 +277,16 @@ class Metric(ABC):
         group: str = "",
         outcomes: str = "",
     ) -> Measurement:
-        """A measurement that carries this metric's name and version."""
+        """A measurement that carries this metric's name and version.
+
+        Raises:
+            CellFailure: a number that is not finite, or out of the metric's bounds: its record could not be read.
+        """
+        for side, value in (("before", before), ("after", after)):
+            if wrong := excess(value, self.bounds):
+                raise CellFailure(
+                    f"metric {self.name!r} found {value} {side} forgetting, {group or dataset}: {wrong}"
+                )
         return Measurement(
             metric=self.name,
             version=self.version,

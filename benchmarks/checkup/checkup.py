@@ -18,8 +18,8 @@ from unlearn_bench.benchmarks.checkup import encoding, places, rebuilding, tenso
 from unlearn_bench.benchmarks.checkup.places import RoleCount, count_roles
 from unlearn_bench.benchmarks.checkup.subject import Check, Finding, Subject, bad, good
 from unlearn_bench.benchmarks.checkup.takers import Taker, ask_methods
+from unlearn_bench.benchmarks.isolation.measuring import Stopwatch
 from unlearn_bench.benchmarks.referee.conditions import device_name
-from unlearn_bench.benchmarks.referee.measuring import Stopwatch
 from unlearn_bench.downloads.transfer import brief
 from unlearn_bench.models.sources import open_model
 

@@ -33,7 +33,7 @@ def ask_methods(subject: Subject, names: Sequence[str] | None = None) -> tuple[T
     """Each registered method, or each of `names`, asked by its `skip` with the data that its access allows."""
     found = []
     for name in catalogue("methods") if names is None else names:
-        kind = load_method(name).kind
+        kind = load_method(name, here=True).kind
         method = build_method(kind, presets_for(subject.spec).of(kind.name).hyperparameters)
         try:
             reason = method.skip(subject.clip.copy(), noise_request(subject, kind.access)) or ""

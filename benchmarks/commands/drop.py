@@ -13,6 +13,7 @@ from unlearn_bench.benchmarks.sweep.repeats import megabytes
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.selection import Selection, select
+from unlearn_bench.shown import visible
 
 
 def execute(
@@ -56,7 +57,7 @@ def _table(records: Sequence[Record]) -> str:
     for record in records:
         counted.setdefault(record.run.label, Counter())[record.status] += 1
     return "\n".join(
-        f"  {name}: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))}"
+        f"  {visible(name)}: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))}"
         for name, counts in sorted(counted.items())
     )
 

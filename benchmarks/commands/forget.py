@@ -14,15 +14,17 @@ from unlearn_bench.benchmarks.presets.preset import Presets, presets_for
 from unlearn_bench.benchmarks.referee.conditions import conditions_for
 from unlearn_bench.benchmarks.referee.referee import run_cell
 from unlearn_bench.benchmarks.referee.workbench import Workbench, choose_device, open_workbench
-from unlearn_bench.benchmarks.suites.suite import load_suite
+from unlearn_bench.benchmarks.suites.suite import SEEDS, load_suite
 from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice, load_method
 from unlearn_bench.benchmarks.sweep.tasks import find_class
 from unlearn_bench.clip import Clip
+from unlearn_bench.documents import parse_json
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.models.sources import save_model
 from unlearn_bench.registry import catalogue
+from unlearn_bench.shown import visible
 
 BEST = "best"
 """In place of a method's name: the best of those with settings for this model that applies."""
@@ -49,6 +51,8 @@ def execute(
     """Unlearn, measure before and after, and write the folder; 1 if the method failed or does not apply."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{str(out)!r} is no empty folder; give a new one, nothing is overwritten")
+    if seed not in SEEDS:
+        raise InputError(f"seed {seed} has too many digits; give one of at most 63 bits, for example --seed 0")
     chosen = with_data(load_suite(suite), data)
     known = presets_for(model, given=presets, suite=chosen.file)
     candidates = ranked(known) if method == BEST else (Candidate(method=method),)
@@ -76,10 +80,10 @@ def execute(
         if record.status == "ok":
             how = save_model(kept[0], out, card(record, start=start))
             for line in costs(record):
-                typer.echo(line)
+                typer.echo(visible(line))
             typer.echo(f"wrote {out}; load it with {how}")
             return 0
-        typer.echo(f"{record.status}: {record.reason}", err=True)
+        typer.echo(f"{record.status}: {visible(record.reason)}", err=True)
         if record.status == "failed":
             break
     return 1
@@ -179,7 +183,7 @@ def _earlier(start: Path) -> dict[str, Any]:
     """What the card of the model from which this one was made says of it, and of those before."""
     path = start / "card.json" if start.is_dir() else start.with_name("card.json")
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {"weights": start.name}
     kept = {key: told[key] for key in ("what", "from", "how") if isinstance(told, dict) and key in told}

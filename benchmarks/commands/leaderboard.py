@@ -17,6 +17,7 @@ from unlearn_bench.leaderboards.statistics.settings import main_settings
 from unlearn_bench.leaderboards.tables.asides import in_words
 from unlearn_bench.leaderboards.tables.figure import PICTURES, draw
 from unlearn_bench.leaderboards.tables.render import FORMATS, render
+from unlearn_bench.shown import visible
 
 PAGE = "html"
 """The format that is made elsewhere than the text formats."""
@@ -120,7 +121,7 @@ def _main(records: tuple[Record, ...]) -> tuple[Record, ...]:
     """The records without those of other settings, which are named on the error stream."""
     found, asides = main_settings(records)
     for aside in asides:
-        typer.echo(f"left out, unless --all-settings: {in_words(aside)}", err=True)
+        typer.echo(f"left out, unless --all-settings: {visible(in_words(aside))}", err=True)
     return found
 
 
@@ -135,5 +136,7 @@ def load_records(runs: list[Path]) -> tuple[Record, ...]:
 
 
 def _writable(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"{str(path)!r} is a folder; name a file in it")
     if not path.parent.is_dir():
         raise InputError(f"no folder {str(path.parent)!r} to write {path.name!r} into; make it first")

@@ -34,7 +34,10 @@ Precision = Annotated[
 ]
 
 Jobs = Annotated[
-    int, typer.Option(help="Cells at a time; 0: one per core, one per GPU, or one per worker of a scheduler.", min=0)
+    int,
+    typer.Option(
+        help="Cells at a time; 0: one per core, one per GPU, or one per worker of a scheduler.", min=0, max=10_000
+    ),
 ]
 Backend = Annotated[str, typer.Option(help="loky: processes of this machine. dask: workers of a cluster.")]
 Scheduler = Annotated[
@@ -45,7 +48,9 @@ Wait = Annotated[float, typer.Option(help="Seconds to wait for a scheduler's wor
 Threads = Annotated[
     int,
     typer.Option(
-        help="Of each worker; 0: OMP_NUM_THREADS, else the cores by the workers. Last digits depend on it.", min=0
+        help="Of each worker; 0: OMP_NUM_THREADS, else the cores by the workers. Last digits depend on it.",
+        min=0,
+        max=10_000,
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
@@ -63,6 +68,22 @@ OnlyClasses = Annotated[
     str | None, typer.Option("--classes", help="Only these forget sets: class, dataset/class, a+b; commas between.")
 ]
 OnlyModels = Annotated[str | None, typer.Option("--model", help="Only these models; commas between.")]
+
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        help="Seconds that a method may take, then its cell has failed; 0: without end. An hour by default, or 20 "
+        "times what its other cells took.",
+        min=0,
+    ),
+]
+Keep = Annotated[
+    bool, typer.Option("--keep", help="Keep unlearned weights, so that more metrics cost no second unlearning.")
+]
+Classes = Annotated[
+    str | None,
+    typer.Option(help="Forget these: class, dataset/class, a+b at once; dog@sketch, *@sketch where domains are."),
+]
 
 Quick = Annotated[
     bool, typer.Option("--quick", help="A first look: one class of each dataset, few test images, no audits.")

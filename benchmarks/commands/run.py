@@ -17,9 +17,10 @@ from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench, as_split, open_workbench
 from unlearn_bench.benchmarks.referee.zero_shot import ZeroShot
-from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
+from unlearn_bench.benchmarks.suites.suite import SEEDS, Suite, load_suite
 from unlearn_bench.benchmarks.sweep.advice import Given, what_next, why_no_numbers
 from unlearn_bench.benchmarks.sweep.estimate import Known
+from unlearn_bench.benchmarks.sweep.patience import Patience
 from unlearn_bench.benchmarks.sweep.plan import QUICK, cells_for, settings_for, take_shard
 from unlearn_bench.benchmarks.sweep.players import Choice, chosen_methods, chosen_metrics, load_player
 from unlearn_bench.benchmarks.sweep.progress import showing
@@ -30,11 +31,12 @@ from unlearn_bench.benchmarks.sweep.runner import Tally, recorded, sweep
 from unlearn_bench.benchmarks.sweep.so_far import LEADERBOARD, PAGE_FILE, SoFar
 from unlearn_bench.benchmarks.sweep.work import Done
 from unlearn_bench.benchmarks.tuning.stage import Stage, tune_first, would_tune
-from unlearn_bench.cache import make_folder, write_text
+from unlearn_bench.cache import READ_ONLY, make_folder, write_text
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.brief.overview import document
 from unlearn_bench.leaderboards.brief.terminal import summary
 from unlearn_bench.leaderboards.records.storage import read_folder
+from unlearn_bench.shown import visible
 
 DEFAULT_TRIALS = 16
 """Of which the advice to tune speaks where no number was given."""
@@ -60,6 +62,7 @@ class _Order:
     keep: bool
     skip_bad: bool
     open_: bool
+    timeout: float | None
 
 
 def execute(
@@ -85,6 +88,7 @@ def execute(
     keep: bool,
     limit: int | None,
     skip_bad: bool,
+    timeout: float | None = None,
     tune: int | None = None,
     curve: bool = False,
     backend: str = "loky",
@@ -129,14 +133,15 @@ def execute(
         keep=keep,
         skip_bad=skip_bad,
         open_=open_,
+        timeout=timeout,
     )
     _check_names(chosen, order.choice)
     console = Console(stderr=True)
 
     def warn(text: str) -> None:
-        console.print(f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"warning: {visible(text)}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
-    if not dry_run:
+    if not dry_run and (tune is not None or not order.folder.is_dir()):
         make_folder(order.folder, what="output folder")
     asked = Asked(backend=backend, scheduler=scheduler, wait_s=wait, jobs=jobs, threads=threads, device=device)
     with open_engine(asked, folder=None if dry_run else order.folder, warn=warn) as engine:
@@ -171,6 +176,8 @@ def _carry_out(order: _Order, engine: Engine, console: Console, warn: Callable[[
         plan = Plan(cells=cells, waiting=waiting, lasting=lasting, known=planned.known, measured=again.measured)
         show_plan(plan, folder, engine, order.given)
         return 0
+    if waiting:  # one in which all is done need only be read
+        make_folder(folder, what="output folder")
     so_far = SoFar(cells, ended.keys() - {cell.run.key for cell in waiting}, folder)
     methods = {cell.run.key: cell.run.label for cell in waiting}
     with showing(console, len(waiting), folder, methods=methods, leader=lambda: so_far.leader) as shown:
@@ -180,7 +187,15 @@ def _carry_out(order: _Order, engine: Engine, console: Console, warn: Callable[[
             so_far.note(done)
 
         tally = sweep(
-            waiting, folder, engine, listener=listener, fresh=fresh, keep=order.keep, warn=warn, before=opening
+            waiting,
+            folder,
+            engine,
+            listener=listener,
+            fresh=fresh,
+            keep=order.keep,
+            patience=Patience(given=order.timeout, known=planned.known),
+            warn=warn,
+            before=opening,
         )
     _finish(order, cells, tally, resumed=len(cells) - len(undone))
     return 1 if tally.failed else 0
@@ -235,7 +250,7 @@ def _planned(
 def _say_before(console: Console, models: Sequence[ZeroShot], warn: Callable[[str], None]) -> None:
     """What the original models know, and what to do where that is little."""
     for known in models:
-        console.print(str(known), markup=False, highlight=False, soft_wrap=True)
+        console.print(visible(str(known)), markup=False, highlight=False, soft_wrap=True)
         if known.is_low:
             warn(known.advice())
 
@@ -245,7 +260,7 @@ def _remark(console: Console, planned: _Planned, again: Repeats, untuned: Sequen
     for within in planned.bounded.values():
         within.say(console)
     for line in (*again.say(), *untuned):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def with_data(suite: Suite, data: Sequence[str] | None) -> Suite:
@@ -263,6 +278,8 @@ def parse_seeds(texts: Sequence[str] | None) -> list[int] | None:
     for text in texts:
         if not text.removeprefix("-").isdecimal():
             raise InputError(f"seed {text!r} is not a whole number; give for example --seeds 0,1,2")
+        if len(text) > 20 or int(text) not in SEEDS:
+            raise InputError(f"seed {text[:20]!r} has too many digits ({len(text)}); give for example --seeds 0,1,2")
         seeds.append(int(text))
     return seeds
 
@@ -272,8 +289,9 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     index, _, count = text.partition("/")
-    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
-        raise InputError(f"shard {text!r} is not of the form i/n with 1 <= i <= n; give for example --shard 2/8")
+    numbers = index.isdecimal() and count.isdecimal() and len(text) < 20
+    if not (numbers and 1 <= int(index) <= int(count)):
+        raise InputError(f"shard {text[:20]!r} is not of the form i/n with 1 <= i <= n; give for example --shard 2/8")
     return int(index), int(count)
 
 
@@ -293,13 +311,17 @@ def _finish(order: _Order, cells: list[Cell], tally: Tally, *, resumed: int) -> 
     folder, planned = order.folder, {cell.run.key for cell in cells}
     records = [record for record in read_folder(folder).records if record.run.key in planned]
     path, page = folder / LEADERBOARD, folder / PAGE_FILE
-    write_text(path, document(records))
-    write_text(page, page_of([folder], records))
+    try:
+        write_text(path, document(records))
+        write_text(page, page_of([folder], records))
+    except OSError as error:
+        if error.errno not in READ_ONLY or resumed < len(cells):
+            raise
     typer.echo(summary(records))
     done = f"{tally.ok} ok, {tally.skipped} skipped, {tally.failed} failed, {resumed} done before"
     kept = (kept_so_far(cells, folder),) if order.keep else ()
     where = f"{done}; all of it to look at in {page}, all tables in {path}"
     for line in ("", *why_no_numbers(records), where, *kept, *what_next(records, cells, order.given)):
-        typer.echo(line)
+        typer.echo(visible(line, lines=True))
     if order.open_:
         opened(page)

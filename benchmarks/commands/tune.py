@@ -56,15 +56,15 @@ def execute(
     choice = Choice(models=[name], classes=classes, template=template)
     conditions = conditions_for(choose_device(device), jobs, threads)
     torch.set_num_threads(conditions.threads)
-    (setting,) = settings_for(chosen, choice, device=conditions.device, skip_bad=False)
-    bench = open_workbench(validation(setting))  # decode and embed once, before the workers ask
-    tasks = tuning_tasks(chosen, bench, choice)
     home = home_of(name, suite=chosen.file)
     target = out or presets or home or RUNS / "presets" / f"{preset_name(name)}.toml"
     target = target / f"{preset_name(name)}.toml" if target.is_dir() else target
-    file = preset_file(target, name, bench.fingerprint)
     known = presets_for(name, given=presets if presets and presets.exists() else None, suite=chosen.file)
     known = merged(name, [target, *(Path(path) for path in dict.fromkeys(known.files.values()))])
+    (setting,) = settings_for(chosen, choice, device=conditions.device, skip_bad=False)
+    bench = open_workbench(validation(setting))  # decode and embed once, before the workers ask
+    tasks = tuning_tasks(chosen, bench, choice)
+    file = preset_file(target, name, bench.fingerprint)
     order = Wanted(suite=chosen, tasks=tasks.tasks, methods=wanted, trials=trials, images_anew=synthesis, fresh=fresh)
     lines = Lines(Console(stderr=True), preset_name(name))
     done = []

@@ -1,6 +1,5 @@
 """From what the user asked for to an engine on a Dask cluster: finding its scheduler and looking at its workers."""
 
-import json
 import logging
 import time
 import warnings
@@ -18,6 +17,7 @@ from unlearn_bench.benchmarks.engines.flight import addresses, asking, misfit, n
 from unlearn_bench.benchmarks.engines.workers import Expected, Found, Raised, Unfit, expecting, in_short, question
 from unlearn_bench.benchmarks.referee.conditions import Conditions, conditions_for, current_commit
 from unlearn_bench.benchmarks.referee.workbench import choose_device
+from unlearn_bench.documents import parse_json
 from unlearn_bench.errors import InputError
 
 _ANSWERS_WITHIN_S = 10.0
@@ -73,7 +73,7 @@ def address_of(scheduler: str) -> str:
     path = Path(scheduler)
     hint = "give tcp://host:port, or the file that `dask scheduler --scheduler-file` wrote"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["address"]
+        found = parse_json(path.read_text(encoding="utf-8"))["address"]
     except OSError as error:
         raise InputError(f"no scheduler file can be read at {scheduler!r} ({error.strerror}); {hint}") from error
     except (ValueError, KeyError, TypeError) as error:

@@ -7,8 +7,12 @@ a process of its own; one that kills it again is lost, and the rest goes on in a
 import os
 import platform
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import joblib
@@ -21,6 +25,8 @@ from unlearn_bench.errors import InputError
 
 _MOST_DEATHS = 3
 """So often may a pool die with nothing done before the engine gives up."""
+
+_LOOK_S = 1.0
 
 _REASON = "its process was killed twice by the system; most often that means out of memory"
 
@@ -86,17 +92,36 @@ class Local:
             batch_size=1,
             pre_dispatch="2*n_jobs",
         )
-        yield from parallel(joblib.delayed(_flagged)(task, *pair, flags) for pair in list(waiting.items()))
+        here = os.getpid()
+        yield from parallel(joblib.delayed(_flagged)(task, *pair, flags, here) for pair in list(waiting.items()))
 
 
-def _flagged(task: Callable[[T], R], number: int, item: T, flags: str) -> tuple[int, R]:
+def _flagged(task: Callable[[T], R], number: int, item: T, flags: str, parent: int) -> tuple[int, R]:
     """Run a task in a worker; a file says that it is in flight, and stays if the system kills the process."""
+    end_with(parent)
     flag = Path(flags) / str(number)
     flag.touch()
     try:
         return number, task(item)
     finally:
         flag.unlink(missing_ok=True)
+
+
+@lru_cache(maxsize=1)
+def end_with(parent: int) -> None:
+    """End this worker soon after the process that asks it, whatever it is doing then.
+
+    A pool's own workers go on until their task is over, which may be hours, with nobody to wait for it.
+    """
+
+    def watch() -> None:
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(parent)
+            while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(_LOOK_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
 
 
 def _in_flight(flags: str) -> list[int]:
@@ -111,11 +136,16 @@ def _alone(task: Callable[[T], R], item: T) -> R | Lost[T]:
     """Run a task in a process of its own, once more."""
     parallel = joblib.Parallel(n_jobs=2, backend="loky", batch_size=1)  # one job in flight; n_jobs=1 forks nothing
     try:
-        (result,) = parallel([joblib.delayed(task)(item)])
+        (result,) = parallel([joblib.delayed(_tied)(task, item, os.getpid())])
     except TerminatedWorkerError:
         return Lost(item=item, reason=_REASON)
     found: R = result
     return found
+
+
+def _tied(task: Callable[[T], R], item: T, parent: int) -> R:
+    end_with(parent)
+    return task(item)
 
 
 def _one_more_death(deaths: int) -> int:

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from unlearn_bench.benchmarks.data.dataset.base import Dataset, Split
 from unlearn_bench.benchmarks.images.image_building import Told, build_array, content_hash
-from unlearn_bench.cache import cache_root, locked, make_folder, write_text
+from unlearn_bench.cache import cache_folder, locked
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError
+from unlearn_bench.sealing import is_whole, seal, sealed_path
 
 _FORMAT = 1
 
@@ -71,23 +72,21 @@ def prepared_images(
     clip: Clip,
     *,
     skip_bad: bool = False,
-    verify: bool = False,
     told: Told | None = None,
 ) -> PreparedImages:
     """The split's images as `clip` prepares them, from the cache or made now, with as many threads as torch has.
 
-    Two processes may ask at once: one makes the cache, the other waits for it. A cache file that does not match its
-    description is set aside as `.broken` and made again: by its size and number of images always, by the hash of its
-    content too where `verify` asks for it. `told` hears how many images are decoded.
+    Two processes may ask at once: one makes the cache, the other waits for it. A cache file that is not
+    what was written is set aside as `.broken` and made again. `told` hears how many images are decoded.
 
     Raises:
         BadImageError: a picture can't be read and `skip_bad` is off.
         InputError: the split has no pictures, or the cache folder can't be written.
     """
-    folder = make_folder(cache_root() / "images", what="cache folder")
+    folder = cache_folder("images")
     path = folder / f"{_cache_name(dataset, split, clip, skip_bad=skip_bad)}.npy"
     with locked(path):
-        if not _complete(path, verify=verify):
+        if not (is_whole(path) and is_whole(path.with_suffix(".json"))):
             _build(path, dataset, split, clip.prepare, skip_bad=skip_bad, told=told)
     facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     if dataset.pictures:  # the labels of whoever made the cache need not be the ones that are asked for now
@@ -123,24 +122,6 @@ def _cache_name(dataset: Dataset, split: Split, clip: Clip, *, skip_bad: bool) -
     return f"{readable}-{split}-{digest}"
 
 
-def _complete(path: Path, *, verify: bool) -> bool:
-    described = path.with_suffix(".json")
-    if not (path.is_file() and described.is_file()):
-        return False
-    try:
-        facts = json.loads(described.read_text(encoding="utf-8"))
-        sound = bool(path.stat().st_size == facts["bytes"]) and len(facts["labels"]) <= len(
-            np.load(path, mmap_mode="r")
-        )
-        if sound and verify:
-            sound = content_hash(path, facts["labels"]) == facts["content"]
-    except (ValueError, KeyError, TypeError):
-        sound = False
-    if not sound:
-        path.replace(path.with_suffix(".npy.broken"))
-    return sound
-
-
 def _build(
     path: Path,
     dataset: Dataset,
@@ -164,9 +145,10 @@ def _build(
             "captions": [index.captions[row] for row in made.kept] if index.captions else [],
             "skipped": made.skipped,
             "content": content_hash(path, labels),
-            "bytes": path.stat().st_size,
         }
-        write_text(path.with_suffix(".json"), json.dumps(facts))
+        seal(path)
+        with sealed_path(path.with_suffix(".json")) as part:
+            part.write_text(json.dumps(facts), encoding="utf-8")
     except OSError as error:
         raise InputError(
             f"the image cache {str(path.parent)!r} can't be written ({error.strerror}); free space there or set "

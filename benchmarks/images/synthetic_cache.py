@@ -4,16 +4,15 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from unlearn_bench.cache import atomic_path, cache_root, locked, make_folder, write_text
+from unlearn_bench.cache import cache_folder, locked
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure
+from unlearn_bench.sealing import is_whole, sealed_path
 from unlearn_bench.synthesis.ascent import OutOfTimeError, synthesize
 from unlearn_bench.synthesis.images import Say, Synthetic, silent
 from unlearn_bench.synthesis.settings import SynthesisSettings
@@ -21,6 +20,8 @@ from unlearn_bench.synthesis.settings import SynthesisSettings
 _FORMAT = 2
 _LATE_FOR_S = 3600.0
 """How long it is believed that a class takes too long: the rest of a sweep, not the rest of time."""
+_FAILED_FOR_S = 7 * 24 * 3600.0
+"""How long it is believed that a class's images can't be made: what made it fail may have been repaired since."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +50,8 @@ def synthetic_images(
     Where each text has one of `domains`, an image is accepted by its probability among the texts of its own. `say` is
     told how far making them is.
 
-    A class that failed once fails again at once: the search is deterministic, and may take minutes to fail. One that
-    was out of time is tried again after an hour.
+    A class that failed fails again at once, for a week: the search is deterministic, and may take minutes to fail.
+    One that was out of time is tried again after an hour.
 
     Raises:
         CellFailure: a class's images can't be made.
@@ -93,18 +94,17 @@ def _one_class(
     sentences: tuple[str, ...],
     say: Say,
 ) -> Made:
-    folder = make_folder(cache_root() / "synthetic" / fingerprint, what="cache folder")
+    folder = cache_folder("synthetic", fingerprint)
     parts = [_FORMAT, dataset, texts, target, settings.stated(), seed, clip.device.type, torch.get_num_threads()]
     parts += [sentences] if sentences else []
     stem = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     path, failure = folder / f"{stem}.safetensors", folder / f"{stem}.failed"
     late = folder / f"{stem}.late"
     with locked(path):
-        for note in (failure, late):
-            if note.is_file() and (note is failure or time.time() - note.stat().st_mtime < _LATE_FOR_S):
+        for note, believed_s in ((failure, _FAILED_FOR_S), (late, _LATE_FOR_S)):
+            if is_whole(note) and time.time() - note.stat().st_mtime < believed_s:
                 raise CellFailure(note.read_text(encoding="utf-8"))
-        stored = _stored(path)
-        if stored is None:
+        if not is_whole(path):
             try:
                 made = _timed(
                     clip,
@@ -117,24 +117,14 @@ def _one_class(
                     say=say,
                 )
             except CellFailure as error:
-                write_text(late if isinstance(error, OutOfTimeError) else failure, str(error))
+                with sealed_path(late if isinstance(error, OutOfTimeError) else failure) as part:
+                    part.write_text(str(error), encoding="utf-8")
                 raise
-            with atomic_path(path) as part:
+            with sealed_path(path) as part:
                 save_file(made, part)
-            stored = load_file(path)
+        stored = load_file(path)
     seconds = float(stored.pop("seconds"))
     return Made(synthetic=Synthetic(**stored), seconds=seconds)
-
-
-def _stored(path: Path) -> dict[str, Tensor] | None:
-    """The file's tensors; None where there is none, or only one that was cut: that is set aside as `.broken`."""
-    if not path.is_file():
-        return None
-    try:
-        return dict(load_file(path))
-    except SafetensorError:
-        path.replace(path.with_suffix(".safetensors.broken"))
-        return None
 
 
 def _timed(

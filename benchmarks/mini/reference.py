@@ -8,7 +8,6 @@ reads the weights and the report that the first one wrote, writes
 copy of the weights where the method `retrain` looks for them. No weights are published: they can be made again.
 """
 
-import json
 import shutil
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +21,7 @@ from unlearn_bench.benchmarks.referee.embedding import embed_after
 from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench, open_workbench
 from unlearn_bench.cache import atomic_path, make_folder
 from unlearn_bench.clip import changed_names
+from unlearn_bench.documents import parse_json
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.retrained_predictions import FOLDER, Predicted, Retrained, write_retrained
 from unlearn_bench.metrics.shared.classification import predictions
@@ -88,7 +88,7 @@ def read_report(folder: Path) -> tuple[str, dict[str, Any]]:
         path = folder / f"{name}.json"
         if path.is_file() and path.with_suffix(".safetensors").is_file():
             try:
-                recipe: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8"))["recipe"])
+                recipe: dict[str, Any] = dict(parse_json(path.read_text(encoding="utf-8"))["recipe"])
                 recipe["without"] = [str(item) for item in recipe["without"]]
             except (ValueError, KeyError, TypeError) as error:
                 raise InputError(f"{str(path)!r} is no report of the training command ({error})") from error

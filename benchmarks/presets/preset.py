@@ -1,7 +1,6 @@
 """Presets: the settings of each method and of the synthetic images for one model, and how they were found."""
 
 import dataclasses
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from unlearn_bench.benchmarks.presets.places import preset_name, preset_places
 from unlearn_bench.benchmarks.suites.variants import SOURCES, with_tuples
+from unlearn_bench.documents import parse_toml
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.methods.base import Method
 from unlearn_bench.synthesis.settings import UNTUNED, SynthesisSettings
@@ -73,23 +73,29 @@ class Presets:
         """The preset of a method; its defaults, marked so, where nobody found one.
 
         Raises:
-            InputError: a source that is none, or a shared preset that is not there.
+            InputError: a source that is none, a shared preset that is not there, or settings that are no tables.
         """
         table = self.tables.get(method)
         if table is None:
             return Preset()
         if SAME_AS in table:
-            if table[SAME_AS] not in self.tables:
-                raise unknown(f"preset that {method!r} for {self.model!r} shares", str(table[SAME_AS]), self.methods)
-            table = self.tables[table[SAME_AS]]
+            shared = str(table[SAME_AS])
+            if shared not in self.tables:
+                raise unknown(f"preset that {method!r} for {self.model!r} shares", shared, self.methods)
+            table = self.tables[shared]
         provenance = {key: value for key, value in table.items() if key not in _IN_THE_FILE}
         if provenance.get("source") not in SOURCES:
             raise unknown(f"preset source of {method!r} for {self.model!r}", str(provenance.get("source")), SOURCES)
-        return Preset(
-            hyperparameters=with_tuples(table.get("hyperparameters", {})),
-            provenance=provenance,
-            front=tuple(with_tuples(point["hyperparameters"]) for point in table.get(FRONT, ())),
-        )
+        points = table.get(FRONT, [])
+        if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
+            raise InputError(f"front of {method!r} for {self.model!r} must be a list of tables; it is {points!r}")
+        settings = [table.get("hyperparameters", {}), *(point.get("hyperparameters") for point in points)]
+        for place, values in enumerate(settings):
+            if not isinstance(values, dict):
+                what = f"point {place} of the front of" if place else "hyperparameters of"
+                raise InputError(f"{what} {method!r} for {self.model!r} must be a table; it is {values!r}")
+        first, *others = (with_tuples(values) for values in settings)
+        return Preset(hyperparameters=first, provenance=provenance, front=tuple(others))
 
     def synthesis(self, changes: Mapping[str, Any] | None = None) -> SynthesisSettings:
         """The settings of the synthetic images, with `changes`; `UNTUNED` where there are none for this model.
@@ -168,8 +174,8 @@ def read_presets(path: Path) -> dict[str, dict[str, Any]]:
     if not path.is_file():
         return {}
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        found = parse_toml(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise InputError(f"preset file {str(path)!r} is not TOML ({error}); mend that line") from error
     for name, table in found.items():
         if not isinstance(table, dict):

@@ -14,7 +14,7 @@ import joblib
 import torch
 
 from unlearn_bench import __version__
-from unlearn_bench.benchmarks.referee.measuring import counted_memory
+from unlearn_bench.benchmarks.isolation.measuring import counted_memory
 from unlearn_bench.errors import InputError
 
 _PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "scikit-learn", "matplotlib")
@@ -56,7 +56,7 @@ def _wished_threads() -> int:
     """What OMP_NUM_THREADS asks for (of a list, its outermost level), 0 where it is not set."""
     text = os.environ.get("OMP_NUM_THREADS", "").strip()
     first = text.partition(",")[0].strip()
-    if text and not (first.isdecimal() and int(first)):
+    if text and not (first.isdecimal() and 0 < int(first[:6]) <= 9999):
         raise InputError(f"OMP_NUM_THREADS is {text!r}, not a number above 0; mend it, or give --threads")
     return int(first or 0)
 

@@ -15,10 +15,11 @@ from numpy.lib.format import open_memmap
 from torch import Tensor, nn
 
 from unlearn_bench.benchmarks.images.image_cache import PreparedImages
-from unlearn_bench.cache import atomic_path, cache_root, locked, make_folder
+from unlearn_bench.cache import cache_folder, locked
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import unknown
 from unlearn_bench.metrics.base import Embedded
+from unlearn_bench.sealing import is_whole, seal_path, sealed_path
 
 BATCH = 256
 """Images per forward pass in evaluation. It is part of what is cached: another batch may round otherwise."""
@@ -67,13 +68,13 @@ def embed_before(
     precision: Precision = "fp32",
 ) -> Before:
     """Embeddings of the original model, from the cache or computed now; two processes may ask at once."""
-    folder = make_folder(cache_root() / "embeddings" / fingerprint, what="cache folder")
+    folder = cache_folder("embeddings", fingerprint)
     stem = _stem(clip, images, precision)
     final, trunk_path = folder / f"{stem}.npy", folder / f"{stem}-trunk.npy"
     with locked(final):
-        if not (_readable(final) and (_readable(trunk_path) or not trunk_path.is_file())):
+        if not (is_whole(final) and (is_whole(trunk_path) or not seal_path(trunk_path).is_file())):
             _compute(clip, images, final, trunk_path, precision)
-    trunk = _load(trunk_path) if trunk_path.is_file() else None
+    trunk = _load(trunk_path) if seal_path(trunk_path).is_file() else None
     inner = trunk if precision == "fp32" else None
     return Before(embedded=Embedded(images=_load(final), texts=embed_texts(clip, texts), inner=inner), trunk=trunk)
 
@@ -147,7 +148,7 @@ def encoding_in(precision: Precision, device: torch.device) -> AbstractContextMa
 def kept(path: Path, compute: Callable[[], Tensor]) -> Tensor:
     """The tensor in the cache at `path`, or computed and kept now; two processes may ask at once."""
     with locked(path):
-        if not _readable(path):
+        if not is_whole(path):
             _save(path, compute())
     return _load(path)
 
@@ -183,7 +184,7 @@ def _compute(clip: Clip, images: PreparedImages, final: Path, trunk_path: Path, 
             trunk = clip.run_image_stages(batch, stop=last)
             outputs.append(_last_stage(clip, trunk))
             if start == 0 and last and _fits(trunk.nbytes * len(images) // len(batch), final.parent):
-                part = stack.enter_context(atomic_path(trunk_path))
+                part = stack.enter_context(sealed_path(trunk_path))
                 kept = open_memmap(part, mode="w+", dtype=np.float32, shape=(len(images), *trunk.shape[1:]))
                 stack.callback(kept.flush)
             if kept is not None:
@@ -221,22 +222,10 @@ def _stem(clip: Clip, images: PreparedImages, precision: Precision) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def _readable(path: Path) -> bool:
-    """Whether the cached array is there and whole; one that was cut is set aside as `.broken`."""
-    if not path.is_file():
-        return False
-    try:
-        _load(path)
-    except (ValueError, EOFError):
-        path.replace(path.with_suffix(".npy.broken"))
-        return False
-    return True
-
-
 def _load(path: Path) -> Tensor:
     return torch.from_numpy(np.load(path, mmap_mode="c"))
 
 
 def _save(path: Path, values: Tensor) -> None:
-    with atomic_path(path) as part, part.open("wb") as handle:
+    with sealed_path(path) as part, part.open("wb") as handle:
         np.save(handle, values.numpy())

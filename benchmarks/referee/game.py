@@ -1,7 +1,6 @@
 """One run under way: what the referee hands out to the method, and what it notes."""
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,14 +9,14 @@ import torch
 from unlearn_bench.benchmarks.data.dataset.base import Dataset
 from unlearn_bench.benchmarks.images.image_cache import PreparedImages
 from unlearn_bench.benchmarks.images.synthetic_cache import Made, synthetic_images
+from unlearn_bench.benchmarks.isolation.measuring import Load, Stopwatch
+from unlearn_bench.benchmarks.isolation.play import Task
 from unlearn_bench.benchmarks.referee.cell import DESCRIPTIONS, Cell
 from unlearn_bench.benchmarks.referee.kept import Unlearned
-from unlearn_bench.benchmarks.referee.measuring import Load, Stopwatch
 from unlearn_bench.benchmarks.referee.workbench import Workbench
-from unlearn_bench.errors import CellFailure
 from unlearn_bench.leaderboards.records.record import Run
-from unlearn_bench.methods.base import Examples, Method, Request
-from unlearn_bench.seeding import generator
+from unlearn_bench.methods.base import Examples
+from unlearn_bench.registry import absolute
 from unlearn_bench.synthesis.images import Synthetic
 from unlearn_bench.synthesis.settings import SynthesisSettings
 
@@ -33,7 +32,7 @@ class Game:
     Attributes:
         history: what the method reports. made: synthetic images, once they were asked for.
         unlearned: the model that came back, or was kept by an earlier run if `from_kept`.
-        refused: why weights that were kept are not measured.
+        refused: why weights that were kept are not measured. player_mib: what the method's process held at most.
     """
 
     cell: Cell
@@ -46,6 +45,7 @@ class Game:
     unlearned: Unlearned | None = None
     from_kept: bool = False
     refused: str = ""
+    player_mib: int = 0
     load: Load = field(default_factory=lambda: Load(1))
     synthesis_watch: Stopwatch = field(default_factory=lambda: Stopwatch(torch.device("cpu")))
 
@@ -54,16 +54,9 @@ class Game:
         return self.cell.run
 
     def report(self, step: int, **values: float | str) -> None:
-        line = {"step": step, **values}
-        try:
-            json.dumps(line)  # here, where the method is to blame, not when the file is written
-        except (TypeError, ValueError) as error:
-            raise CellFailure(f"report was given more than numbers and texts ({error}); use float(..)") from error
-        self.history.append(line)
+        """A line of the history, as it came."""
+        self.history.append({"step": step, **values})
         self.note(f"step {step}")
-
-    def generator(self, purpose: str) -> torch.Generator:
-        return generator(self.run.seed, self.run.dataset, *self.run.forget, purpose)
 
     def synthesize(self) -> Synthetic:
         """The synthetic images of the forget set: copies, so that no method edits another one's."""
@@ -85,22 +78,22 @@ class Game:
         return Synthetic(**given)
 
 
-def request_for(game: Game, method: Method) -> Request:
+def task_for(game: Game) -> Task:
     """What the method's access allows, and nothing else."""
+    run = game.run
     texts, concepts = game.dataset.texts, game.bench.evaluated[game.dataset.name].concepts
     others = [label for label in range(len(concepts)) if label not in game.targets]
     order = {label: place for place, label in enumerate((*game.targets, *others))}
-    sees_forget, sees_retain = method.access != "ZS", method.access == "not-ZS"
+    sees_forget, sees_retain = run.access != "ZS", run.access == "not-ZS"
     train = game.bench.evaluated[game.dataset.name].train if sees_forget or sees_retain else None
-    return Request(
+    return Task(
+        method_target=absolute(game.cell.method_target),
+        hyperparameters=run.hyperparameters,
+        seed=(run.seed, run.dataset, *run.forget),
         forget=tuple(concepts[label] for label in game.targets),
         retain=tuple(concepts[label] for label in others),
         forget_examples=_examples(train, game.targets, order, texts) if train and sees_forget else None,
         retain_examples=_examples(train, others, order, texts) if train and sees_retain else None,
-        synthesize=game.synthesize,
-        generator=game.generator,
-        device=game.bench.clip.device,
-        report=game.report,
     )
 
 
@@ -121,9 +114,10 @@ def _examples(
     )
 
 
-def request_hash(request: Request) -> str:
-    digest = hashlib.sha256(repr((request.forget, request.retain)).encode())
-    for examples in (request.forget_examples, request.retain_examples):
+def request_hash(task: Task) -> str:
+    """Of all that a method is given."""
+    digest = hashlib.sha256(repr((task.forget, task.retain)).encode())
+    for examples in (task.forget_examples, task.retain_examples):
         if examples is not None:
             digest.update(examples.pixels.numpy().tobytes())
             digest.update(examples.labels.numpy().tobytes())

@@ -8,19 +8,19 @@ from typing import Any, cast
 
 import torch
 
-from unlearn_bench.benchmarks.presets.preset import build_method
+from unlearn_bench.benchmarks.isolation.measuring import WORKER_MEMORY, Load, Stopwatch, most_held_mib
+from unlearn_bench.benchmarks.isolation.play import Task
+from unlearn_bench.benchmarks.isolation.wire import bytes_of
 from unlearn_bench.benchmarks.referee.audits import further_evidence
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions, describe
 from unlearn_bench.benchmarks.referee.evidence import classified, evidence_of
-from unlearn_bench.benchmarks.referee.game import Game, request_for, request_hash, unheard
+from unlearn_bench.benchmarks.referee.game import Game, request_hash, task_for, unheard
 from unlearn_bench.benchmarks.referee.kept import CONDITIONS, Unlearned, UnusableWeightsError, find_weights, origin
-from unlearn_bench.benchmarks.referee.measuring import WORKER_MEMORY, Load, PeakMemory, Stopwatch, most_held_mib
 from unlearn_bench.benchmarks.referee.workbench import Workbench
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure
 from unlearn_bench.leaderboards.records.record import Record, Status
-from unlearn_bench.methods.base import Method, Request
 from unlearn_bench.metrics.base import (
     Cost,
     Evidence,
@@ -28,7 +28,6 @@ from unlearn_bench.metrics.base import (
     Metric,
 )
 from unlearn_bench.registry import file_hash, load
-from unlearn_bench.seeding import derive_seed
 from unlearn_bench.synthesis.images import Synthetic
 
 
@@ -57,15 +56,18 @@ def run_cell(
     keep: Callable[[Clip], None] | None = None,
     note: Callable[[str], None] = unheard,
     weights: Path | None = None,
+    hidden: tuple[Path, ...] = (),
+    timeout_s: float = 0.0,
 ) -> Outcome:
     """Carry out one cell; whatever the method does, this returns a record.
 
     `keep` is shown the unlearned model, already rebuilt from its tensors, when all went well. `note` is told what is
-    being done, for people who wait. Where the file `weights` holds what this very method made of the same request,
-    that is measured, and the method does not run.
+    being done, for people who wait. The method's process can't read what is `hidden`, and is ended when the method
+    takes longer than `timeout_s` (0: as long as it takes). Where the file `weights` holds what this very method made
+    of the same request, that is measured, and the method does not run.
 
-    `skipped` when the method says why it does not apply; `failed` when it raises, runs out of memory, edits the
-    request, or returns tensors that are not finite or do not fit the original architecture.
+    `skipped` when the method says why it does not apply; `failed` when it raises, ends its process, runs out of
+    memory, or returns tensors that are not finite or do not fit the original architecture.
     """
     dataset = bench.evaluated[cell.run.dataset].dataset
     targets = dataset.labels(cell.run.forget)
@@ -74,7 +76,7 @@ def run_cell(
     reason = ""
     measurements: tuple[Measurement, ...] = ()
     try:
-        why_not = _unlearn(game, weights)
+        why_not = _unlearn(game, weights, hidden, timeout_s)
         if game.unlearned is None:
             status, reason = "skipped", why_not
         else:
@@ -90,10 +92,10 @@ def run_cell(
         status, reason = "failed", f"out of memory: {_describe_error(error)}"
     except (Exception, SystemExit) as error:  # a plug-in may raise anything; its cell alone shall fail
         status, reason = "failed", _describe_error(error)
-    if not bench.is_untouched():  # also after an error or a skip, since the next cell starts from it
+    if not bench.is_untouched():  # by a metric, since a method has no hold of it; the next cell starts from it
         bench.restore()
         status, measurements = "failed", ()
-        reached = "the method changed the original model, not the copy that it was given"
+        reached = "a metric changed the original model"
         reason = f"{reached}; {reason}" if reason else reached
     record = Record(
         run=cell.run,
@@ -113,24 +115,21 @@ def run_cell(
     )
 
 
-def _unlearn(game: Game, weights: Path | None) -> str:
+def _unlearn(game: Game, weights: Path | None, hidden: tuple[Path, ...], timeout_s: float) -> str:
     """Note the unlearned model, kept or made now; or, without one, say why the method does not apply."""
-    method = _method(game.cell)
-    request = request_for(game, method)
-    game.unlearned = _kept(game, request, weights)
+    if file_hash(game.cell.method_target) != game.run.method_file:
+        raise CellFailure("the method's file was edited after the sweep was planned; run again")
+    task = task_for(game)
+    game.unlearned = _kept(game, task, weights)
     game.from_kept = game.unlearned is not None
-    if game.unlearned is not None:
-        if game.unlearned.synthesized:
-            game.synthesize()
-        return ""
-    copy = game.bench.clip.copy()
-    why_not = _why_skipped(method, copy, request)
-    if why_not is None:
-        game.unlearned = _play(game, method, request, copy)
-    return why_not or ""
+    if game.unlearned is None:
+        return _play(game, task, hidden, timeout_s)
+    if game.unlearned.synthesized:
+        game.synthesize()
+    return ""
 
 
-def _kept(game: Game, request: Request, weights: Path | None) -> Unlearned | None:
+def _kept(game: Game, task: Task, weights: Path | None) -> Unlearned | None:
     """The model that is kept in the file, if it was made of this very request."""
     if weights is None:
         return None
@@ -139,53 +138,35 @@ def _kept(game: Game, request: Request, weights: Path | None) -> Unlearned | Non
     except UnusableWeightsError as error:
         game.refused = str(error)
         return None
-    if found is not None and found.request != request_hash(request):
+    if found is not None and found.request != request_hash(task):
         game.refused = "the data or texts that the method is given are not those of then"
         return None
     return found
 
 
-def _method(cell: Cell) -> Method:
-    if file_hash(cell.method_target) != cell.run.method_file:
-        raise CellFailure("the method's file was edited after the sweep was planned; run again")
-    return build_method(cast(type[Method], load(cell.method_target)), cell.run.hyperparameters)
-
-
-def _why_skipped(method: Method, copy: Clip, request: Request) -> str | None:
-    answer: object = method.skip(copy, request)
-    if answer is None or (isinstance(answer, str) and answer.strip()):
-        return answer
-    raise CellFailure(f"skip returned {answer!r}; give None or a reason")
-
-
-def _play(game: Game, method: Method, request: Request, copy: Clip) -> Unlearned:
-    """Unlearn on the copy, and check what came back."""
+def _play(game: Game, task: Task, hidden: tuple[Path, ...], timeout_s: float) -> str:
+    """Let the method play in a room of its own, and check what came back; or say why it does not apply."""
     bench = game.bench
-    device = bench.clip.device
-    before_request = request_hash(request)
-    whole, memory = Stopwatch(device), PeakMemory(device)
-    # A method that draws from torch's global stream is made repeatable, and leaves the stream as it was.
-    # The same for the gradient mode.
-    with torch.random.fork_rng(), torch.enable_grad(), memory, game.load, whole:
-        torch.manual_seed(derive_seed(game.run.seed, game.run.dataset, *game.run.forget, "global"))
-        returned = method.unlearn(copy, request)
-    if not isinstance(returned, Clip):
-        raise CellFailure(f"unlearn returned a {type(returned).__name__}; it must return the clip")
-    if request_hash(request) != before_request:
-        raise CellFailure("the method edited the request; copy what you change")
-    if not bench.is_untouched():
-        raise CellFailure("change the copy that unlearn is given")  # run_cell puts the original back
+    most = bytes_of(bench.clip.state())
+    with bench.player(task.method_target, hidden=hidden) as player:
+        game.load.count(player.pid)
+        played = player.play(task, game, game.load, most_bytes=most, timeout_s=timeout_s)
+    game.player_mib = played.held_mib or 0
+    if played.state is None:
+        return played.skipped
     with torch.no_grad():
-        unlearned = bench.clip.with_state(returned.state())
-    synthesis_seconds = game.made.seconds if game.made else 0.0
-    method_seconds = max(0.0, whole.seconds - game.synthesis_watch.seconds)
-    return Unlearned(
+        unlearned = bench.clip.with_state(played.state)
+    game.unlearned = Unlearned(
         clip=unlearned,
         record=game.run.key,
-        request=before_request,
+        request=request_hash(task),
         synthesized=game.made is not None,
-        cost=Cost(seconds={"method": method_seconds, "synthesis": synthesis_seconds}, peak_memory_bytes=memory.bytes),
+        cost=Cost(
+            seconds={"method": played.seconds, "synthesis": game.made.seconds if game.made else 0.0},
+            peak_memory_bytes=played.memory_bytes,
+        ),
     )
+    return ""
 
 
 def _measured(game: Game, unlearned: Unlearned, conditions: Conditions) -> tuple[Measurement, ...]:
@@ -239,7 +220,7 @@ def _provenance(game: Game, conditions: Conditions) -> dict[str, Any]:
     facts |= {name: round(share, 2) for name, share in busy.items() if share is not None}
     held = most_held_mib()
     if held is not None:
-        facts[WORKER_MEMORY] = held
+        facts[WORKER_MEMORY] = held + game.player_mib
     facts["content"] = {name: item.images.content for name, item in bench.evaluated.items()}
     if game.run.precision != "fp32":
         facts["agreement"] = {name: round(item.agreement, 4) for name, item in bench.evaluated.items()}

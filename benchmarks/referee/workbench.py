@@ -1,5 +1,6 @@
 """What a worker keeps from cell to cell: the original model, the images, and what the model made of them before."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -11,12 +12,16 @@ from unlearn_bench.benchmarks.data.dataset.base import SPLITS, Dataset, Split
 from unlearn_bench.benchmarks.data.dataset.templates import set_template
 from unlearn_bench.benchmarks.data.sources import open_dataset
 from unlearn_bench.benchmarks.images.image_cache import PreparedImages, prepared_images
+from unlearn_bench.benchmarks.isolation.play import Opening
+from unlearn_bench.benchmarks.isolation.process import Player, player_for
 from unlearn_bench.benchmarks.referee.embedding import Before, Precision, agreement, embed_before, embed_texts
+from unlearn_bench.cache import cache_root, data_root
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.methods.base import Concept
 from unlearn_bench.metrics.base import Captions, Embedded, Feature
 from unlearn_bench.models.sources import open_model, with_weights
+from unlearn_bench.registry import is_own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,10 +216,28 @@ class Workbench:
         return all(torch.equal(value, self.pristine[name]) for name, value in self.clip.state().items())
 
     def restore(self) -> None:
-        """Put the original tensors back, after a method reached for them."""
+        """Put the original tensors back, after a metric wrote to them."""
         with torch.no_grad():
             for name, value in self.clip.state().items():
                 value.copy_(self.pristine[name])
+
+    def player(self, method_target: str, *, hidden: tuple[Path, ...] = ()) -> AbstractContextManager[Player]:
+        """A process for one method's turn: a new one for code from outside, a lasting one for the project's own.
+
+        Code from outside can read neither caches nor data, nor what is `hidden` besides; the project's own may.
+
+        Raises:
+            CellFailure: it does not come up.
+        """
+        setting = self.setting
+        opening = Opening(
+            model=setting.model, weights=setting.weights, device=setting.device, threads=torch.get_num_threads()
+        )
+        folders = [Path(spec.partition(":")[2]) for spec in (*setting.datasets, *setting.control)]
+        data = tuple(folder.resolve() for folder in folders if folder.name and folder.is_dir())
+        own = is_own(method_target)
+        away = () if own else (cache_root(), data_root(), *data, *hidden)
+        return player_for(opening, hidden=away, lasting=own)
 
 
 @lru_cache(maxsize=1)
@@ -235,7 +258,7 @@ def choose_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(1, device=name)
+        torch.zeros(1, device=name).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().split("\n", 1)[0]
         raise InputError(f"device {name!r} can't be used ({reason}); give auto, cpu, cuda or cuda:N") from error

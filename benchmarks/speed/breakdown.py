@@ -6,17 +6,18 @@ runs cells of the suite one after the other in this process, from empty caches, 
 each method in each stage (making synthetic images, unlearning, encoding the test images, every audit by its name,
 the rest), and the operators that take most of them, by stage. Cells are picked evenly from the whole sweep, every
 method as often as the others, and the sums are scaled to the number of cells that the sweep has; `--cells 0` runs
-them all. CPU seconds, not wall seconds: what else runs on the machine counts less.
+them all. CPU seconds, not wall seconds: what else runs on the machine counts less. Seconds are those of this process
+and of the one in which the method plays; operators are watched in this one alone.
 """
 
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+import psutil
 import torch
 import typer
 from tabulate import tabulate
@@ -35,6 +36,17 @@ from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice
 
 SYNTHESIS, UNLEARNING, EVALUATION, REST = "synthesis", "unlearning", "evaluation", "the rest"
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of all that it began, those that have ended too."""
+    here = psutil.Process()
+    own = here.cpu_times()
+    seconds = own.user + own.system
+    for process in here.children(recursive=True):
+        with suppress(psutil.Error):
+            seconds += sum(process.cpu_times()[:4])  # user, system, and both of its children that have ended
+    return seconds
 
 
 @dataclass(kw_only=True)
@@ -70,7 +82,7 @@ class Breakdown:
 
     def end(self) -> None:
         """The stage under way is over."""
-        self.stages[self._method, self._stage] += time.process_time() - self._began
+        self.stages[self._method, self._stage] += _cpu_seconds() - self._began
         if self._profile is not None:
             self._profile.stop()
             for item in self._profile.key_averages():
@@ -81,7 +93,7 @@ class Breakdown:
         self._profile = profile(activities=[ProfilerActivity.CPU]) if self.operators else None
         if self._profile is not None:
             self._profile.start()
-        self._began = time.process_time()
+        self._began = _cpu_seconds()
 
 
 @contextmanager

@@ -28,10 +28,10 @@ from rich.console import Console
 from tabulate import tabulate
 
 from unlearn_bench.benchmarks.engines.local import Local
+from unlearn_bench.benchmarks.isolation.measuring import PeakMemory, Stopwatch
 from unlearn_bench.benchmarks.referee.cell import Cell, on_device
 from unlearn_bench.benchmarks.referee.conditions import conditions_for, device_name
 from unlearn_bench.benchmarks.referee.embedding import encoding_in
-from unlearn_bench.benchmarks.referee.measuring import PeakMemory, Stopwatch
 from unlearn_bench.benchmarks.referee.referee import run_cell
 from unlearn_bench.benchmarks.referee.workbench import choose_device, open_workbench
 from unlearn_bench.benchmarks.speed.rehearsal import Noise, rehearse, summary

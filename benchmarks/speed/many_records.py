@@ -3,9 +3,10 @@
     python -m unlearn_bench.benchmarks.speed.many_records --records 100000
 
 writes so many records of published cells (their seeds differ), with the measurements of `--metrics` or all of them.
-It times the first scan, which reads them all and makes the index, the next one, which every resumed sweep waits for,
-and the leaderboard: reading, and tables with their intervals. Half as many before that tell whether time grows with
-their number or faster; each size is measured in a process of its own, whose highest memory is told.
+It times the first scan, which reads them all and makes the indexes, the next one, which every resumed sweep waits
+for, the leaderboard (reading, and tables with their intervals), and the comparison with the published numbers. Half
+as many before that tell whether time grows with their number or faster; each size is measured in a process of its
+own, whose highest memory is told.
 """
 
 import multiprocessing
@@ -21,11 +22,12 @@ from typing import Annotated, TypeVar
 import typer
 from tabulate import tabulate
 
-from unlearn_bench.benchmarks.referee.measuring import most_held_mib
+from unlearn_bench.benchmarks.isolation.measuring import most_held_mib
 from unlearn_bench.leaderboards.published.places import published_records
 from unlearn_bench.leaderboards.records.endings import endings
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.storage import read_records, write_record
+from unlearn_bench.leaderboards.regression import compare_runs
 from unlearn_bench.leaderboards.tables.render import render
 
 SUITE = "mini-full"
@@ -57,8 +59,9 @@ def _again(record: Record, seeds: int) -> Record:
     return replace(record, run=replace(record.run, seed=record.run.seed + seeds))
 
 
-def measure(records: int, folder: Path) -> tuple[int, float, float, float, float, int | None]:
-    """How many, seconds of the first scan, the next one, reading and tables; highest memory in MiB, if it is known.
+def measure(records: int, folder: Path) -> tuple[int, float, float, float, float, float, int | None]:
+    """How many, seconds of the first scan, the next one, reading, tables, and the comparison with what is published;
+    highest memory in MiB, if it is known.
 
     Raises:
         RuntimeError: a scan or a reading does not find all of them.
@@ -68,7 +71,9 @@ def measure(records: int, folder: Path) -> tuple[int, float, float, float, float
     if {len(found.by_key) for found, _ in scans} | {len(loaded)} != {records}:
         raise RuntimeError(f"not all of the {records} records were found")
     _, tables = timed(lambda: render(loaded, fmt="md"))
-    return records, scans[0][1], scans[1][1], reading, tables, most_held_mib()
+    published = published_records()
+    _, comparing = timed(lambda: compare_runs(loaded, published))
+    return records, scans[0][1], scans[1][1], reading, tables, comparing, most_held_mib()
 
 
 def main(
@@ -86,7 +91,7 @@ def main(
         ):
             alone.submit(write, size, Path(folder), chosen).result()
             rows.append(alone.submit(measure, size, Path(folder)).result())
-    headers = ["records", "first scan, s", "next scan, s", "reading, s", "tables, s", "memory, MiB"]
+    headers = ["records", "first scan, s", "next scan, s", "reading, s", "tables, s", "check, s", "memory, MiB"]
     typer.echo(tabulate(rows, headers=headers, floatfmt=".2f"))
 
 

@@ -27,11 +27,11 @@ from rich.console import Console
 from tabulate import tabulate
 
 from unlearn_bench.benchmarks.data.dataset.base import Dataset, Index, Split
+from unlearn_bench.benchmarks.isolation.measuring import Stopwatch
 from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions, conditions_for, device_name
 from unlearn_bench.benchmarks.referee.embedding import BATCH, agreement, embed_after, encoding_in
-from unlearn_bench.benchmarks.referee.measuring import Stopwatch
 from unlearn_bench.benchmarks.referee.referee import run_cell
 from unlearn_bench.benchmarks.referee.workbench import Evaluated, Workbench, choose_device, open_workbench
 from unlearn_bench.benchmarks.speed.sweep_against_loop import empty_cache

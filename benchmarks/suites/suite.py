@@ -1,15 +1,18 @@
 """A suite: a sweep as data, in one TOML file."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from unlearn_bench.benchmarks.suites.variants import Variant, parse_variants
+from unlearn_bench.documents import parse_toml
 from unlearn_bench.errors import InputError, unknown
 
 _FOLDER = Path(__file__).parent
+
+SEEDS = range(-(2**63), 2**63)
+"""What generators of random numbers take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +84,8 @@ def load_suite(name: str) -> Suite:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return parse_toml(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise InputError(f"suite file {str(path)!r} is not TOML ({error}); mend that line") from error
 
 
@@ -95,8 +98,8 @@ def _value(path: Path, key: str, value: object) -> Any:  # noqa: ANN401  (each k
             raise refuse("a text")
         return value
     if key == "seeds":
-        if not _is_list(value, int) or isinstance(value, str):
-            raise refuse("a list of whole numbers")
+        if not _is_list(value, int) or isinstance(value, str) or not all(seed in SEEDS for seed in value):  # type: ignore[attr-defined]
+            raise refuse("a list of whole numbers of at most 63 bits")
         return tuple(value)  # type: ignore[arg-type]
     if key in {"classes", "tuning"}:
         groups = {name: _groups(names) for name, names in value.items()} if isinstance(value, dict) else {"": None}

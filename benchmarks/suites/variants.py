@@ -1,12 +1,14 @@
 """Variants: a method of a suite under another name, with other hyperparameters, templates or synthetic images."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from unlearn_bench.benchmarks.data.dataset.templates import check_template
+from unlearn_bench.documents import parse_json
 from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.synthesis.settings import check_settings
 
 SOURCES = ("tuned", "paper", "paper-per-class", "default", "given")
 """Where hyperparameters come from: found with the common budget, published with the method, published with values
@@ -79,9 +81,11 @@ def _parse(name: str, facts: object, *, where: str) -> Variant:
 
 
 def _check_values(facts: Mapping[str, Any], here: str) -> None:
-    template = facts.get("template", "")
-    if template and template.count("{}") != 1:
-        raise InputError(f"{here}: template {template!r} must hold one {{}} for the class name")
+    if template := facts.get("template", ""):
+        check_template(template, of=here)
+    for settings in (facts.get("synthesis", {}), *facts.get("by_class", {}).values()):
+        if isinstance(settings, Mapping):
+            check_settings(settings, of=here)
     if facts.get("source") not in {None, *SOURCES}:
         raise unknown(f"source of {here}", str(facts["source"]), SOURCES)
     for class_name, settings in facts.get("by_class", {}).items():
@@ -107,7 +111,7 @@ def read_descriptions(path: Path, class_names: Sequence[str]) -> tuple[tuple[str
         InputError: no such file, not such JSON, or a class without sentences.
     """
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = parse_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(
             f"descriptions {str(path)!r} can't be read ({error.strerror}); put the file there, or name another in "

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import psutil
 
+from unlearn_bench.benchmarks.isolation.measuring import WORKER_MEMORY, counted_memory
 from unlearn_bench.benchmarks.referee.cell import Cell
-from unlearn_bench.benchmarks.referee.measuring import WORKER_MEMORY, counted_memory
 from unlearn_bench.benchmarks.sweep.estimate import Known
 from unlearn_bench.leaderboards.records.record import Record
 

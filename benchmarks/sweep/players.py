@@ -4,12 +4,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from unlearn_bench.benchmarks.isolation.describing import outside_method
 from unlearn_bench.benchmarks.suites.suite import Suite
 from unlearn_bench.benchmarks.suites.variants import Variant
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.methods.base import Method
 from unlearn_bench.metrics.base import FEATURES, NEEDS, Feature, Metric
-from unlearn_bench.registry import Entry, catalogue, file_hash, find, is_path_target, load
+from unlearn_bench.registry import Entry, catalogue, file_hash, find, is_own, is_path_target, load
 
 ALL = "all"
 
@@ -49,14 +50,17 @@ class LoadedMethod:
     file: str | None
 
 
-def load_method(name: str) -> LoadedMethod:
+def load_method(name: str, *, here: bool = False) -> LoadedMethod:
     """The method called `name`, or the class in `path/to/file.py:Class`.
+
+    Code from outside is not imported by this process: what stands for it can say all that the method says of itself,
+    and can't play. `here`: the class itself all the same, for those who check their own.
 
     Raises:
         InputError: unknown, does not import, no subclass of Method, or without a name.
     """
     target = find("methods", name, kind="method").target
-    kind = load(target)
+    kind = load(target) if here or is_own(target) else outside_method(target)
     if not (isinstance(kind, type) and issubclass(kind, Method)):
         raise InputError(f"method {name!r} is not a subclass of unlearn_bench.methods.base.Method")
     for attribute, example in (("name", "my-method"), ("access", "ZS")):

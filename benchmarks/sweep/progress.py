@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from unlearn_bench.benchmarks.sweep.notes import watching
 from unlearn_bench.benchmarks.sweep.runner import Listener
 from unlearn_bench.benchmarks.sweep.work import Done
+from unlearn_bench.shown import visible
 
 _LINE_EVERY_S = 10.0
 _NOTES_EVERY_S = 10.0
@@ -83,7 +84,7 @@ def _on_bar(
         name = methods.get(done.key, "")
         if done.status == "failed":
             failed[name] += 1
-            console.print(f"failed: {done.label}: {done.reason}", style="red", markup=False, highlight=False)
+            console.print(visible(f"failed: {done.label}: {done.reason}"), style="red", markup=False, highlight=False)
         many = failed.total()
         said = "; ".join(filter(None, (f"{many} failed" if many else "", leader())))
         bar.update(whole, advance=1, note=said)
@@ -114,4 +115,4 @@ def _on_lines(console: Console, total: int, leader: Callable[[], str]) -> Listen
 
 
 def _line(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(visible(text), markup=False, highlight=False, soft_wrap=True)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from unlearn_bench.cache import cache_root, make_folder, write_text
+from unlearn_bench.documents import parse_json
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Run
 
@@ -95,7 +96,7 @@ def load_rates(architecture: str, device: str, precision: str) -> Rates | None:
     if not path.is_file():
         return None
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = parse_json(path.read_text(encoding="utf-8"))
         methods = {name: MethodRate(**values) for name, values in table.pop("methods").items()}
         return Rates(**table, methods=methods)
     except (ValueError, TypeError, KeyError, AttributeError) as error:

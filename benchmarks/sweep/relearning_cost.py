@@ -15,13 +15,14 @@ import torch
 from PIL import Image
 from rich.console import Console
 
+from unlearn_bench.benchmarks.isolation.measuring import Stopwatch
 from unlearn_bench.benchmarks.referee.conditions import device_name
-from unlearn_bench.benchmarks.referee.measuring import Stopwatch
 from unlearn_bench.benchmarks.referee.workbench import Evaluated, Setting, Workbench, as_split
 from unlearn_bench.benchmarks.suites.suite import Suite
 from unlearn_bench.benchmarks.sweep.estimate import duration
 from unlearn_bench.benchmarks.sweep.players import Choice, chosen_metrics
 from unlearn_bench.cache import cache_root, make_folder, write_text
+from unlearn_bench.documents import parse_json
 from unlearn_bench.metrics.further import Images, Models
 from unlearn_bench.metrics.relearning import SHOTS, STEPS, Relearning, relearn
 from unlearn_bench.metrics.shared.encoding import KEPT
@@ -101,7 +102,7 @@ def _seconds_per_pass(bench: Workbench, item: Evaluated) -> float | None:
     path = cache_root() / "rates" / f"relearning-{stem}.json"
     if path.is_file():
         with suppress(ValueError, TypeError, KeyError):  # a broken file is measured again
-            return float(json.loads(path.read_text(encoding="utf-8"))["seconds_per_pass"])
+            return float(parse_json(path.read_text(encoding="utf-8"))["seconds_per_pass"])
     try:
         rate = _measured(bench, item)
     except Exception:  # an outside model may raise anything; its cells will say what

@@ -11,11 +11,15 @@ from typing import Literal
 import torch
 
 from unlearn_bench.benchmarks.engines.engine import Engine, Lost
+from unlearn_bench.benchmarks.images.sheets import SHEETS
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions, describe
+from unlearn_bench.benchmarks.referee.kept import WEIGHTS
 from unlearn_bench.benchmarks.referee.workbench import Setting, open_workbench
 from unlearn_bench.benchmarks.referee.zero_shot import ZeroShot, zero_shot
+from unlearn_bench.benchmarks.sweep.patience import UNHURRIED, Patience
 from unlearn_bench.benchmarks.sweep.work import Done, done, placed, stay_alive, work
+from unlearn_bench.cache import cache_root, remove_litter
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.endings import endings
 from unlearn_bench.leaderboards.records.record import Record, Status
@@ -37,6 +41,10 @@ Listener = Callable[[Done], None]
 
 def unheard(_: Sequence[ZeroShot]) -> None:
     """For those who do not want to know what the models know."""
+
+
+def silent(_: str) -> None:
+    """For those who do not want to know whom is waited for."""
 
 
 Part = Literal["before", "train"]
@@ -70,6 +78,7 @@ def sweep(
     listener: Listener,
     fresh: bool = False,
     keep: bool = False,
+    patience: Patience = UNHURRIED,
     warn: Callable[[str], None],
     before: Callable[[Sequence[ZeroShot]], None] = unheard,
 ) -> Tally:
@@ -91,7 +100,7 @@ def sweep(
         listener(done)
 
     before(tuple(_prepared(waiting, out, engine)))
-    carry_out(waiting, out, engine, listener=note, fresh=fresh, keep=keep)
+    carry_out(waiting, out, engine, listener=note, fresh=fresh, keep=keep, patience=patience, say=warn)
     return Tally(resumed=len(cells) - len(waiting), **counts)
 
 
@@ -103,30 +112,47 @@ def carry_out(
     listener: Listener,
     fresh: bool = False,
     keep: bool = False,
+    patience: Patience = UNHURRIED,
+    say: Callable[[str], None] = silent,
 ) -> None:
     """Run cells until each has its record in `out`, through workers that die and other sweeps on the folder.
 
-    A cell whose process dies more than once gets a failed record.
+    A cell whose process dies more than once gets a failed record. `say` is told, once for each, which processes are
+    waited for.
 
     Raises:
         InputError: the engine can't go on, or records can't be written, or are not seen here.
     """
+    _tidy(out)
     waiting = {cell.run.key: cell for cell in cells}
     finished: list[Done] = []
-    task = partial(work, out=out, conditions=engine.conditions, fresh=fresh, keep=keep)
+    named: set[str] = set()
+    task = partial(work, out=out, conditions=engine.conditions, fresh=fresh, keep=keep, patience=patience)
     while waiting:
-        there = len(waiting)
+        there, held = len(waiting), dict[str, Done]()
         for ended in engine.each(task, _ordered(waiting, engine), folder=out):
             told = _written_off(ended, out, engine) if isinstance(ended, Lost) else ended
-            if not told.busy:
-                waiting.pop(told.key, None)
-                finished.append(told)
-                listener(told)
+            if told.holder:
+                held[told.holder] = told
+                continue
+            waiting.pop(told.key, None)
+            finished.append(told)
+            listener(told)
         if len(waiting) == there:
-            # The rest is in the hands of another sweep on this folder.
+            for holder in sorted(held.keys() - named):
+                say(f"{held[holder].label} is in the hands of another sweep ({holder}); waiting for it to end")
+            named |= held.keys()
             time.sleep(_REMOTE_POLL_S if engine.is_remote else _POLL_S)
     if engine.is_remote:
         wait_until_seen(finished, out)
+
+
+def _tidy(out: Path) -> None:
+    """Remove what processes that were killed left behind in the run's folder and in the caches."""
+    caches = [cache_root() / name for name in ("images", "embeddings", "synthetic")]
+    inner = [folder for cache in caches if cache.is_dir() for folder in cache.iterdir() if folder.is_dir()]
+    for folder in (out, out / CELLS, out / WEIGHTS, out / SHEETS, *caches, *inner):
+        remove_litter(folder)
 
 
 def wait_until_seen(finished: Sequence[Done], out: Path, *, seconds: float = _SEEN_WITHIN_S) -> None:
@@ -150,7 +176,9 @@ def _is_seen(told: Done, out: Path) -> bool:
     """Whether the record is there, and is the one that was told of or one written after it."""
     path = out / CELLS / f"{told.key}.json"
     found = read_records([path]).records if path.is_file() else ()
-    return any(str(record.provenance.get("time", "")) >= told.written for record in found)
+    return any(
+        record.run.key == told.key and str(record.provenance.get("time", "")) >= told.written for record in found
+    )
 
 
 def _ordered(waiting: Mapping[str, Cell], engine: Engine) -> list[Cell]:

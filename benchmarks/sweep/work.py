@@ -2,10 +2,11 @@
 
 import getpass
 import json
+import os
 import platform
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,11 +22,13 @@ from unlearn_bench.benchmarks.referee.kept import keep_weights, weights_file
 from unlearn_bench.benchmarks.referee.referee import Outcome, run_cell
 from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
 from unlearn_bench.benchmarks.sweep.notes import Note
-from unlearn_bench.cache import take_lock, write_text
+from unlearn_bench.benchmarks.sweep.patience import UNHURRIED, Patience
+from unlearn_bench.cache import free, take_lock, write_text
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.endings import write_and_note
 from unlearn_bench.leaderboards.records.record import Record, Run
 from unlearn_bench.leaderboards.records.storage import CELLS, read_records, set_aside
+from unlearn_bench.shown import visible
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,7 @@ class Done:
     """How one cell ended: what the progress shows of it.
 
     Attributes:
-        busy: another sweep on the same folder holds the cell; it is asked again later.
+        holder: of the cell, where that is another sweep on the same folder; the cell is asked for again later.
         warning: what the user should know of it beside how it ended.
         written: the time in its record.
     """
@@ -42,7 +45,7 @@ class Done:
     label: str
     status: str
     reason: str = ""
-    busy: bool = False
+    holder: str = ""
     warning: str = ""
     written: str = ""
 
@@ -50,21 +53,30 @@ class Done:
 def label(cell: Cell) -> str:
     """A cell in a few words."""
     run = cell.run
-    return f"{run.model} {run.label} {run.dataset}/{'+'.join(run.forget)} seed {run.seed}"
+    return visible(f"{run.model} {run.label} {run.dataset}/{'+'.join(run.forget)} seed {run.seed}")
 
 
-def work(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool = False, keep: bool = False) -> Done:
+def work(
+    cell: Cell,
+    out: Path,
+    conditions: Conditions,
+    *,
+    fresh: bool = False,
+    keep: bool = False,
+    patience: Patience = UNHURRIED,
+) -> Done:
     """Carry out one cell in this process and write its record, unless another sweep has it in hand."""
     stay_alive()
     torch.set_num_threads(conditions.threads)
     try:
         with hold(out, cell.run.key) as held:
             if not held:
-                return Done(key=cell.run.key, label=label(cell), status="failed", busy=True)
+                return Done(key=cell.run.key, label=label(cell), status="failed", holder=holder(out, cell.run.key))
             there = None if fresh else _finished(out, cell.run.key)
             if there is not None:
                 return done(cell, there)
-            record, warning = _carry_out(placed(cell, conditions.device), out, conditions, fresh=fresh, keep=keep)
+            here, seconds = placed(cell, conditions.device), patience.of(cell)
+            record, warning = _carry_out(here, out, conditions, fresh=fresh, keep=keep, timeout_s=seconds)
             return done(cell, record, warning=warning)
     except OSError as error:
         raise InputError(
@@ -89,7 +101,7 @@ def _finished(out: Path, key: str) -> Record | None:
     """The record that the cell has by now, if it is one of status `ok`."""
     path = out / CELLS / f"{key}.json"
     found = read_records([path]).records if path.is_file() else ()
-    return next((record for record in found if record.status == "ok"), None)
+    return next((record for record in found if record.status == "ok" and record.run.key == key), None)
 
 
 @contextmanager
@@ -105,14 +117,32 @@ def hold(out: Path, key: str) -> Iterator[bool]:
     except Timeout:
         yield False
         return
+    said = _holder_file(out, key)
     try:
+        with suppress(OSError):  # who can't say who it is may hold it all the same
+            said.write_text(f"process {os.getpid()} of {platform.node() or 'this machine'}", encoding="utf-8")
         yield True
     finally:
+        with suppress(OSError):
+            said.unlink(missing_ok=True)
         if lock is not None:
-            lock.release()
+            free(lock)
 
 
-def _carry_out(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool, keep: bool) -> tuple[Record, str]:
+def holder(out: Path, key: str) -> str:
+    """Which process holds the cell, as that says; it may have ended in the meantime."""
+    with suppress(OSError):
+        return _holder_file(out, key).read_text(encoding="utf-8", errors="replace") or "another process"
+    return "another process"
+
+
+def _holder_file(out: Path, key: str) -> Path:
+    return out / CELLS / f".{key}.holder"
+
+
+def _carry_out(
+    cell: Cell, out: Path, conditions: Conditions, *, fresh: bool, keep: bool, timeout_s: float
+) -> tuple[Record, str]:
     """Run one cell, or measure what is kept of it, and write all that it leaves; the record last, as it says "done".
 
     Returns:
@@ -123,7 +153,15 @@ def _carry_out(cell: Cell, out: Path, conditions: Conditions, *, fresh: bool, ke
     weights = weights_file(out, run)
     keep = keep or weights.is_file()  # what is kept stays that of the newest run
     with Note(out, run.key, label(cell)) as note:
-        outcome = run_cell(cell, bench, conditions, note=note, weights=None if fresh else weights)
+        outcome = run_cell(
+            cell,
+            bench,
+            conditions,
+            note=note,
+            weights=None if fresh else weights,
+            hidden=(out,),
+            timeout_s=timeout_s,
+        )
     warning = _refuse(weights, outcome.refused) if outcome.refused else ""
     if keep and outcome.unlearned is not None:
         keep_weights(out, run, bench, outcome.unlearned)

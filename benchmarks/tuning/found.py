@@ -12,6 +12,7 @@ from unlearn_bench.benchmarks.tuning.search import Budget, Tuned
 from unlearn_bench.benchmarks.tuning.space import Space, number, plain
 from unlearn_bench.benchmarks.tuning.trial import Trial
 from unlearn_bench.cache import make_folder, write_text
+from unlearn_bench.documents import parse_json
 from unlearn_bench.leaderboards.records.record import Run
 from unlearn_bench.leaderboards.records.storage import set_aside
 from unlearn_bench.leaderboards.statistics.rows import FORGOTTEN
@@ -88,7 +89,7 @@ def kept_table(folder: Path, name: str, say: Callable[[str], None]) -> dict[str,
     if not path.is_file():
         return None
     try:
-        found: object = json.loads(path.read_text(encoding="utf-8"))
+        found: object = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         found = None
     if isinstance(found, dict) and "source" in found:

@@ -24,6 +24,7 @@ from unlearn_bench.benchmarks.sweep.work import Done
 from unlearn_bench.benchmarks.tuning.race import Need, Race, most_cells, race
 from unlearn_bench.benchmarks.tuning.space import Space, Values, space_of
 from unlearn_bench.benchmarks.tuning.trial import Trial, front, leading
+from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record, Run
 from unlearn_bench.leaderboards.records.storage import CELLS, read_records
 from unlearn_bench.synthesis.settings import SynthesisSettings
@@ -211,6 +212,12 @@ class Desk:
             self._longest_first(waiting.values()), self.out, self.engine, listener=self._listen, fresh=self.fresh
         )
         self.records |= self._read(waiting)
+        gone = [key for key in waiting if key not in self.records]
+        if gone:
+            raise InputError(
+                f"{len(gone)} records of trials are gone from {str(self.out / CELLS)!r}, {gone[0]!r} for one; see "
+                "that nobody moves files there, then run again: all other trials are kept"
+            )
 
     def _longest_first(self, cells: Iterable[Cell]) -> list[Cell]:
         """By the seconds that their methods took so far, so that no worker waits for a long one at the end."""
@@ -226,5 +233,6 @@ class Desk:
         self.telling(self.done, self.most)
 
     def _read(self, keys: Iterable[str]) -> dict[str, Record]:
-        paths = [path for key in keys if (path := self.out / CELLS / f"{key}.json").is_file()]
-        return {record.run.key: record for record in read_records(paths).records}
+        wanted = set(keys)
+        paths = [path for key in wanted if (path := self.out / CELLS / f"{key}.json").is_file()]
+        return {record.run.key: record for record in read_records(paths).records if record.run.key in wanted}

@@ -5,6 +5,7 @@ import time
 from rich.console import Console
 
 from unlearn_bench.benchmarks.sweep.estimate import duration
+from unlearn_bench.shown import visible
 
 _LINE_EVERY_S = 10.0
 
@@ -20,7 +21,7 @@ class Lines:
 
     def say(self, text: str) -> None:
         """A line by itself."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
     def __call__(self, done: int, most: int) -> None:
         """So many cells of at most so many were run."""

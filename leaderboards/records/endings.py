@@ -1,7 +1,6 @@
 """How the cells of a run folder ended, told without reading each record: an index beside them, made again at need."""
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,8 +8,9 @@ from pathlib import Path
 from typing import cast, get_args
 
 from unlearn_bench.cache import write_text
+from unlearn_bench.leaderboards.records import index
 from unlearn_bench.leaderboards.records.record import Record, Status
-from unlearn_bench.leaderboards.records.storage import CELLS, SetAside, read_file, write_record
+from unlearn_bench.leaderboards.records.storage import CELLS, SetAside, read_file, record_files, write_record
 
 INDEX = ".endings.jsonl"
 """In the folder of the records: a line for each record that was read, the last one of a name counts."""
@@ -61,21 +61,26 @@ def endings(folder: Path) -> Endings:
     cells = folder / CELLS
     lines = list(_read(cells / INDEX))
     known = {line.name: line for line in lines}
-    found: dict[str, _Line] = {}
     fresh: list[_Line] = []
     broken: list[SetAside] = []
-    for name, size, changed_ns in sorted(_files(cells)):
-        line = known.get(name)
-        if line is None or (line.size, line.changed_ns) != (size, changed_ns):
-            read = read_file(cells / name)
-            if isinstance(read, SetAside):
-                broken.append(read)
-            if not isinstance(read, Record):
-                continue
+    files = sorted(record_files(cells))
+    unknown = [file for file in files if not _is_known(file, known.get(file[0]))]
+    many = len(unknown) >= index.FEWEST  # then who reads the records next shall not read the files again
+    names = [name for name, _, _ in files]
+    reading = (
+        index.learning(cells, unknown, read_file, keep=names)
+        if many
+        else (read_file(cells / name) for name, _, _ in unknown)
+    )
+    for (name, size, changed_ns), read in zip(unknown, reading, strict=True):
+        known.pop(name, None)
+        if isinstance(read, SetAside):
+            broken.append(read)
+        if isinstance(read, Record):
             ending = Ending(key=read.run.key, status=read.status, unlearned_key=read.run.unlearned_key)
-            line = _Line(name=name, size=size, changed_ns=changed_ns, ending=ending)
-            fresh.append(line)
-        found[name] = line
+            known[name] = _Line(name=name, size=size, changed_ns=changed_ns, ending=ending)
+            fresh.append(known[name])
+    found = {name: known[name] for name in names if name in known}
     _learn(cells / INDEX, fresh, found.values(), lines=len(lines) + len(fresh))
     return Endings(by_key={line.ending.key: line.ending for line in found.values()}, set_aside=tuple(broken))
 
@@ -91,16 +96,8 @@ def write_and_note(folder: Path, record: Record) -> Path:
     return path
 
 
-def _files(cells: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, size and time of change of each record file."""
-    if not cells.is_dir():
-        return
-    with os.scandir(cells) as entries:
-        for entry in entries:
-            if entry.name.endswith(".json") and not entry.name.startswith("."):
-                with suppress(FileNotFoundError):  # taken away meanwhile
-                    state = entry.stat()
-                    yield entry.name, state.st_size, state.st_mtime_ns
+def _is_known(file: index.File, line: _Line | None) -> bool:
+    return line is not None and (line.name, line.size, line.changed_ns) == file
 
 
 def _read(path: Path) -> Iterator[_Line]:

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+from unlearn_bench.leaderboards.records.layout import Measured
 from unlearn_bench.metrics.base import Measurement
+
+Shared = TypeVar("Shared")
 
 Status = Literal["ok", "skipped", "failed"]
 
@@ -142,6 +145,11 @@ def completed(data: Mapping[str, Any], kind: type[Run | EvaluationSet]) -> dict[
     return {**{name: value for name, value in ADDED.items() if name in names}, **data}
 
 
+def different(values: Iterable[Shared]) -> list[Shared]:
+    """The objects, each once, in their order: thousands of records share a preset, and say the same of it."""
+    return list({id(value): value for value in values}.values())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """How one run ended.
@@ -157,28 +165,23 @@ class Record:
     run: Run
     status: Status
     reason: str = ""
-    measurements: tuple[Measurement, ...] = ()
+    measurements: Sequence[Measurement] = ()
     preset: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def by_metric(self) -> Mapping[str, tuple[Measurement, ...]]:
-        """The measurements of each metric, in their order."""
-        found: dict[str, list[Measurement]] = {}
-        for item in self.measurements:
-            found.setdefault(item.metric, []).append(item)
-        return {metric: tuple(items) for metric, items in found.items()}
+    def measured(self) -> Measured:
+        """The measurements as numbers in a row, of a layout that many records share."""
+        return self.measurements if isinstance(self.measurements, Measured) else Measured.of(self.measurements)
 
     def find(self, metric: str, *, dataset: str | None = None, group: str | None = None) -> Measurement | None:
         """The first measurement of `metric` (on that dataset, of that group), or None."""
-        return next(iter(self.matching(metric, dataset=dataset, group=group)), None)
+        places = self.measured.layout.find(metric, dataset=dataset, group=group)
+        return self.measurements[places[0]] if places else None
 
     def matching(
         self, metric: str, *, dataset: str | None = None, group: str | None = None
     ) -> tuple[Measurement, ...]:
         """All of them: some metrics have one group on several datasets."""
-        return tuple(
-            item
-            for item in self.by_metric.get(metric, ())
-            if (group is None or group == item.group) and (dataset is None or dataset == item.dataset)
-        )
+        places = self.measured.layout.find(metric, dataset=dataset, group=group)
+        return tuple(self.measurements[place] for place in places)

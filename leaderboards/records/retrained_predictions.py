@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unlearn_bench.cache import make_folder, write_text
+from unlearn_bench.documents import parse_json
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import EvaluationSet
 from unlearn_bench.models.retrained import file_stem
@@ -103,7 +104,7 @@ def read_retrained(path: Path) -> Retrained:
         InputError: the file is broken.
     """
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = parse_json(path.read_text(encoding="utf-8"))
         parts = [
             Predicted(**{**part, "predictions": tuple(int(label) for label in part["predictions"])})
             for part in table["evaluated"]

@@ -2,13 +2,17 @@
 
 import errno
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from unlearn_bench.cache import write_text
+from unlearn_bench.documents import parse_json
 from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.records.encoding import MalformedRecordError, from_json, to_json
+from unlearn_bench.leaderboards.records import index
+from unlearn_bench.leaderboards.records.encoding import from_json, to_json
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.wide_csv import read_csv, write_csv
 
@@ -61,17 +65,44 @@ def write_record(folder: Path, record: Record) -> Path:
 def read_folder(folder: Path) -> Loaded:
     """All records of a run's folder, by key; none where nothing has run there yet.
 
+    Of a record with copies, the file counts that is called by its key.
+
     A file that is cut, edited or of another format is renamed to a free name `<name>.broken` and reported,
     never deleted: its cell then counts as not done.
     """
-    records, broken = [], []
-    for path in sorted((folder / CELLS).glob("*.json")):
-        found = read_file(path)
+    cells = folder / CELLS
+    files = sorted(record_files(cells))
+    there = index.known(cells, files)
+    fresh = [file for file in files if file[0] not in there]
+    broken: dict[Path, SetAside] = {}
+    if len(fresh) >= index.FEWEST:
+        there = {}
+        for found in index.learning(cells, fresh, read_file, keep=[name for name, _, _ in files]):
+            if isinstance(found, SetAside):
+                broken[found.path] = found
+        there = index.known(cells, files)
+    records: dict[str, Record] = {}
+    for name, _, _ in files:
+        if cells / name in broken:
+            continue
+        found = there.get(name) or read_file(cells / name)
         if isinstance(found, SetAside):
-            broken.append(found)
-        elif found is not None:
-            records.append(found)
-    return Loaded(records=tuple(records), set_aside=tuple(broken))
+            broken[found.path] = found
+        elif found is not None and (name == f"{found.run.key}.json" or found.run.key not in records):
+            records[found.run.key] = found
+    return Loaded(records=tuple(records.values()), set_aside=tuple(broken.values()))
+
+
+def record_files(cells: Path) -> Iterator[index.File]:
+    """Name, size and time of change of each record file."""
+    if not cells.is_dir():
+        return
+    with os.scandir(cells) as entries:
+        for entry in entries:
+            if entry.name.endswith(".json") and not entry.name.startswith("."):
+                with suppress(FileNotFoundError):  # taken away meanwhile
+                    state = entry.stat()
+                    yield entry.name, state.st_size, state.st_mtime_ns
 
 
 def read_records(paths: Sequence[Path]) -> Loaded:
@@ -119,7 +150,7 @@ def _read_path(path: Path) -> Loaded:
 def read_file(path: Path, *, again: bool = True) -> Record | SetAside | None:
     """The record in a file, or what became of the file; None if another process took it away meanwhile."""
     try:
-        return from_json(json.loads(path.read_text(encoding="utf-8")))
+        return from_json(parse_json(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -128,7 +159,7 @@ def read_file(path: Path, *, again: bool = True) -> Record | SetAside | None:
         raise InputError(f"{str(path)!r} can't be read ({error.strerror}); check its permissions") from error
     except json.JSONDecodeError as error:
         reason = f"it breaks off or is no JSON at line {error.lineno}" if path.stat().st_size else "it is empty"
-    except (MalformedRecordError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError, OverflowError) as error:  # malformed, no UTF-8, nested too deeply
         reason = str(error)
     return SetAside(path=path, moved_to=set_aside(path), reason=reason)
 

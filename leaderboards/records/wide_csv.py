@@ -7,14 +7,15 @@ first row says `#1a2b3c4d {..}`, the others only `#1a2b3c4d`.
 import csv
 import hashlib
 import io
-import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from unlearn_bench.cache import make_folder, write_text
+from unlearn_bench.documents import parse_json
 from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.records.encoding import FORMAT, MalformedRecordError, compact, from_json
+from unlearn_bench.leaderboards.records.encoding import FORMAT, compact, from_json
 from unlearn_bench.leaderboards.records.record import ADDED, Record, stated
 from unlearn_bench.metrics.base import Measurement
 
@@ -27,6 +28,9 @@ _HEADER = (
 _SIDES = ("before", "after", "outcomes")
 _VOLATILE = {"time"}
 """Left out of the CSV: it differs in every row, and a second run of the same code would change every line."""
+
+_FORMULA = tuple("=+-@\t\r")
+"""With which a spreadsheet's formula begins."""
 
 _LONGEST_FIELD = 2**27
 """The longest field. Python's own limit of 128 kB is short for the outcomes of large test sets."""
@@ -52,14 +56,19 @@ def csv_text(records: Sequence[Record]) -> str:
     ordered = sorted(records, key=_order)
     numbers = [_numbers(record) for record in ordered]
     columns = sorted({column for row in numbers for column in row}, key=_column_order)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_HEADER, *("|".join(column) for column in columns)])
+    lines = [_line([*_HEADER, *(_column(column) for column in columns)])]
     seen: set[str] = set()
     for record, row in zip(ordered, numbers, strict=True):
         fixed = _fixed(record, seen)
-        writer.writerow([*(fixed[name] for name in _HEADER), *(row.get(column, "") for column in columns)])
-    return text.getvalue()
+        lines.append(_line([*(fixed[name] for name in _HEADER), *(row.get(column, "") for column in columns)]))
+    return "".join(lines)
+
+
+def _line(cells: Sequence[str]) -> str:
+    """A line of the table, ending in a line feed; carriage returns in cells are quoted, as line feeds are."""
+    line = io.StringIO(newline="")
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    return line.getvalue().removesuffix("\r\n") + "\n"
 
 
 def read_csv(path: Path, *, metrics: Collection[str] | None = None) -> tuple[Record, ...]:
@@ -72,12 +81,13 @@ def read_csv(path: Path, *, metrics: Collection[str] | None = None) -> tuple[Rec
         InputError: the file can't be read, is another table, or a row is broken (with its line's number).
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8", newline="") as file:  # a carriage return in a name stays one
+            text = file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{str(path)!r} can't be read ({error}); give a CSV of records") from error
     old_limit = csv.field_size_limit(_LONGEST_FIELD)
     try:
-        return _read_rows(path, csv.DictReader(io.StringIO(text), strict=True), metrics)
+        return _read_rows(path, csv.DictReader(io.StringIO(text, newline=""), strict=True), metrics)
     except csv.Error as error:
         raise InputError(f"{str(path)!r} is no CSV ({error}); make it again from its records") from error
     finally:
@@ -90,16 +100,19 @@ def _read_rows(path: Path, reader: "csv.DictReader[str]", metrics: Collection[st
         raise InputError(
             f"{str(path)!r} is no table of records: no column {', '.join(missing)}; give a CSV that `write_csv` wrote"
         )
-    shared: dict[str, str] = {}
+    numbers = [name for name in reader.fieldnames or () if name.count("|") >= len(_SIDES)]
+    shared: dict[str, Any] = {}
     records = []
     for row in reader:
         try:
             records.append(_read_row(row, shared, metrics))
-        except (MalformedRecordError, ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
             what = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise InputError(
                 f"{str(path)!r}, line {reader.line_num}: no readable record ({what}); make it again from its records"
             ) from error
+    if not numbers and any(record.measurements for record in records):
+        raise InputError(f"{str(path)!r} has no column of numbers; make it again from its records")
     return tuple(records)
 
 
@@ -110,7 +123,7 @@ def _order(record: Record) -> tuple[object, ...]:
 
 def _column_order(column: tuple[str, str, str, str]) -> tuple[object, ...]:
     metric, role, group, side = column
-    digits = [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", group)]
+    digits = [int(part) if part.isdecimal() and len(part) < 10 else part for part in re.split(r"(\d+)", group)]
     natural = [(isinstance(part, str), str(part) if isinstance(part, str) else f"{part:09d}") for part in digits]
     return (side == "outcomes", metric, role != "own", role, natural, _SIDES.index(side))
 
@@ -157,13 +170,13 @@ def _fixed(record: Record, seen: set[str]) -> dict[str, str]:
     provenance = {name: value for name, value in record.provenance.items() if name not in _VOLATILE}
     shared = (protocol, run.synthesis, record.preset, provenance, measured)
     return {
-        **{name: str(getattr(run, name)) for name in _PLAIN},
+        **{name: literal(str(getattr(run, name))) for name in _PLAIN},
         "format": str(FORMAT),
         "key": run.key,
-        "forget": _join(run.forget),
+        "forget": literal(_join(run.forget)),
         "seed": str(run.seed),
         "status": record.status,
-        "reason": record.reason,
+        "reason": literal(record.reason),
         "method_version": str(run.method_version),
         "method_file": run.method_file or "",
         "hyperparameters": compact(run.hyperparameters),
@@ -180,13 +193,31 @@ def _share(value: object, seen: set[str]) -> str:
     return f"{name} {text}"
 
 
-def _shared_text(cell: str, shared: dict[str, str]) -> str:
+def _said(cell: str, shared: dict[str, Any]) -> Any:  # noqa: ANN401  (whatever is in the cell)
+    """What a cell says, itself or by the name of one above; all rows that say the same share the object."""
     name, _, text = cell.partition(" ")
     if text:
-        shared[name] = text
+        shared[name] = parse_json(text)
     if name not in shared:
         raise ValueError(f"{name!r} is used before the row that says it")
     return shared[name]
+
+
+def literal(text: str) -> str:
+    """A text as a cell that no spreadsheet takes for a formula: behind an apostrophe where it begins like one.
+
+    >>> literal("=1+1"), literal("'=1+1"), literal("lip")
+    ("'=1+1", "''=1+1", 'lip')
+    """
+    return f"'{text}" if text.lstrip("'")[:1] in _FORMULA else text
+
+
+def _unliteral(cell: str) -> str:
+    return cell[1:] if cell[:1] == "'" and cell.lstrip("'")[:1] in _FORMULA else cell
+
+
+def _column(name: Sequence[str]) -> str:
+    return literal("|".join(name))
 
 
 def _join(names: Iterable[str]) -> str:
@@ -204,20 +235,21 @@ def _split(text: str) -> list[str]:
     return names
 
 
-def _read_row(row: Mapping[str, str], shared: dict[str, str], metrics: Collection[str] | None) -> Record:
+def _read_row(row: Mapping[str, str], shared: dict[str, Any], metrics: Collection[str] | None) -> Record:
     if None in row.values() or None in row:
         raise ValueError("more or fewer fields than the header has")
-    protocol, synthesis, preset, provenance, measured = (
-        json.loads(_shared_text(row[name], shared)) for name in _SHARED
-    )
+    protocol, synthesis, preset, provenance, measured = (_said(row[name], shared) for name in _SHARED)
+    settings = row["hyperparameters"]
+    if settings not in shared:
+        shared[settings] = parse_json(settings)
     run = {
-        **{name: row[name] for name in _PLAIN},
+        **{name: _unliteral(row[name]) for name in _PLAIN},
         **protocol,
-        "forget": _split(row["forget"]),
+        "forget": _split(_unliteral(row["forget"])),
         "seed": int(row["seed"]),
         "method_version": int(row["method_version"]),
         "method_file": row["method_file"] or None,
-        "hyperparameters": json.loads(row["hyperparameters"]),
+        "hyperparameters": shared[settings],
         "synthesis": synthesis,
     }
     return from_json(
@@ -225,7 +257,7 @@ def _read_row(row: Mapping[str, str], shared: dict[str, str], metrics: Collectio
             "format": int(row["format"]),
             "key": row["key"],
             "status": row["status"],
-            "reason": row["reason"],
+            "reason": _unliteral(row["reason"]),
             "run": run,
             "measurements": [
                 _read_measurement(item, row) for item in measured if metrics is None or item[0] in metrics
@@ -238,11 +270,11 @@ def _read_row(row: Mapping[str, str], shared: dict[str, str], metrics: Collectio
 
 def _read_measurement(item: Sequence[object], row: Mapping[str, str]) -> dict[str, object]:
     metric, version, role, group, n = item
-    before, after, outcomes = (row.get(f"{metric}|{role}|{group}|{side}", "") for side in _SIDES)
+    before, after, outcomes = (row.get(_column((str(metric), str(role), str(group), side)), "") for side in _SIDES)
     return {
         "metric": metric,
         "version": version,
-        "dataset": _dataset(row["dataset"], str(role)),
+        "dataset": _dataset(_unliteral(row["dataset"]), str(role)),
         "group": group,
         "before": float(before) if before else None,
         "after": float(after) if after else None,

@@ -1,15 +1,15 @@
 """From records to the rows of a leaderboard: what may share a row, and what is averaged over what."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.records.encoding import compact
 from unlearn_bench.leaderboards.records.record import Record, Run
-from unlearn_bench.leaderboards.statistics.identity import board_identity, describe_differences, row_identity
+from unlearn_bench.leaderboards.statistics.identity import Names, board_identity, describe_differences, row_identity
 from unlearn_bench.leaderboards.statistics.intervals import (
     OTHER,
     TARGET,
@@ -32,13 +32,13 @@ from unlearn_bench.leaderboards.statistics.rows import (
     Pair,
     Quantity,
     Row,
+    Seeds,
     Summary,
     mean_pair,
-    seed_mean,
 )
 from unlearn_bench.leaderboards.statistics.settings import by_settings
 from unlearn_bench.leaderboards.statistics.tradeoff import Point, forgetting, front, harmonic_mean, retention
-from unlearn_bench.metrics.shared.outcomes import unpack
+from unlearn_bench.metrics.shared.outcomes import unpack_sums
 
 _DIGITS = 12
 """Points of the front that differ by less are equal: the last bits depend on the order of adding."""
@@ -91,7 +91,7 @@ def _differing(record: Record, alike: Sequence[Record], identity: Callable[[Run]
 
 def _board(records: Sequence[Record], variant: str, plan: frozenset[Cell]) -> Board:
     cells = plan | {(record.run.dataset, record.run.forget, record.run.seed) for record in records}
-    variants = _group(records, lambda record: compact(row_identity(record)))
+    variants = _group(records, Names().of_row)
     rows = []
     for group in variants:
         name = group[0].run.label
@@ -129,7 +129,7 @@ def _row(label: str, records: Sequence[Record], cells: frozenset[Cell]) -> Row:
     for record in sorted(records, key=lambda record: record.run.seed):
         if record.status == "ok":
             done[record.run.dataset, record.run.forget].append(record)
-    planned = {key: sum(cell[:2] == key for cell in cells) for key in done}
+    planned = Counter(cell[:2] for cell in cells)
     classes = {key: _of_class(key, found, planned[key]) for key, found in done.items()}
     by_dataset = {name: [summary for key, summary in classes.items() if key[0] == name] for name, _ in classes}
     datasets = {name: _of_dataset(summaries) for name, summaries in by_dataset.items()}
@@ -165,10 +165,10 @@ def _places(run: Run) -> dict[str, tuple[str, str]]:
 def _of_class(key: ClassKey, records: Sequence[Record], planned: int) -> Summary:
     if len(records) < planned or not records:
         return Summary(target=None, others={}, score=None, retention=None, done=len(records), planned=planned)
-    target = seed_mean(records, "accuracy", TARGET, key[0])
+    seeds = Seeds.of(records)
+    target = seeds.mean("accuracy", TARGET, key[0])
     others = {
-        role: seed_mean(records, "accuracy", group, dataset)
-        for role, (dataset, group) in _places(records[0].run).items()
+        role: seeds.mean("accuracy", group, dataset) for role, (dataset, group) in _places(records[0].run).items()
     }
     return _scored(target, others, done=len(records), planned=planned)
 
@@ -283,14 +283,12 @@ def _images(records: Sequence[Record]) -> dict[str, Images] | None:
     run = records[0].run
     groups = {}
     for role, (dataset, group) in {TARGET: (run.dataset, TARGET), **_places(run)}.items():
-        found = [record.find("accuracy", dataset=dataset, group=group) for record in records]
-        known = [item for item in found if item is not None and item.outcomes]
-        if len(known) < len(found) or len({item.n for item in known}) != 1:
+        measured = [record.measured for record in records]
+        found = [(item, item.layout.find("accuracy", dataset=dataset, group=group)) for item in measured]
+        known = [(item, places[0]) for item, places in found if places and item.layout.quantities[places[0]][5]]
+        sizes = {item.layout.quantities[place][4] for item, place in known}
+        if len(known) < len(found) or len(sizes) != 1:
             return None
-        sides = [unpack(item.outcomes, item.n) for item in known]
-        groups[role] = Images(
-            before=np.sum([before for before, _ in sides], axis=0, dtype=np.int64),
-            after=np.sum([after for _, after in sides], axis=0, dtype=np.int64),
-            seeds=len(sides),
-        )
+        before, after = unpack_sums([item.outcomes(place) for item, place in known], sizes.pop())
+        groups[role] = Images(before=before, after=after, seeds=len(known))
     return groups

@@ -1,12 +1,41 @@
 """What may share a board and a row, and how those that may not are told apart."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from unlearn_bench.leaderboards.records.encoding import compact
 from unlearn_bench.leaderboards.records.record import Record, Run
 
 _BY_DATASET = "descriptions"
 """The synthesis setting that is not the same in all of a row: the hash of a dataset's sentences."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """The texts of identities, each made once for all records that share what it is made of.
+
+    Records of one folder share their evaluation sets, metrics and settings as objects; a text takes 30 times as long
+    as to see that. Used while the records live: what is gone might leave its number to something else.
+    """
+
+    known: dict[tuple[object, ...], str] = field(default_factory=dict)
+
+    def of_board(self, run: Run) -> str:
+        """The text of `board_identity`."""
+        shared = (id(run.evaluation), id(run.metrics))
+        parts = ("board", run.suite, run.model, run.fingerprint, *shared, run.train_split, run.precision)
+        if parts not in self.known:
+            self.known[parts] = compact(board_identity(run))
+        return self.known[parts]
+
+    def of_row(self, record: Record) -> str:
+        """The text of `row_identity`."""
+        run = record.run
+        shared = (id(run.variant), id(run.hyperparameters), id(run.synthesis), id(record.preset))
+        parts = ("row", run.method, run.method_version, run.method_file, *shared)
+        if parts not in self.known:
+            self.known[parts] = compact(row_identity(record))
+        return self.known[parts]
 
 
 def board_identity(run: Run) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, Protocol, TypeVar
 
-from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.leaderboards.records.record import Record, different
 from unlearn_bench.leaderboards.statistics.intervals import Interval
 
 Standing = Literal["ranked", "apart", "not tuned", "reference"]
@@ -49,8 +49,9 @@ def standing_of(records: Sequence[Record]) -> Standing:
     """
     if records[0].run.kind == "reference":
         return "reference"
-    sources = {str(record.preset.get("source", "default")) for record in records}
-    classes = [record.preset.get("classes") for record in records]
+    presets = different(record.preset for record in records)
+    sources = {str(preset.get("source", "default")) for preset in presets}
+    classes = [preset.get("classes") for preset in presets]
     if "paper-per-class" in sources or tuned_on_reported(records, classes):
         return "apart"
     if sources & {"default", "given"} and any(record.run.hyperparameters for record in records):
@@ -61,7 +62,7 @@ def standing_of(records: Sequence[Record]) -> Standing:
 def tuned_on_reported(records: Iterable[Record], classes: Iterable[object]) -> bool:
     """Whether any of these presets' `classes` is one that any of the records is about."""
     reported = {(record.run.dataset, name) for record in records for name in record.run.forget}
-    return any(_meets(pair, reported) for value in classes for pair in _tuning_classes(value))
+    return any(_meets(pair, reported) for value in different(classes) for pair in _tuning_classes(value))
 
 
 def rank(rows: Iterable[R], paired: Callable[[R, R], Interval | None]) -> list[tuple[R, int | None]]:

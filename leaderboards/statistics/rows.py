@@ -4,10 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 
+from unlearn_bench.leaderboards.records.layout import Layout, Measured
 from unlearn_bench.leaderboards.records.record import Record, Run
 from unlearn_bench.leaderboards.statistics import tradeoff
 from unlearn_bench.leaderboards.statistics.intervals import OTHER, TARGET, ClassKey, Floats, Interval
@@ -121,6 +122,11 @@ class Row:
         """One of the row's runs: what is the same in all of them can be read there."""
         return self.records[0].run
 
+    @cached_property
+    def seeds(self) -> "Mapping[ClassKey, Seeds]":
+        """The ok runs of each forget class."""
+        return {key: Seeds.of(records) for key, records in self.by_class.items()}
+
     def mean(self, metric: str, group: str, *, dataset: str | None = None) -> Pair:
         """A quantity over the row: seeds within a class (see `seed_mean`), then classes within a dataset, datasets.
 
@@ -130,17 +136,18 @@ class Row:
         if self.overall.done < self.overall.planned:
             return Pair(before=None, after=None)
         by_dataset: dict[str, list[Pair]] = {}
-        for (own, _), records in self.by_class.items():
-            if _leaves_no(group, metric, dataset, records):
+        for (own, _), seeds in self.seeds.items():
+            if seeds.lack(metric, group, dataset):
                 continue
-            by_dataset.setdefault(own, []).append(seed_mean(records, metric, group, dataset))
+            by_dataset.setdefault(own, []).append(seeds.mean(metric, group, dataset))
         return mean_pair([mean_pair(pairs) for pairs in by_dataset.values()])
 
     @property
     def audits(self) -> tuple[str, ...]:
         """Those of `AUDITS` that any of its runs was put through."""
+        layouts = {item.measured.layout for item in self.records}
         return tuple(
-            name for name, (group, _) in AUDITS.items() if any(item.find(name, group=group) for item in self.records)
+            name for name, (group, _) in AUDITS.items() if any(layout.find(name, group=group) for layout in layouts)
         )
 
     @property
@@ -202,12 +209,6 @@ class Board:
         return found[0] if found else same[0] if len(same) == 1 else None
 
 
-def _leaves_no(group: str, metric: str, dataset: str | None, records: Sequence[Record]) -> bool:
-    """Whether the metric was measured in these runs, and in none of them for this group."""
-    measured = any(metric in record.by_metric for record in records)
-    return measured and not any(record.find(metric, group=group, dataset=dataset) for record in records)
-
-
 def mean_pair(pairs: Sequence[Pair]) -> Pair:
     """The mean of each side; None for a side that any of the pairs lacks, and of nothing."""
 
@@ -227,10 +228,62 @@ def seed_mean(records: Sequence[Record], metric: str, group: str, dataset: str |
     Where no dataset is named, each run's is the mean over all datasets on which it has the group; those where the
     metric found nothing to look at (n = 0) don't count beside others.
     """
-    return mean_pair([_of_run(record, metric, group, dataset) for record in records])
+    return Seeds.of(records).mean(metric, group, dataset)
 
 
-def _of_run(record: Record, metric: str, group: str, dataset: str | None) -> Pair:
-    found = record.matching(metric, group=group, dataset=dataset)
-    shown = [item for item in found if item.n] or found
-    return mean_pair([Pair(before=item.before, after=item.after) for item in shown])
+@dataclass(frozen=True, eq=False)
+class Seeds:
+    """The runs of one forget class: their numbers, side by side where all of them have one layout."""
+
+    runs: tuple[Measured, ...]
+    layouts: frozenset[Layout]
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> "Seeds":
+        """The runs of these records."""
+        runs = tuple(record.measured for record in records)
+        return cls(runs, frozenset(run.layout for run in runs))
+
+    def lack(self, metric: str, group: str, dataset: str | None) -> bool:
+        """Whether the metric was measured in these runs, and in none of them for this group."""
+        measured = any(metric in layout.places for layout in self.layouts)
+        return measured and not any(layout.find(metric, group=group, dataset=dataset) for layout in self.layouts)
+
+    def mean(self, metric: str, group: str, dataset: str | None) -> Pair:
+        """See `seed_mean`."""
+        shown = {layout: _shown(layout, metric, group, dataset) for layout in self.layouts}
+        if len(shown) == 1 and all(shown.values()):  # nearly always
+            (places,) = shown.values()
+            before, after = (_mean(_over(side, places)) for side in self._columns)
+            return Pair(before=before, after=after)
+        return mean_pair([_of_run(run, shown[run.layout]) for run in self.runs])
+
+    @cached_property
+    def _columns(self) -> tuple[Floats, Floats]:
+        """Before and after, (runs, quantities), of runs with one layout."""
+        before = np.frombuffer(b"".join(run.before.tobytes() for run in self.runs), dtype=np.float64)
+        after = np.frombuffer(b"".join(run.after.tobytes() for run in self.runs), dtype=np.float64)
+        return before.reshape(len(self.runs), -1), after.reshape(len(self.runs), -1)
+
+
+def _shown(layout: Layout, metric: str, group: str, dataset: str | None) -> tuple[int, ...]:
+    found = layout.find(metric, group=group, dataset=dataset)
+    return tuple(place for place in found if layout.quantities[place][4]) or found
+
+
+def _over(side: Floats, places: Sequence[int]) -> list[float]:
+    """For each run, (runs, quantities), the mean of these quantities."""
+    if len(places) == 1:
+        return cast("list[float]", side[:, places[0]].tolist())
+    return [math.fsum(values) / len(values) for values in side[:, places].tolist()]
+
+
+def _of_run(run: Measured, places: Sequence[int]) -> Pair:
+    before, after = ([side[place] for place in places] for side in (run.before, run.after))
+    return Pair(before=_mean(before), after=_mean(after))
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    """The mean; None for nothing, and where any of them is not a number."""
+    found = math.fsum(values) / len(values) if values else math.nan
+    return None if math.isnan(found) else found

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from unlearn_bench.leaderboards.records.encoding import compact
 from unlearn_bench.leaderboards.records.record import Record
-from unlearn_bench.leaderboards.statistics.identity import board_identity
+from unlearn_bench.leaderboards.statistics.identity import Names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +27,9 @@ def by_settings(records: Iterable[Record]) -> list[list[Record]]:
     """
     ordered = sorted(records, key=lambda record: record.run.key)
     groups: dict[str, list[Record]] = {}
+    names = Names()
     for record in ordered:
-        groups.setdefault(compact(board_identity(record.run)), []).append(record)
+        groups.setdefault(names.of_board(record.run), []).append(record)
     newest = sorted(groups.values(), key=last_time, reverse=True)
     return sorted(newest, key=_precedence)
 

@@ -4,11 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 
+from unlearn_bench.leaderboards.records.layout import Layout
 from unlearn_bench.leaderboards.statistics.intervals import ClassKey
 from unlearn_bench.leaderboards.statistics.rows import Board, Row
 from unlearn_bench.leaderboards.tables import captions, costs
 from unlearn_bench.leaderboards.tables.section import Section, both, label, sides
-from unlearn_bench.metrics.base import FEATURES, Measurement
+from unlearn_bench.metrics.base import FEATURES
 from unlearn_bench.registry import catalogue
 
 _RETRIEVAL = re.compile(r"(?P<kind>[^@/]+)@(?P<k>\d+)/(?P<part>[^/]+)")
@@ -71,7 +72,7 @@ def further(board: Board, metrics: Collection[str] | None = None) -> tuple[Secti
     """A table for every other metric (of these), each group before and after; above it, what the metric is."""
     known = catalogue("metrics")
     found = []
-    measured = {item.metric for item in _measured(board)} - _SHOWN_ELSEWHERE
+    measured = {metric for layout in _layouts(board) for metric in layout.places} - _SHOWN_ELSEWHERE
     for metric in sorted(measured if metrics is None else measured & set(metrics)):
         groups = _groups(board, metric)
         said = (known[metric].summary,) if metric in known else ()
@@ -94,15 +95,15 @@ def further(board: Board, metrics: Collection[str] | None = None) -> tuple[Secti
 
 def _several(board: Board, metric: str) -> str:
     """For the caption, where a run has a group of the metric on several datasets."""
-    records = [record for row in board.rows for record in row.records]
-    counted = [Counter(item.group for item in record.matching(metric)) for record in records]
+    layouts = {record.measured.layout for row in board.rows for record in row.records}
+    counted = [Counter(layout.groups(metric)) for layout in layouts]
     return f" {captions.SEVERAL}" if any(max(groups.values(), default=0) > 1 for groups in counted) else ""
 
 
 def _partial(row: Row, metric: str, groups: Sequence[str]) -> bool:
     """Whether a group is there for some of the row's forget sets and not for others."""
-    sets = [found for found in row.by_class.values() if found]
-    there = [[any(item.find(metric, group=group) for item in found) for found in sets] for group in groups]
+    sets = [{record.measured.layout for record in found} for found in row.by_class.values() if found]
+    there = [[any(layout.find(metric, group=group) for layout in found) for found in sets] for group in groups]
     return any(any(found) and not all(found) for found in there)
 
 
@@ -129,9 +130,8 @@ def controls(board: Board) -> tuple[Section, ...]:
     )
 
 
-def _measured(board: Board) -> list[Measurement]:
-    records = [record for row in board.rows for record in row.records if record.status == "ok"]
-    return [item for record in records for item in record.measurements]
+def _layouts(board: Board) -> set[Layout]:
+    return {record.measured.layout for row in board.rows for record in row.records if record.status == "ok"}
 
 
 def _groups(board: Board, metric: str) -> list[str]:
@@ -143,7 +143,8 @@ def _groups(board: Board, metric: str) -> list[str]:
     everywhere: set[ClassKey] = set()
     for row in board.rows:
         for key, records in row.by_class.items():
-            groups = [item.group for record in records for item in record.matching(metric)]
+            layouts = dict.fromkeys(record.measured.layout for record in records)
+            groups = [group for layout in layouts for group in layout.groups(metric)]
             everywhere |= {key} if groups else set()
             for group in groups:
                 having.setdefault(group, set()).add(key)

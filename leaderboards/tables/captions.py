@@ -1,8 +1,9 @@
 """What stands beside a table: which model, data, seeds and presets, and what the intervals are over."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.leaderboards.records.record import different
 from unlearn_bench.leaderboards.reported.order import printed_scores
 from unlearn_bench.leaderboards.reported.printed import reported_tables
 from unlearn_bench.leaderboards.statistics.agreement import agreement
@@ -10,6 +11,9 @@ from unlearn_bench.leaderboards.statistics.intervals import RESAMPLES, SEED, Cla
 from unlearn_bench.leaderboards.statistics.ranking import tuned_on_reported
 from unlearn_bench.leaderboards.statistics.rows import AUDITS, Board, Cell, Row
 from unlearn_bench.leaderboards.tables.section import two_decimals
+
+Preset = Mapping[str, Any]
+"""Where the hyperparameters of records come from, as they say it."""
 
 INTERVALS = (
     f"Intervals: 95 %, {RESAMPLES} resamples (seed {SEED}) of the forget classes within each dataset and of the "
@@ -103,14 +107,15 @@ def measured(board: Board) -> tuple[str, ...]:
 
 def settings(board: Board) -> tuple[str, ...]:
     """How tuned settings came about, as far as all presets tell the same; nothing where nothing was tuned."""
-    found = [record for row in board.rows for record in row.records if record.preset.get("source") == "tuned"]
+    presets = different(record.preset for row in board.rows for record in row.records)
+    found = [preset for preset in presets if preset.get("source") == "tuned"]
     if not found:
         return ()
     parts = [_trials(found) or "tuned"]
     searches = [text for text in (_alike(found, name) for name in ("sampler", "pruner")) if text]
     if searches:
         parts.append(f" with the same {' and '.join(searches)}")
-    classes = [record.preset.get("classes") for record in found]
+    classes = [preset.get("classes") for preset in found]
     if all(classes):
         seen = tuned_on_reported([record for row in board.rows for record in row.records], classes)
         images = {"val": " and validation images", "train": " and training images"}.get(_value(found, "images"), "")
@@ -118,9 +123,9 @@ def settings(board: Board) -> tuple[str, ...]:
     return () if parts == ["tuned"] else (f"Settings: {''.join(parts)}.",)
 
 
-def _trials(found: Sequence[Record]) -> str:
+def _trials(found: Sequence[Preset]) -> str:
     """How many each method had; empty where a preset says nothing."""
-    budgets = {record.preset.get("trials", record.preset.get("budget")) for record in found}
+    budgets = {preset.get("trials", preset.get("budget")) for preset in found}
     known = sorted(budget for budget in budgets if isinstance(budget, int))
     if not known or len(known) < len(budgets):
         return ""
@@ -129,15 +134,15 @@ def _trials(found: Sequence[Record]) -> str:
     return f"{known[0]} trial{'' if known[0] == 1 else 's'} for each tuned method"
 
 
-def _alike(found: Sequence[Record], name: str) -> str:
+def _alike(found: Sequence[Preset], name: str) -> str:
     """`sampler (optuna TPE)` if all presets say the same; empty where they differ or one says nothing."""
     value = _value(found, name)
     return f"{name} ({value})" if value else ""
 
 
-def _value(found: Sequence[Record], name: str) -> str:
+def _value(found: Sequence[Preset], name: str) -> str:
     """What all presets say under that name in words; empty where they differ or one says nothing."""
-    said = {str(record.preset.get(name) or "") for record in found}
+    said = {str(preset.get(name) or "") for preset in found}
     return said.pop() if len(said) == 1 else ""
 
 
@@ -182,7 +187,7 @@ def presets(board: Board) -> str:
     said = []
     for row in board.rows:
         if row.run.hyperparameters:
-            found = dict.fromkeys(_preset(record) for record in row.records)
+            found = dict.fromkeys(_preset(preset) for preset in different(record.preset for record in row.records))
             said.append(f"{row.label} {' or '.join(found)}")
         else:
             said.append(f"{row.label} has no hyperparameters")
@@ -276,17 +281,18 @@ def _counts(board: Board, dataset: str, forget: tuple[str, ...] | None = None) -
     """How many test images each accuracy is over: a number, or a range where forget sets differ."""
     found: dict[str, list[int]] = {}
     for row in board.rows:
-        for record in row.records:
-            if record.run.dataset == dataset and forget in {None, record.run.forget}:
-                for item in record.matching("accuracy"):
-                    name = item.group if item.group in {"target", "other"} else item.dataset
-                    found.setdefault(name, []).append(item.n)
+        of_class = (
+            records for key, records in row.by_class.items() if key[0] == dataset and forget in {None, key[1]}
+        )
+        for layout in dict.fromkeys(record.measured.layout for records in of_class for record in records):
+            for place in layout.find("accuracy"):
+                _, _, own, group, n, _ = layout.quantities[place]
+                found.setdefault(group if group in {"target", "other"} else own, []).append(n)
     said = [f"{name} {min(n)}" if min(n) == max(n) else f"{name} {min(n)} to {max(n)}" for name, n in found.items()]
     return f"test images: {', '.join(said)}" if said else "no test images counted"
 
 
-def _preset(record: Record) -> str:
-    preset = record.preset
+def _preset(preset: Preset) -> str:
     source = str(preset.get("source", "default"))
     if source != "tuned":
         return {
@@ -301,7 +307,7 @@ def _preset(record: Record) -> str:
 
 def _code(board: Board) -> str:
     """Versions of the package, of the methods that are not at their first, and of the metrics."""
-    found = [record.provenance for row in board.rows for record in row.records]
+    found = different(record.provenance for row in board.rows for record in row.records)
     versions = _known(found, "version")
     commits = _known(found, "commit")
     parts = [f"unlearn-bench {', '.join(versions) or 'of unknown version'}"]

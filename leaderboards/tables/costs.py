@@ -1,5 +1,6 @@
 """What methods cost: what they may see, time, memory, how much of the model they moved, and how they were tuned."""
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -109,9 +110,19 @@ class Costs:
         return tuple(record for row in self.board.rows for record in row.records if record.status == "ok")
 
     def _compares(self, record: Record, metric: str) -> bool:
-        if metric == "seconds":
-            return not has_company(record) and _conditions(record) == self.conditions
-        return metric != "peak-memory" or (bool(self.counting) and _counting(record) == self.counting)
+        if metric not in {"seconds", "peak-memory"}:
+            return True
+        known = self._known.get(id(record))
+        if known is None:
+            quiet = not has_company(record) and _conditions(record) == self.conditions
+            counted = bool(self.counting) and _counting(record) == self.counting
+            known = self._known[id(record)] = quiet, counted
+        return known[metric == "peak-memory"]
+
+    @cached_property
+    def _known(self) -> dict[int, tuple[bool, bool]]:
+        """Of records of the board: whether their seconds compare, and whether their memory does."""
+        return {}
 
     def _share(self, metric: str) -> str:
         return f"{sum(self._compares(record, metric) for record in self._done)} of {len(self._done)} runs"
@@ -137,9 +148,9 @@ def median(row: Row, metric: str, group: str, *, only: Callable[[Record], bool] 
     """The median of a cost over a complete row's runs; None where no run has it."""
     if row.overall.done < row.overall.planned:
         return None
-    runs = [record for record in row.records if record.status == "ok" and only(record)]
-    found = [record.find(metric, group=group) for record in runs]
-    known = [item.after for item in found if item is not None and item.after is not None]
+    runs = [record.measured for record in row.records if record.status == "ok" and only(record)]
+    found = [item.after[places[0]] for item in runs if (places := item.layout.find(metric, group=group))]
+    known = [value for value in found if not math.isnan(value)]
     return statistics.median(known) if known else None
 
 

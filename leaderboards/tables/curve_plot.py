@@ -17,6 +17,7 @@ from unlearn_bench.leaderboards.statistics.rows import Board
 from unlearn_bench.leaderboards.tables.captions import title
 from unlearn_bench.leaderboards.tables.front_plot import LOOKS, OTHER_LOOK, REFERENCE_LOOK, access_entries, entry
 from unlearn_bench.leaderboards.tables.labels import write_beside
+from unlearn_bench.shown import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,14 +96,14 @@ def panel(axes: "Axes", board: Board, boards: Sequence[Board]) -> None:
     axes.set_ylim(low - 0.06 * room, 1 + 0.16 * room)
     axes.set_xlabel("forgetting: 1 - AF/BF of the target (more is better)")
     axes.set_ylabel("retention: mean of min(1, AF/BF) (more is better)")
-    axes.set_title(title(board), fontsize=10, parse_math=False)
+    axes.set_title(visible(title(board)), fontsize=10, parse_math=False)
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.set_yticks([tick for tick in axes.get_yticks() if max(0.0, axes.get_ylim()[0]) <= tick <= 1 + 1e-9])
     if below:
         corners = [(line.name, line.dots[0]) for line in below]
         said = ", ".join(f"{name} ({dot.forgetting:.2f}, {dot.retention:.2f})" for name, dot in corners)
-        axes.text(0.01, 0.02, f"below: {said}", transform=axes.transAxes, color=REFERENCE_LOOK[0], fontsize=8.5,
-                  style="italic", parse_math=False, zorder=6)  # fmt: skip
+        axes.text(0.01, 0.02, visible(f"below: {said}"), transform=axes.transAxes, color=REFERENCE_LOOK[0],
+                  fontsize=8.5, style="italic", parse_math=False, zorder=6)  # fmt: skip
     axes.grid(color="#eeeeee", linewidth=0.7)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
@@ -113,9 +114,9 @@ def label(figure: "Figure", axes: "Axes", board: Board, boards: Sequence[Board])
     """Write each name at the point of its line that is farthest from all other lines."""
     found, _ = shown(board, colours(boards))
     texts = [
-        axes.text(0, 0, line.name, color=line.colour if line.bold else REFERENCE_LOOK[0], ha="center", va="center",
-                  fontsize=9 if line.bold else 7.5, fontweight="bold" if line.bold else "normal", parse_math=False,
-                  style="italic" if line.is_reference else "normal", zorder=6)
+        axes.text(0, 0, visible(line.name), color=line.colour if line.bold else REFERENCE_LOOK[0], ha="center",
+                  va="center", fontsize=9 if line.bold else 7.5, fontweight="bold" if line.bold else "normal",
+                  parse_math=False, style="italic" if line.is_reference else "normal", zorder=6)
         for line in found
     ]  # fmt: skip
     places = [_places(axes.transData, line.joined or line.dots) for line in found]

@@ -14,6 +14,7 @@ from unlearn_bench.leaderboards.statistics.ranking import UNRANKED
 from unlearn_bench.leaderboards.statistics.rows import Board, Row
 from unlearn_bench.leaderboards.tables.captions import title
 from unlearn_bench.leaderboards.tables.labels import write_beside
+from unlearn_bench.shown import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -112,13 +113,13 @@ def panel(axes: "Axes", board: Board, boards: Sequence[Board]) -> None:  # noqa:
     axes.plot(x, y, color=_LINE, linestyle="--", linewidth=1, zorder=2, scalex=False, scaley=False)
     axes.set_xlabel("forgetting: 1 - AF/BF of the target (more is better)")
     axes.set_ylabel("retention: mean of min(1, AF/BF) (more is better)")
-    axes.set_title(title(board), fontsize=10, parse_math=False)
+    axes.set_title(visible(title(board)), fontsize=10, parse_math=False)
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.set_yticks([tick for tick in axes.get_yticks() if axes.get_ylim()[0] <= tick <= 1 + 1e-9])
     if below:
         said = ", ".join(f"{mark.name} ({mark.forgetting:.2f}, {mark.retention:.2f})" for mark in below)
-        axes.text(0.01, 0.02, f"below: {said}", transform=axes.transAxes, color=REFERENCE_LOOK[0], fontsize=8.5,
-                  style="italic", parse_math=False, zorder=6)  # fmt: skip
+        axes.text(0.01, 0.02, visible(f"below: {said}"), transform=axes.transAxes, color=REFERENCE_LOOK[0],
+                  fontsize=8.5, style="italic", parse_math=False, zorder=6)  # fmt: skip
     axes.grid(color="#e6e6e6", linewidth=0.7)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
@@ -172,8 +173,8 @@ def label(figure: "Figure", axes: "Axes", board: Board, boards: Sequence[Board])
     """Write the names where they can be read, with a line to the point where they are far from it."""
     found, _ = shown(board)
     texts = [
-        axes.text(0, 0, mark.name, color=_look(mark)[0], fontsize=8.5, ha="center", va="center", parse_math=False,
-                  style="italic" if mark.is_reference else "normal", zorder=6)
+        axes.text(0, 0, visible(mark.name), color=_look(mark)[0], fontsize=8.5, ha="center", va="center",
+                  parse_math=False, style="italic" if mark.is_reference else "normal", zorder=6)
         for mark in found
     ]  # fmt: skip
     points = axes.transData.transform([(mark.forgetting, mark.retention) for mark in found])

@@ -47,7 +47,7 @@ def _of_class(board: Board, key: ClassKey) -> Section | None:
 
 def _measured(row: Row, key: ClassKey) -> bool:
     records = row.by_class.get(key, ())
-    return bool(records) and all(record.find(METRIC) for record in records)
+    return bool(records) and all(METRIC in record.measured.layout.places for record in records)
 
 
 def _numbers(records: Sequence[Record], side: str) -> list[str]:

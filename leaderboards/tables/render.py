@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.leaderboards.records.wide_csv import literal
 from unlearn_bench.leaderboards.statistics.aggregate import boards
 from unlearn_bench.leaderboards.statistics.curves import is_curve
 from unlearn_bench.leaderboards.statistics.rows import Board, Cell, Row
@@ -20,6 +21,7 @@ from unlearn_bench.leaderboards.tables.long_table import tidy
 from unlearn_bench.leaderboards.tables.predictions import predictions
 from unlearn_bench.leaderboards.tables.section import Section
 from unlearn_bench.leaderboards.tables.tables import missing, sections
+from unlearn_bench.shown import one_line, visible
 
 Format = Literal["md", "csv", "latex"]
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -51,7 +53,10 @@ def render(
         raise unknown("format", fmt, FORMATS)
     found, aside = boards_of(records, baseline=baseline, plan=plan, all_settings=all_settings)
     if fmt == "csv":
-        return pd.DataFrame(tidy(found)).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        numbers = pd.DataFrame(tidy(found)).map(
+            lambda cell: literal(visible(cell)) if isinstance(cell, str) else cell
+        )
+        return numbers.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     parts = [part for board in found for part in parts_of(board, baseline, short=short)]
     reading = reading_of(found, title="" if short else "How to read the tables")
     parts = [*parts, reading] if short else [reading, *parts]
@@ -135,8 +140,7 @@ def markdown(parts: Sequence[Section], *, bold: bool = False) -> str:
 
 def _markdown_escape(text: str) -> str:
     """One line in which no character of a name or a reason is taken for markup or ends a cell."""
-    flat = " ".join(text.split())
-    return re.sub(r"([\\|*`])", r"\\\1", flat).replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\|*`])", r"\\\1", one_line(text)).replace("<", "&lt;").replace(">", "&gt;")
 
 
 _LATEX = {
@@ -146,7 +150,7 @@ _LATEX = {
 
 
 def _latex_escape(text: str) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in " ".join(text.split()))
+    return "".join(_LATEX.get(letter, letter) for letter in one_line(text))
 
 
 def _latex(parts: Sequence[Section], short: bool) -> str:  # noqa: ARG001  (writers share a signature)
@@ -154,7 +158,8 @@ def _latex(parts: Sequence[Section], short: bool) -> str:  # noqa: ARG001  (writ
     for section in parts:
         caption = " ".join(_latex_escape(text) for text in (section.title + ".", *section.paragraphs))
         if not section.headers:
-            blocks.append("\n".join(f"% {line}" for line in (section.title, *section.paragraphs) if line))
+            lines = (one_line(text) for text in (section.title, *section.paragraphs))
+            blocks.append("\n".join(f"% {line}" for line in lines if line))
             continue
         cells = [[_latex_escape(str(cell)) for cell in row] for row in _frame(section).to_numpy().tolist()]
         table = tabulate(

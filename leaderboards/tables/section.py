@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.leaderboards.records.record import Record, different
 from unlearn_bench.leaderboards.statistics.intervals import Interval
 from unlearn_bench.leaderboards.statistics.ranking import UNRANKED
 from unlearn_bench.leaderboards.statistics.rows import Pair, Row, Summary
@@ -69,7 +69,7 @@ def not_found(records: Iterable[Record]) -> str:
 
     All records say it or none does: where their presets differ, or don't tell, nothing is said.
     """
-    presets = [record.preset for record in records]
+    presets = different(record.preset for record in records)
     if not presets or any(preset.get("found", True) for preset in presets):
         return ""
     said = {_not_found(preset) for preset in presets}

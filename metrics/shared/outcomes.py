@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,18 @@ def pack(before: Outcomes, after: Outcomes) -> str:
         raise ValueError(f"outcomes are two bool arrays of one length, got {came}")
     packed = b"".join(np.packbits(side).tobytes() for side in sides)
     return base64.b64encode(packed).decode("ascii")
+
+
+def unpack_sums(packed: Sequence[bytes], n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """In how many of several packed outcomes (as bytes) each image was a yes, before and after, each (n,).
+
+    >>> [side.tolist() for side in unpack_sums([b"\xa0\x20", b"\x80\x20"], 3)]
+    [[2, 0, 1], [0, 0, 2]]
+    """
+    side = -(-n // 8)
+    rows = np.frombuffer(b"".join(packed), dtype=np.uint8).reshape(len(packed), 2, side)
+    before, after = np.unpackbits(rows, axis=2, count=n).sum(axis=0, dtype=np.int64)
+    return before, after
 
 
 def unpack(text: str, n: int) -> tuple[Outcomes, Outcomes]:

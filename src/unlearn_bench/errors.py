@@ -3,9 +3,17 @@
 import difflib
 from collections.abc import Iterable
 
+from unlearn_bench.shown import visible
+
+_LONGEST = 100
+"""Letters of a name in a message; nobody reads five thousand."""
+
 
 class InputError(Exception):
     """Something that the user gave can't be used; the message is one line: what, expected, came, to do."""
+
+    def __str__(self) -> str:
+        return visible(super().__str__())
 
 
 class CellFailure(Exception):  # noqa: N818  (it becomes a record, and reads as what it is there)
@@ -19,6 +27,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     "unknown method 'lipp'; known: emb, lip; did you mean 'lip'?"
     """
     choices = sorted(known)
+    name = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}.."
     message = f"unknown {kind} {name!r}; known: {', '.join(choices) or 'none'}"
     lowered = {choice.lower(): choice for choice in choices}
     near = difflib.get_close_matches(name.lower(), lowered, n=1)

@@ -75,6 +75,19 @@ def is_path_target(name: str) -> bool:
     return ".py:" in name
 
 
+def is_own(target: str) -> bool:
+    """Whether it is this project's code, and not somebody else's."""
+    return not is_path_target(target) and target.startswith("unlearn_bench.")
+
+
+def absolute(target: str) -> str:
+    """The same target for a process with another current folder."""
+    if not is_path_target(target):
+        return target
+    path, _, attribute = target.rpartition(":")
+    return f"{Path(path).absolute()}:{attribute}"
+
+
 def load(target: str) -> object:
     """Import `package.module:Attribute` or `path/to/file.py:Attribute` and return the attribute.
 
@@ -123,7 +136,7 @@ def _load_file(path: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses look their module up while the class is made
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a file that ends the process when it is read
         del sys.modules[name]
         raise InputError(
             f"plug-in {str(path)!r} does not import ({type(error).__name__}: {error}); mend it and run again"

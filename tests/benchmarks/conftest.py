@@ -11,6 +11,8 @@ from joblib.externals.loky.backend.context import set_start_method
 
 from tests.benchmarks.support import NOISE, Call, Said, write_method, write_suite
 from unlearn_bench.benchmarks.cli import main
+from unlearn_bench.benchmarks.isolation.fence import ALLOW_VARIABLE
+from unlearn_bench.benchmarks.isolation.process import end_players
 from unlearn_bench.benchmarks.referee.workbench import open_workbench
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
 from unlearn_bench.leaderboards.published.places import published_records
@@ -20,13 +22,18 @@ READ_ONCE = lru_cache(maxsize=3)(published_records)
 
 
 @pytest.fixture(autouse=True)
-def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def clean(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
     monkeypatch.setenv("UNLEARN_BENCH_CACHE", str(tmp_path / "cache"))
+    # The tests' methods note there what they do; one folder for all tests, as processes that fork keep it.
+    monkeypatch.setenv(ALLOW_VARIABLE, str(tmp_path_factory.getbasetemp()))
     monkeypatch.setattr("unlearn_bench.benchmarks.commands.dry_run.published_records", READ_ONCE)
     monkeypatch.setattr("unlearn_bench.benchmarks.tuning.cost.published_records", READ_ONCE)
     open_workbench.cache_clear()
     yield
     open_workbench.cache_clear()
+    end_players()
 
 
 @pytest.fixture

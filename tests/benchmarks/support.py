@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from unlearn_bench.benchmarks.engines.local import Local
+from unlearn_bench.benchmarks.isolation.fence import ALLOW_VARIABLE
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions
 from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
@@ -202,7 +203,7 @@ def start(source: str) -> BaseProcess:
 
 def start_cli(*arguments: str, cwd: Path, log: Path) -> BaseProcess:
     """The command line in a process of its own; its output goes to `log`.out and `log`.err."""
-    env = {"UNLEARN_BENCH_CACHE": os.environ["UNLEARN_BENCH_CACHE"]}
+    env = {name: os.environ[name] for name in ("UNLEARN_BENCH_CACHE", ALLOW_VARIABLE)}
     return start(_CLI.format(env=env, cwd=str(cwd), log=str(log), argv=["unlearn-bench", *arguments]))
 
 

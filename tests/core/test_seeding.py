@@ -1,8 +1,12 @@
 """Seeds are part of the published numbers: a change here redraws everything, and must be noticed."""
 
+import random
+
+import numpy as np
+import pytest
 import torch
 
-from unlearn_bench.seeding import derive_seed, generator
+from unlearn_bench.seeding import derive_seed, generator, global_streams
 
 
 def test_known_values() -> None:
@@ -35,3 +39,42 @@ def test_streams_are_independent_of_each_other_and_of_the_global_one() -> None:
     assert torch.equal(torch.randn(3, generator=first), torch.randn(3, generator=generator(0, "a")))
     assert torch.equal(torch.random.get_rng_state(), state)
     assert first.device.type == "cpu"
+
+
+def drawn() -> list[float]:
+    return [float(torch.rand(1)), float(np.random.rand()), random.random()]
+
+
+def test_the_global_streams_begin_anew_and_go_on_as_before() -> None:
+    random.seed(1)
+    np.random.seed(1)
+    torch.manual_seed(1)
+    first, second = drawn(), drawn()
+    random.seed(1)
+    np.random.seed(1)
+    torch.manual_seed(1)
+    assert drawn() == first
+    with global_streams(derive_seed("method")):
+        inner = drawn()
+    assert drawn() == second
+
+    def fail() -> None:
+        with global_streams(derive_seed("method")):
+            assert drawn() == inner
+            raise RuntimeError
+
+    after = (random.getstate(), torch.random.get_rng_state())
+    with pytest.raises(RuntimeError):
+        fail()
+    assert random.getstate() == after[0]
+    assert torch.equal(torch.random.get_rng_state(), after[1])
+    with global_streams(derive_seed("another")):
+        assert not set(drawn()) & set(inner)
+
+
+@pytest.mark.parametrize("seed", [0, 2**63 - 1, 2**32])
+def test_any_seed_of_63_bits_will_do(seed: int) -> None:
+    with global_streams(seed):
+        once = drawn()
+    with global_streams(seed):
+        assert drawn() == once

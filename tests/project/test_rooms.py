@@ -41,6 +41,7 @@ ROOMS = (
     "benchmarks.images",
     "benchmarks.suites",
     "benchmarks.presets",
+    "benchmarks.isolation",
     "benchmarks.referee",
     "benchmarks.engines",
     "benchmarks.sweep",

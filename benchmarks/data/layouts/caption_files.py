@@ -20,6 +20,7 @@ from unlearn_bench.benchmarks.data.dataset.pictures import read_rgb
 from unlearn_bench.benchmarks.data.dataset.prefixes import CAPTIONS_PREFIX
 from unlearn_bench.benchmarks.data.dataset.templates import DEFAULT_TEMPLATE
 from unlearn_bench.benchmarks.data.layouts.official import BY_HASH
+from unlearn_bench.documents import parse_json
 from unlearn_bench.errors import InputError, unknown
 
 USUAL = ("dataset_flickr30k.json", "results_20130124.token", "results.csv", "captions.txt")
@@ -186,7 +187,7 @@ def read_captions(path: Path) -> tuple[dict[str, tuple[str, ...]], dict[str, Spl
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        entries = list(_from_json(json.loads(text), path) if path.suffix == ".json" else _from_lines(text, path))
+        entries = list(_from_json(parse_json(text), path) if path.suffix == ".json" else _from_lines(text, path))
     except (OSError, ValueError, csv.Error) as error:
         raise InputError(f"captions file {str(path)!r} can't be read ({error}); get it again") from error
     captions: dict[str, list[str]] = {}

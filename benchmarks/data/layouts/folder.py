@@ -14,6 +14,7 @@ from unlearn_bench.benchmarks.data.dataset.partition import FIFTH, cut_by_hash, 
 from unlearn_bench.benchmarks.data.dataset.pictures import read_rgb
 from unlearn_bench.benchmarks.data.dataset.prefixes import FOLDER_PREFIX
 from unlearn_bench.benchmarks.data.dataset.templates import DEFAULT_TEMPLATE, check_template
+from unlearn_bench.documents import parse_json
 from unlearn_bench.errors import InputError, unknown
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"}
@@ -150,7 +151,7 @@ def read_class_names(root: Path, folders: list[str]) -> dict[str, str]:
     if not path.is_file():
         return names
     try:
-        given = json.loads(path.read_text(encoding="utf-8"))
+        given = parse_json(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise InputError(f"{str(path)!r} is not JSON ({error}); give an object of folder to class name") from error
     if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):

@@ -1,6 +1,5 @@
 """The layouts in which the photographs come from their authors, and the official splits in them."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from unlearn_bench.benchmarks.data.dataset.partition import WHOLE, cut_by_hash
 from unlearn_bench.benchmarks.data.layouts.folder import SUFFIXES
 from unlearn_bench.benchmarks.data.layouts.photograph_facts import Facts
 from unlearn_bench.benchmarks.data.layouts.split_files import Listing, Sample, complete
+from unlearn_bench.documents import parse_json
 from unlearn_bench.errors import InputError
 
 OFFICIAL = "official"
@@ -217,7 +217,7 @@ def _mat(path: Path) -> dict[str, Any]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(_text(path))
+        found = parse_json(_text(path))
     except ValueError as error:
         raise InputError(f"{str(path)!r} is not JSON ({error}); get the file again") from error
     if not isinstance(found, dict):

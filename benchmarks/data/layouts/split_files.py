@@ -1,12 +1,12 @@
 """Split files that people have beside the images: lists of [path, label, class name] for train, val and test."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from unlearn_bench.benchmarks.data.dataset.base import Split
 from unlearn_bench.benchmarks.data.dataset.partition import FIFTH, cut_by_hash
+from unlearn_bench.documents import parse_json
 from unlearn_bench.errors import InputError
 
 PATTERN = "split_*.json"
@@ -70,7 +70,7 @@ def read_split_file(path: Path, *, as_named: Callable[[str], str]) -> Listing:
             the images' folder.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise InputError(f"split file {str(path)!r} can't be read ({error}); get it again, or remove it") from error
     if not isinstance(data, dict) or not isinstance(data.get("train"), list) or not data.get("test"):

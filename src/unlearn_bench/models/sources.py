@@ -1,6 +1,7 @@
 """From a model's name to a `Clip`: embedded models, open_clip's, folders, files, plug-ins."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,8 +12,9 @@ import open_clip
 import torch
 from torch import nn
 
-from unlearn_bench.cache import make_folder, write_text
+from unlearn_bench.cache import atomic_folder, make_folder, write_text
 from unlearn_bench.clip import Clip
+from unlearn_bench.documents import parse_json
 from unlearn_bench.downloads.transfer import brief, silent
 from unlearn_bench.errors import CellFailure, InputError
 from unlearn_bench.models import embedded as mini_models
@@ -32,6 +34,8 @@ from unlearn_bench.models.open_clip_weights import Weights, weights_asset
 from unlearn_bench.registry import catalogue, is_path_target, load
 
 _CARD_FILE = "card.json"
+_INTERPOLATIONS = ("bicubic", "bilinear", "nearest", "lanczos", "hamming", "box")
+_RESIZE_MODES = ("shortest", "squash")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,13 +109,16 @@ def with_weights(clip: Clip, place: Path) -> Clip:
 def save_model(clip: Clip, folder: Path, card: Mapping[str, Any]) -> str:
     """Write `clip` in its own library's form, with `card` beside it as `card.json`; says how it is loaded.
 
+    The folder is new or empty, and there is all of it or nothing.
+
     Raises:
         InputError: the folder can't be written.
     """
     make_folder(folder, what="output folder")
-    how = clip.save(folder)
-    write_text(folder / _CARD_FILE, json.dumps(card, indent=2) + "\n")
-    return how
+    with atomic_folder(folder) as part:
+        how = clip.save(part)
+        write_text(part / _CARD_FILE, json.dumps(card, indent=2) + "\n")
+    return how.replace(str(part), str(folder)).replace(part.name, folder.name)
 
 
 def _from_open_clip(spec: str) -> OpenClip:
@@ -155,9 +162,9 @@ def _from_asset(weights: Weights) -> OpenClip:
 def _from_folder(spec: str) -> OpenClip:
     folder = Path(spec.removeprefix(LOCAL_FOLDER)).expanduser()
     try:
-        written = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        written = parse_json((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        preprocessing = _checked(_preprocessing(written.get("preprocess_cfg", {})))
         config = without_downloads(written["model_cfg"])
-        preprocessing = _preprocessing(written.get("preprocess_cfg", {}))
     except OSError as error:
         raise InputError(
             f"no {CONFIG_FILE} in {str(folder)!r} ({error.strerror}); give a folder that `forget` wrote"
@@ -229,6 +236,25 @@ def _usual_preprocessing(name: str) -> Preprocessing:
     tags = open_clip.list_pretrained_tags_by_model(base)
     found = Counter(_preprocessing(open_clip.get_pretrained_cfg(base, tag)) for tag in tags)
     return found.most_common(1)[0][0] if found else Preprocessing()
+
+
+def _checked(found: Preprocessing) -> Preprocessing:
+    """What a file says of preprocessing, if it can be carried out.
+
+    Raises:
+        ValueError: a way of resizing that is none, or a mean and deviation that are not three numbers.
+    """
+    for name, value, known in (
+        ("interpolation", found.interpolation, _INTERPOLATIONS),
+        ("resize_mode", found.resize_mode, _RESIZE_MODES),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} is {value!r}; known: {', '.join(known)}")
+    for name, values in (("mean", found.mean), ("std", found.std)):
+        sound = all(isinstance(item, int | float) and math.isfinite(item) for item in values)
+        if len(values) != 3 or not sound or (name == "std" and min(values) <= 0):
+            raise ValueError(f"{name} is {list(values)!r}; expected three numbers")
+    return found
 
 
 def _preprocessing(facts: Mapping[str, Any]) -> Preprocessing:

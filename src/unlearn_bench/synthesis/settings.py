@@ -1,6 +1,10 @@
 """How synthetic images are made: the numbers that a preset, a suite or a user may set."""
 
-from dataclasses import asdict, dataclass
+from __future__ import annotations  # so that the fields' types are texts
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from unlearn_bench.errors import InputError
@@ -53,6 +57,7 @@ class SynthesisSettings:
     max_seconds: float = 0.0
 
     def __post_init__(self) -> None:
+        check_settings(vars(self))
         for name in (
             "images_per_class",
             "max_steps",
@@ -99,6 +104,27 @@ class SynthesisSettings:
         """Threshold of attempt 0, 1, ..; rounded, since floats would miss the floor by a hair."""
         lowered = round(self.threshold - attempt * self.threshold_drop, 9)
         return max(lowered, min(self.threshold, self.threshold_floor))
+
+
+def check_settings(values: Mapping[str, object], *, of: str = "") -> None:
+    """See that settings are of the kind that the fields of their name are; unknown names are somebody else's to tell.
+
+    Raises:
+        InputError: a text where a number belongs, half of what is counted, no number, no end.
+    """
+    kinds = {item.name: str(item.type) for item in fields(SynthesisSettings)}
+    said = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+    for name, value in values.items():
+        kind = kinds.get(name)
+        if kind is not None and not _is_of(kind, value):
+            where = f" of {of}" if of else ""
+            raise InputError(f"synthesis setting {name} = {value!r}{where}; give {said[kind]}")
+
+
+def _is_of(kind: str, value: object) -> bool:
+    if kind == "bool" or isinstance(value, bool):
+        return kind == "bool" and isinstance(value, bool)
+    return isinstance(value, int) or (kind == "float" and isinstance(value, float) and math.isfinite(value))
 
 
 UNTUNED = SynthesisSettings(

@@ -1,6 +1,8 @@
 """`run` on the command line: exit codes, and one clear line for every mistake."""
 
+import os
 import pickle
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import torch
 
 from tests.benchmarks.support import Call, is_one_error, write_colours, write_method, write_skipper, write_suite
 from tests.core.tiny import RESNET, clip_of
+from tests.core.unprivileged import permissions_count
 from unlearn_bench.leaderboards.records.storage import read_folder
 
 
@@ -221,6 +224,43 @@ def test_an_output_folder_that_can_not_be_written(sweep: Call, tmp_path: Path) -
     is_one_error(sweep("--out", tmp_path / "file" / "out"), "output folder", "can't be written (Not a directory)")
     is_one_error(sweep("--out", tmp_path / "file"), "output folder", "can't be written (File exists)")
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_folder_and_a_cache_in_which_all_is_there_need_only_be_read(sweep: Call, tmp_path: Path) -> None:
+    sweep()
+    folders = [path for top in ("out", "cache") for path in (tmp_path / top, *(tmp_path / top).rglob("*"))]
+    folders = [path for path in folders if path.is_dir()]
+    before = {path: sorted(path.iterdir()) for path in folders}
+    for path in folders:
+        path.chmod(0o500)
+    try:
+        with permissions_count():
+            said = sweep()
+            more = sweep("--seeds", "0,1")
+    finally:
+        for path in folders:
+            path.chmod(0o700)
+    assert said.code == 0, said.err
+    assert "0 ok, 0 skipped, 0 failed, 6 done before" in said.out
+    assert {path: sorted(path.iterdir()) for path in folders} == before
+    assert more.code == 2
+    assert more.err.splitlines()[-1].startswith("error: output folder ")
+
+
+def test_nothing_is_left_of_what_a_killed_sweep_was_writing(sweep: Call, tmp_path: Path) -> None:
+    sweep("--limit", 1)
+    litter = [tmp_path / "out" / "cells" / ".0.json.abcdefgh.part", tmp_path / "out" / "cells" / ".0.lock"]
+    litter += [
+        tmp_path / "cache" / "images" / ".x.npy.01234567.part",
+        tmp_path / "out" / ".leaderboard.md.0a1b2c3d.part",
+    ]
+    for path in litter:
+        path.write_text("ha")
+        os.utime(path, (time.time() - 1000,) * 2)
+    sweep()
+    assert [path for path in litter if path.exists()] == []
+    hidden = {path.name for path in tmp_path.rglob(".*") if path.is_file()}
+    assert hidden <= {".endings.jsonl"}, "nor does what ends well leave any"
 
 
 def test_a_full_disk(sweep: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from tests.benchmarks.support import start
+from unlearn_bench.benchmarks.isolation.fence import ALLOW_VARIABLE
 
 _DASK = """
 import os, sys
@@ -78,7 +79,7 @@ class Machines:
     def _start(self, module: str, arguments: list[str]) -> BaseProcess:
         elsewhere = self.folder / "elsewhere"
         elsewhere.mkdir(exist_ok=True)
-        env = {"UNLEARN_BENCH_CACHE": os.environ["UNLEARN_BENCH_CACHE"]}
+        env = {name: os.environ[name] for name in ("UNLEARN_BENCH_CACHE", ALLOW_VARIABLE)}
         log, argv = str(self.folder / f"{module}.log"), [module, *arguments]
         return start(
             _DASK.format(env=env, cwd=str(elsewhere), tasks=str(self.folder), log=log, argv=argv, module=module)

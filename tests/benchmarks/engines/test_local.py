@@ -2,12 +2,15 @@
 
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import cloudpickle
+import psutil
 import pytest
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.backend.context import set_start_method
@@ -75,9 +78,9 @@ def test_who_dies_once_is_asked_again_and_who_dies_twice_is_lost(
 
 def test_what_is_in_flight_is_what_began_and_did_not_end(tmp_path: Path) -> None:
     folder = str(tmp_path)
-    assert local._flagged(str, 4, "x", folder) == (4, "x")
+    assert local._flagged(str, 4, "x", folder, os.getpid()) == (4, "x")
     with pytest.raises(ValueError, match="invalid literal"):
-        local._flagged(int, 5, "x", folder)
+        local._flagged(int, 5, "x", folder, os.getpid())
     assert local._in_flight(folder) == []
     for number in (11, 2):
         (tmp_path / str(number)).touch()
@@ -90,3 +93,41 @@ def test_it_says_what_it_runs_on() -> None:
     assert (machine.workers, machine.free_bytes > 0, TWO.is_remote) == (2, True, False)
     assert TWO.planning_device == CONDITIONS.device
     assert TWO.device_name.startswith("cpu ")
+
+
+_SWEEP = """
+import os, sys, time
+from pathlib import Path
+from joblib.externals.loky.backend.context import set_start_method
+from unlearn_bench.benchmarks.engines.local import Local
+from unlearn_bench.benchmarks.referee.conditions import conditions_for
+
+def endless(folder):
+    Path(folder, str(os.getpid())).touch()
+    time.sleep(600)
+
+if __name__ == "__main__":
+    set_start_method("forkserver")
+    list(Local(conditions=conditions_for("cpu", 2, 1)).each(endless, [sys.argv[1]] * 2, folder=Path(sys.argv[1])))
+"""
+
+
+def test_workers_end_with_the_sweep_that_is_killed(tmp_path: Path) -> None:
+    """Whatever they are doing then; nobody would wait for what they make."""
+    (tmp_path / "sweep.py").write_text(_SWEEP)
+    (tmp_path / "workers").mkdir()
+    given = [sys.executable, str(tmp_path / "sweep.py"), str(tmp_path / "workers")]
+    with subprocess.Popen(given) as process:
+        try:
+            workers = until(lambda: [int(path.name) for path in (tmp_path / "workers").iterdir()], count=2)
+        finally:
+            process.kill()
+    until(lambda: [worker for worker in workers if not psutil.pid_exists(worker)], count=2)
+
+
+def until(found: Callable[[], list[int]], *, count: int) -> list[int]:
+    end = time.monotonic() + 120
+    while len(there := found()) < count:
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+    return there

@@ -15,10 +15,10 @@ import pytest
 import torch
 
 from tests.benchmarks.support import CONDITIONS, plan, start, write_method
+from unlearn_bench.benchmarks.isolation.measuring import Load, PeakMemory, Stopwatch, counted_memory
 from unlearn_bench.benchmarks.referee import conditions as provenance
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import conditions_for, current_commit, describe
-from unlearn_bench.benchmarks.referee.measuring import Load, PeakMemory, Stopwatch, counted_memory
 from unlearn_bench.benchmarks.referee.workbench import choose_device
 from unlearn_bench.benchmarks.sweep.estimate import (
     PLANNED_STEPS,
@@ -81,7 +81,7 @@ def test_the_load_sees_another_process() -> None:
 def test_the_load_is_of_its_blocks_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four cores and two threads: 10 s in which 15 s of ours and 25 s of all were used, then 10 s of nothing."""
     monkeypatch.setattr("psutil.cpu_count", lambda: 4)
-    monkeypatch.setattr("unlearn_bench.benchmarks.referee.measuring._TICK_S", 0.0)
+    monkeypatch.setattr("unlearn_bench.benchmarks.isolation.measuring._TICK_S", 0.0)
     moments = iter([(0, 0, 0), (10, 15, 25), (50, 50, 90), (60, 50, 90)])
     monkeypatch.setattr(Load, "_now", staticmethod(lambda: next(moments)))
     load = Load(2)
@@ -106,7 +106,7 @@ def test_a_system_that_counts_nothing_says_nothing(monkeypatch: pytest.MonkeyPat
 _HELD = """
 import json, time, torch
 from pathlib import Path
-from unlearn_bench.benchmarks.referee.measuring import PeakMemory
+from unlearn_bench.benchmarks.isolation.measuring import PeakMemory
 
 def held(*sizes):
     with PeakMemory(torch.device("cpu")) as memory:

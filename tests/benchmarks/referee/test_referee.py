@@ -39,9 +39,6 @@ BAD = {
     ),
     "returns-nothing": ("pass", "unlearn returned a NoneType; it must return the clip"),
     "returns-a-module": ("return clip.module", "unlearn returned a ModuleDict"),
-    "edits-images": ("request.forget_examples.pixels.zero_(); return clip", "edited the request"),
-    "edits-labels": ("request.retain_examples.labels.add_(1); return clip", "edited the request"),
-    "edits-concepts": ("object.__setattr__(request, 'forget', ()); return clip", "edited the request"),
     "assigns-to-request": ("request.forget = ()", "FrozenInstanceError"),
     "reports-a-tensor": ("request.report(1, loss=torch.ones(2)); return clip", "report was given more than numbers"),
 }
@@ -67,33 +64,37 @@ def test_bad_method_fails_its_cell_with_a_reason(case: str, suite_file: Path, su
     assert torch.equal(stream, torch.random.get_rng_state())
 
 
-REACH = "original = request.synthesize.__self__.bench.clip; original.module.text[2].weight.data.add_(1)\n"
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "request.forget_examples.pixels.zero_()",
+        "request.retain_examples.labels.add_(1)",
+        "object.__setattr__(request, 'forget', ())",
+    ],
+)
+def test_what_a_method_edits_is_its_own(edit: str, suite_file: Path, tmp_path: Path) -> None:
+    honest = outcome_of(suite_file, tmp_path, "return clip", name="honest").record.measurements
+    edited = outcome_of(suite_file, tmp_path, f"{edit}; return clip")
+    assert edited.record.status == "ok"
+    again = outcome_of(suite_file, tmp_path, "return clip", name="honest").record.measurements
+    accuracies = [[item.after for item in found if item.metric == "accuracy"] for found in (honest, again)]
+    assert accuracies[0] == accuracies[1] == [1.0, 1.0, 1.0]
 
 
-@pytest.mark.parametrize(("end", "more"), [("return clip", ""), ("raise ValueError('later')", "ValueError: later")])
-def test_reaching_for_the_original_fails_and_is_undone(
-    end: str, more: str, suite_file: Path, suite: Suite, tmp_path: Path
-) -> None:
-    outcome = outcome_of(suite_file, tmp_path, REACH + end)
-    assert outcome.record.status == "failed"
-    assert "changed the original model" in outcome.record.reason
-    assert more in outcome.record.reason
-    bench = bench_of(suite)
-    assert bench.clip.fingerprint() == bench.fingerprint
+REACH = """
+import gc
+from unlearn_bench.clip import Clip
+with torch.no_grad():
+    [p.add_(1) for c in gc.get_objects() if isinstance(c, Clip) for p in c.module.parameters()]
+"""
+
+
+def test_the_original_is_out_of_a_method_s_reach(suite_file: Path, suite: Suite, tmp_path: Path) -> None:
+    reaching = outcome_of(suite_file, tmp_path, f"{REACH}raise ValueError('later')")
+    assert (reaching.record.status, reaching.record.reason[:17]) == ("failed", "ValueError: later")
+    assert bench_of(suite).is_untouched()
     honest = outcome_of(suite_file, tmp_path, "return clip", name="honest")
     assert [item.after for item in honest.record.measurements if item.metric == "accuracy"] == [1.0, 1.0, 1.0]
-
-
-def test_a_skip_that_changes_the_original_is_a_failure(suite_file: Path, suite: Suite, tmp_path: Path) -> None:
-    body = f"return clip\n\ndef skip(self, clip, request):\n    {REACH}    return 'does not apply'\n"
-    path = Path(write_method(tmp_path, "return clip", name="bad").rpartition(":")[0])
-    path.write_text(path.read_text() + "\n    " + body.split("\n", 2)[2].replace("\n", "\n    "))
-    (cell,) = plan(suite_file, [f"{path}:Mine"], classes=["red"])
-    bench = open_workbench(cell.setting)
-    record = run_cell(cell, bench, CONDITIONS).record
-    assert record.status == "failed"
-    assert "changed the original model" in record.reason
-    assert bench.is_untouched()
 
 
 @pytest.mark.parametrize(
@@ -223,7 +224,13 @@ def test_domains_are_handed_out(tmp_path: Path) -> None:
 
 
 def test_global_randomness_repeats_and_leaks_nothing(suite_file: Path, tmp_path: Path) -> None:
-    body = "request.report(0, drawn=float(torch.rand(()))); torch.set_grad_enabled(False); return clip"
+    body = """
+    import random
+    import numpy
+    request.report(0, drawn=float(torch.rand(())), array=float(numpy.random.rand()), plain=random.random())
+    torch.set_grad_enabled(False)
+    return clip
+    """
     torch.manual_seed(1)
     first = outcome_of(suite_file, tmp_path, body, name="draws")
     after = torch.rand(3)

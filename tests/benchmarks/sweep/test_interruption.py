@@ -71,14 +71,17 @@ def test_kill_9_loses_only_the_cell_in_flight(suite_file: Path, noted: Path, tmp
     assert "4 ok, 0 skipped, 0 failed, 2 done before" in (tmp_path / "again.out").read_text()
 
 
-def test_ctrl_c_is_130_and_keeps_what_is_done(suite_file: Path, noted: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_are_130_and_keep_what_is_done(
+    number: int, suite_file: Path, noted: Path, tmp_path: Path
+) -> None:
     wait = waiting("calls == 2", noted)
     spec, out = write_method(tmp_path, counting(wait, noted)), tmp_path / "out"
     process = start_cli(*arguments(suite_file, spec, out, "--jobs", "1"), cwd=tmp_path, log=tmp_path / "log")
     wait_for(lambda: len(calls(noted)) == 2)
     time.sleep(0.1)
     assert process.pid is not None
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, number)
     process.join(30)
     assert process.exitcode == 130
     assert finished(out) == 1
@@ -97,6 +100,7 @@ def test_two_sweeps_on_one_folder(suite_file: Path, noted: Path, tmp_path: Path)
     loaded = read_folder(out)
     assert loaded.set_aside == ()
     assert len(loaded.records) == 6
+    assert not list((out / "cells").glob(".*.holder"))
     assert {record.status for record in loaded.records} == {"ok"}
     assert len(calls(noted)) == len(set(calls(noted))) == 6
 

@@ -14,6 +14,7 @@ import unlearn_bench
 from tests.benchmarks.engines.clusters import Machines, kill, machines, wait_for
 from tests.benchmarks.support import NOISE, calls, counting, start, start_cli, write_method, write_suite
 from tests.benchmarks.tuning.support import TURN, tunable_method
+from unlearn_bench.benchmarks.isolation.fence import ALLOW_VARIABLE
 from unlearn_bench.leaderboards.records.storage import read_folder
 
 Client = pytest.importorskip("distributed", reason="Dask is not installed: the extra `dask`").Client
@@ -273,7 +274,7 @@ def test_workers_in_environments_of_their_own(suite_file: Path, tmp_path: Path, 
     spec = write_method(tmp_path, counting(NOISE, noted))
     with machines(tmp_path / "cluster", workers=0) as cluster:
         run = Sweep(suite_file, cluster, spec)
-        env = {"UNLEARN_BENCH_CACHE": str(tmp_path / "another cache")}
+        env = {"UNLEARN_BENCH_CACHE": str(tmp_path / "another cache"), ALLOW_VARIABLE: str(tmp_path)}
         given = ["--scheduler-file", str(cluster.file), "--nthreads", "1", "--no-dashboard", "--no-nanny"]
 
         def start_own(name: str, *, changed: bool = False) -> None:

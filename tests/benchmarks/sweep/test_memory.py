@@ -8,8 +8,8 @@ import pytest
 
 from tests.benchmarks.support import Call, plan, write_method
 from unlearn_bench.benchmarks.commands import dry_run
+from unlearn_bench.benchmarks.isolation.measuring import WORKER_MEMORY, counted_memory, most_held_mib
 from unlearn_bench.benchmarks.referee.cell import Cell
-from unlearn_bench.benchmarks.referee.measuring import WORKER_MEMORY, counted_memory, most_held_mib
 from unlearn_bench.benchmarks.sweep import memory
 from unlearn_bench.benchmarks.sweep.estimate import Known
 from unlearn_bench.benchmarks.sweep.memory import Peak, own_mib, peak_of, worker_memory

@@ -226,8 +226,8 @@ def test_plugins_that_are_no_methods(case: str, mine: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("def unlearn", "def forget", "method 'mine' can't be made .*abstract"),
-        ("strength: float = 0.5", "strength: float", "method 'mine' can't be made .*strength"),
+        ("def unlearn", "def forget", "can't be made: .*abstract"),
+        ("strength: float = 0.5", "strength: float", "can't be made: .*strength"),
     ],
 )
 def test_plugins_that_can_not_be_made(old: str, new: str, message: str, mine: str, suite_file: Path) -> None:

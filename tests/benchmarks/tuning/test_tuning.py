@@ -11,6 +11,7 @@ from tests.benchmarks.support import CONDITIONS, calls, counting, start_cli, wri
 from tests.benchmarks.tuning.support import CLASSES, HARM, TUNING, TURN, tunable_method, tuned
 from unlearn_bench.benchmarks.commands import tune as command
 from unlearn_bench.benchmarks.presets.preset import presets_for
+from unlearn_bench.benchmarks.presets.written import preset_file
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.benchmarks.sweep.players import load_method
 from unlearn_bench.benchmarks.tuning.found import in_words, to_preset
@@ -270,3 +271,43 @@ def test_outside_methods_load_in_workers(tmp_path: Path) -> None:
 def test_a_method_without_ranges_is_refused(path: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"'mine' declares nothing to tune; give a field a range with tunable"):
         tuned(path, [write_method(tmp_path, "return clip")], tmp_path / "tuning")
+
+
+@pytest.mark.slow
+def test_a_setting_that_kills_its_worker_is_a_failed_trial(pool: None, path: Path, tmp_path: Path) -> None:
+    deadly = "if self.strength > 0.7:\n    os.kill(os.getpid(), signal.SIGKILL)\n" + TURN
+    (found,) = tuned(path, [tunable_method(tmp_path, deadly)], tmp_path / "tuning", trials=3, jobs=2)
+    assert len(found.trials) == 3
+    for trial in found.trials:
+        assert bool(trial.reason) is (trial.hyperparameters["strength"] > 0.7)
+    assert any(trial.reason for trial in found.trials)
+
+
+def test_copied_records_are_no_trials(path: Path, tmp_path: Path) -> None:
+    spec = tunable_method(tmp_path, "clip.module.text[0].weight.data *= 1 - self.strength\nreturn clip")
+    (first,) = tuned(path, [spec], tmp_path / "tuning", trials=3)
+    files = sorted((tmp_path / "tuning" / "cells").glob("*.json"))
+    for file in files[1:]:
+        file.write_bytes(files[0].read_bytes())
+    assert tuned(path, [spec], tmp_path / "tuning", trials=3) == [first]
+
+
+def test_records_that_vanish_are_one_line(path: Path, tmp_path: Path) -> None:
+    gone = f"for file in Path({str(tmp_path / 'tuning' / 'cells')!r}).glob('*.json'): file.unlink()\nreturn clip"
+    with pytest.raises(InputError, match="records of trials are gone"):
+        tuned(path, [tunable_method(tmp_path, gone)], tmp_path / "tuning", trials=3)
+
+
+def test_two_searches_that_write_one_file_lose_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "settings.toml"
+    one, other = (preset_file(target, "mine", "f00d") for _ in range(2))
+    one.put("lip", {"source": "given"})
+    other.put("emb", {"source": "tuned"})
+    one.put("amns", {"source": "tuned"}, synthesis={"seconds": 1})
+    found = tomllib.loads(target.read_text())
+    assert set(found) == {"about", "lip", "emb", "amns"}
+    assert found["about"]["synthesis"] == {"seconds": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["settings.toml"]
+    target.write_text('[about]\nfingerprint = "beef"\n')
+    with pytest.raises(InputError, match="other weights"):
+        one.put("lip", {"source": "given"})

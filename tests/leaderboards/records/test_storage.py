@@ -3,11 +3,12 @@
 import json
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.leaderboards.examples import record, run
+from tests.leaderboards.examples import plain, record, run
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.encoding import FORMAT, MalformedRecordError, compact, from_json, to_json
 from unlearn_bench.leaderboards.records.storage import read_folder, read_records, write_csv, write_record
@@ -179,3 +180,74 @@ def test_from_json_says_what_is_wrong() -> None:
 
 def test_records_are_readable_by_their_owner(tmp_path: Path) -> None:
     assert write_record(tmp_path, record()).stat().st_mode & stat.S_IRUSR
+
+
+OUT_OF_BOUNDS: dict[str, tuple[str, str]] = {
+    "57": ("57", "over 1"),
+    "-3": ("-3", "under 0"),
+    "1e308": ("1e+308", "beyond 1e+100"),
+    "Infinity": ("inf", "not finite"),
+    "NaN": ("nan", "not finite"),
+    "1" * 400: ("a number of 400 digits", "beyond 1e+100"),
+    "1" * 5000: ("", "a number of thousands of digits"),
+}
+
+
+@pytest.mark.parametrize("number", OUT_OF_BOUNDS)
+def test_a_number_that_the_metric_can_not_give_is_named_and_set_aside(tmp_path: Path, number: str) -> None:
+    path = write_record(tmp_path, record())
+    path.write_text(path.read_text().replace('"after": 0.1', f'"after": {number}', 1))
+    (broken,) = read_folder(tmp_path).set_aside
+    said, wrong = OUT_OF_BOUNDS[number]
+    assert said in str(broken)
+    assert wrong in str(broken)
+    assert "accuracy mini-shapes target" in str(broken) or not said
+    assert len(str(broken)) < 400
+    assert broken.moved_to is not None
+
+
+def test_bounds_are_those_of_the_metric_and_its_version(tmp_path: Path) -> None:
+    within = (plain("target-cosine", "target", -1.00003), plain("seconds", "method", 5e6))
+    write_record(tmp_path, record(run(seed=1), measurements=within))
+    write_record(tmp_path, record(run(seed=2), measurements=(plain("of somebody", "all", -7.0),)))
+    older = replace(plain("target-cosine", "target", -7.0), version=99)
+    write_record(tmp_path, record(run(seed=3), measurements=(older,)))
+    write_record(tmp_path, record(run(seed=4), measurements=(plain("target-cosine", "target", -7.0),)))
+    loaded = read_folder(tmp_path)
+    assert sorted(found.run.seed for found in loaded.records) == [1, 2, 3]
+    (broken,) = loaded.set_aside
+    assert "target-cosine target is -7.0 after forgetting, under -1" in str(broken)
+
+
+HARMED: dict[str, tuple[str, str, str]] = {
+    "a seed of 400 digits": ('"seed": 0', f'"seed": {"7" * 400}', "seed is a whole number of 400 digits"),
+    "fewer images than none": ('"n": 20', '"n": -20', "over -20 images"),
+    "other images than said": ('"n": 20', '"n": 400', "does not say what each of its 400 images came to"),
+    "no base64": ('"outcomes": "', '"outcomes": "?', "does not say what each of its 20 images came to"),
+    "one side only": ('"after": 0.1', '"after": null', "has no number on one side"),
+    "half a character": ('"reason": ""', '"reason": "\\ud800"', "surrogates not allowed"),
+    "too deep": ('"reason": ""', '"reason": ' + "[" * 100_000 + "]" * 100_000, "nested too deeply"),
+}
+
+
+@pytest.mark.parametrize("how", HARMED)
+def test_what_can_not_be_computed_with_is_set_aside(tmp_path: Path, how: str) -> None:
+    path = write_record(tmp_path, record())
+    old, new, part = HARMED[how]
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    (broken,) = read_folder(tmp_path).set_aside
+    assert part in str(broken)
+    assert len(str(broken)) < 400
+
+
+def test_a_copy_of_a_record_is_no_second_record(tmp_path: Path) -> None:
+    path = write_record(tmp_path, record())
+    copied = path.read_text().replace('"reason": ""', '"reason": "a copy"')
+    for name in ("0.json", "copy.json"):
+        path.with_name(name).write_text(copied)
+    (found,) = read_folder(tmp_path).records
+    assert found.reason == "", "the file that is called by its key"
+    path.unlink()
+    (found,) = read_folder(tmp_path).records
+    assert found.reason == "a copy"

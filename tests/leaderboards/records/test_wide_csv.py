@@ -1,6 +1,7 @@
 """The CSV of a published table: small, ordered, and read back equal."""
 
 import csv
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from tests.leaderboards.examples import DIGITS, SHAPES, ended, extras, measureme
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.encoding import compact, to_json
 from unlearn_bench.leaderboards.records.record import Record
-from unlearn_bench.leaderboards.records.wide_csv import csv_text, read_csv, write_csv
+from unlearn_bench.leaderboards.records.wide_csv import _HEADER, csv_text, read_csv, write_csv
 
 
 def through(tmp_path: Path, records: list[Record]) -> tuple[Record, ...]:
@@ -168,3 +169,53 @@ def test_a_folder_that_can_not_be_written(tmp_path: Path) -> None:
 
 def test_no_records_give_an_empty_table(tmp_path: Path) -> None:
     assert through(tmp_path, []) == ()
+
+
+FORMULAS = ("=cmd|' /C calc'!A0", "@SUM(A1)", "+1", "-1", "\t=1", "\r=1", "'=1", "''=1", "'quoted'")
+
+
+@pytest.mark.parametrize("name", [*FORMULAS, "a\rb", "a\r\nb", "\x1b[31mred"])
+def test_no_name_is_a_formula_or_ends_a_line(tmp_path: Path, name: str) -> None:
+    of = run(method=name, dataset=name, forget=(name, "x"), model=name, suite=name)
+    said = plain(name, name, 0.5, dataset=name)
+    written = record(of, measurements=(said,), reason=name)
+    (found,) = through(tmp_path, [written])
+    assert compact(to_json(found)) == compact(to_json(without_time(written)))
+    with (tmp_path / "records.csv").open(newline="") as file:
+        cells = [cell for row in csv.reader(file, strict=True) for cell in row]
+    assert not [cell for cell in cells if cell[:1] in set("=+-@\t\r")]
+
+
+def broken_csv(tmp_path: Path, change: Callable[[list[str]], list[str]]) -> str:
+    path = tmp_path / "records.csv"
+    write_csv(path, [record()])
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(change(row) for row in rows)
+    with pytest.raises(InputError) as caught:
+        read_csv(path)
+    said = str(caught.value)
+    assert "\n" not in said
+    assert len(said) < 500
+    return said
+
+
+def test_a_csv_without_its_columns(tmp_path: Path) -> None:
+    assert "no column format" in broken_csv(tmp_path, lambda row: row[1:])
+    assert "no column of numbers" in broken_csv(tmp_path, lambda row: row[: len(_HEADER)])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        ("0.1", "57", "accuracy mini-shapes target is 57.0 after forgetting, over 1"),
+        ("0.1", "9" * 400, "is inf after forgetting, not finite"),
+        ("0.1", "nan", "not finite"),
+        ("0.1", "many", "could not convert"),
+        ("0", "9" * 400, "seed is a whole number of 400 digits"),
+        ("0", "9" * 5000, "no readable record"),
+    ],
+)
+def test_a_number_that_can_not_be(tmp_path: Path, old: str, new: str, part: str) -> None:
+    assert part in broken_csv(tmp_path, lambda row: [new if cell == old else cell for cell in row])

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,7 +16,7 @@ import psutil
 import torch
 
 WORKER_MEMORY = "worker_memory_mib"
-"""In a record's provenance: the most main memory that its process had by the end of the cell."""
+"""In a record's provenance: the most main memory that its process and the method's had by the end of the cell."""
 
 
 class Stopwatch:
@@ -50,8 +51,9 @@ class PeakMemory:
 
     _INTERVAL_S = 0.005
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    def __init__(self, device: torch.device, *, pid: int | None = None) -> None:
+        """`pid`: of the process that is watched, where that is another one."""
+        self._device, self._pid = device, pid
         self.bytes = 0
 
     def __enter__(self) -> Self:
@@ -59,9 +61,9 @@ class PeakMemory:
             torch.cuda.reset_peak_memory_stats(self._device)
             self._base = torch.cuda.memory_allocated(self._device)
             return self
-        self._process = psutil.Process()
-        if _TRIM is not None:
-            _TRIM(0)
+        self._process = psutil.Process(self._pid)
+        if self._pid is None:
+            give_memory_back()
         self._base = self._own()
         self._done = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
@@ -69,7 +71,10 @@ class PeakMemory:
         return self
 
     def _own(self) -> int:
-        info = self._process.memory_info()
+        try:
+            info = self._process.memory_info()
+        except psutil.Error:  # it has ended
+            return 0
         return int(info.rss - getattr(info, "shared", 0))  # only Linux tells
 
     def _watch(self) -> None:
@@ -87,10 +92,16 @@ class PeakMemory:
         self.bytes = max(self.bytes, self._own() - self._base, 0)
 
 
-def most_held_mib() -> int | None:
-    """The most main memory that this process ever had, in MiB; None where the system is not Linux."""
+def give_memory_back() -> None:
+    """Let the C library return to the system what this process holds and does not use, where it can."""
+    if _TRIM is not None:
+        _TRIM(0)
+
+
+def most_held_mib(pid: int | None = None) -> int | None:
+    """The most main memory that a process ever had (this one), in MiB; None where the system is not Linux."""
     try:
-        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        status = Path(f"/proc/{pid or 'self'}/status").read_text(encoding="ascii", errors="replace")
     except OSError:
         return None
     found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
@@ -106,8 +117,14 @@ class Load:
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
+        self._players: dict[int, psutil.Process] = {}
         self._seconds = self._own = self._others = 0.0
         self._counts = True
+
+    def count(self, pid: int) -> None:
+        """Take another process for one's own too: the player's."""
+        with suppress(psutil.Error):
+            self._players[pid] = psutil.Process(pid)
 
     def __enter__(self) -> Self:
         self._began = self._now()
@@ -131,12 +148,16 @@ class Load:
         """CPU seconds of all other processes, over wall seconds and cores; None where the system doesn't tell."""
         return min(1.0, self._others / (self._seconds * _cores())) if self._seconds and self._counts else None
 
-    @staticmethod
-    def _now() -> tuple[float, float, float]:
-        """The time, and CPU seconds of this process and of all."""
-        times = psutil.cpu_times()
-        busy = sum(getattr(times, name, 0.0) for name in ("user", "nice", "system", "irq", "softirq", "steal"))
-        return time.perf_counter(), time.process_time(), busy
+    def _now(self) -> tuple[float, float, float]:
+        """The time, and CPU seconds of this process with its players, and of all."""
+        own = time.process_time()
+        for player in self._players.values():
+            with suppress(psutil.Error):
+                times = player.cpu_times()
+                own += times.user + times.system
+        counted = psutil.cpu_times()
+        busy = sum(getattr(counted, name, 0.0) for name in ("user", "nice", "system", "irq", "softirq", "steal"))
+        return time.perf_counter(), own, busy
 
 
 def _cores() -> int:

@@ -1,0 +1,277 @@
+"""A player: what comes back is what the method made, and whatever it does is told and stays in its room."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from tests.benchmarks.support import NOISE, start, write_method, write_model
+from unlearn_bench.benchmarks.isolation.fence import ALLOW_VARIABLE
+from unlearn_bench.benchmarks.isolation.landlock import version
+from unlearn_bench.benchmarks.isolation.measuring import Load
+from unlearn_bench.benchmarks.isolation.play import Opening, Task
+from unlearn_bench.benchmarks.isolation.process import Played, Player
+from unlearn_bench.benchmarks.isolation.wire import bytes_of
+from unlearn_bench.errors import CellFailure
+from unlearn_bench.methods.base import Concept, Examples
+from unlearn_bench.models.sources import open_model
+from unlearn_bench.seeding import generator
+from unlearn_bench.synthesis.images import Synthetic
+
+
+@dataclass
+class Heard:
+    """A referee that notes what it is told."""
+
+    lines: list[tuple[int, dict[str, float | str]]] = field(default_factory=list)
+    asked: int = 0
+    refusal: str = ""
+
+    def report(self, step: int, **values: float | str) -> None:
+        self.lines.append((step, values))
+
+    def synthesize(self) -> Synthetic:
+        self.asked += 1
+        if self.refusal:
+            raise CellFailure(self.refusal)
+        time.sleep(0.3)
+        ones = torch.ones(2)
+        return Synthetic(
+            unit=torch.rand(2, 3, 8, 8),
+            labels=torch.tensor([0, 0]),
+            probabilities=ones,
+            thresholds=ones,
+            steps=ones.long(),
+            attempts=ones.long(),
+        )
+
+
+@dataclass(frozen=True)
+class Room:
+    """A player, and how to have it play."""
+
+    player: Player
+    folder: Path
+    heard: Heard = field(default_factory=Heard)
+
+    def play(
+        self, body: str, *, name: str = "mine", timeout_s: float = 0.0, examples: Examples | None = None
+    ) -> Played:
+        task = Task(
+            method_target=write_method(self.folder, body, name=name),
+            hyperparameters={"strength": 0.5},
+            seed=(3, "colours", "red"),
+            forget=(Concept(name="red", text="a red thing"),),
+            retain=(Concept(name="blue", text="a blue thing"),),
+            forget_examples=examples,
+        )
+        state = open_model(str(self.folder / "colours_model.py") + ":build").state()
+        return self.player.play(task, self.heard, Load(1), most_bytes=bytes_of(state), timeout_s=timeout_s)
+
+
+def new_player(folder: Path, *, hidden: tuple[Path, ...] = ()) -> Player:
+    spec = write_model(folder)
+    return Player(Opening(model=spec, weights=None, device="cpu", threads=1), hidden=hidden)
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Room]:
+    player = new_player(tmp_path)
+    yield Room(player, tmp_path)
+    player.close()
+
+
+def test_what_comes_back_is_what_the_method_made(room: Room) -> None:
+    played = room.play(NOISE)
+    clip = open_model(f"{room.folder / 'colours_model.py'}:build")
+    expected = {name: value.clone() for name, value in clip.state().items()}
+    noise = torch.randn(3, 3, generator=generator(3, "colours", "red", "noise"))
+    expected["text.2.weight"] += 0.5 * noise
+    assert played.state is not None
+    assert played.state.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(played.state[name], value, rtol=0, atol=0)
+    assert room.heard.lines == [(1, {"sigma": 0.5})]
+    assert room.player.is_clean
+    again = room.play(NOISE)
+    assert again.state is not None
+    assert torch.equal(again.state["text.2.weight"], played.state["text.2.weight"]), "each turn begins anew"
+
+
+def test_all_global_streams_are_the_run_s(room: Room) -> None:
+    body = (
+        "import numpy, random\n"
+        "request.report(0, torch=float(torch.rand(1)), numpy=float(numpy.random.rand()), python=random.random())\n"
+        "return clip"
+    )
+    room.play(body)
+    room.play(body)
+    assert room.heard.lines[0] == room.heard.lines[1]
+
+
+def test_images_are_the_method_s_own(room: Room) -> None:
+    examples = Examples(
+        pixels=torch.zeros(2, 8, 8, 3, dtype=torch.uint8), labels=torch.tensor([0, 0]), texts=("a", "b")
+    )
+    room.play("request.forget_examples.pixels.fill_(9)\nreturn clip", examples=examples)
+    assert int(examples.pixels.max()) == 0
+
+
+def test_synthetic_images_are_asked_for_once_and_their_time_is_apart(room: Room) -> None:
+    played = room.play(
+        "a, b = request.synthesize(), request.synthesize()\na.unit.zero_()\n"
+        "request.report(1, same=float(b.unit.max()))\nreturn clip"
+    )
+    assert room.heard.asked == 1
+    assert room.heard.lines[0][1]["same"] != 0
+    assert played.seconds < 0.25
+
+
+def test_images_that_can_t_be_made_are_the_method_s_to_answer(room: Room) -> None:
+    room.heard.refusal = "no image passed"
+    played = room.play(
+        "from unlearn_bench.errors import CellFailure\ntry:\n    request.synthesize()\n"
+        "except CellFailure as error:\n    request.report(1, said=str(error))\nreturn clip"
+    )
+    assert played.state is not None
+    assert room.heard.lines[0][1]["said"] == "no image passed"
+    with pytest.raises(CellFailure, match="no image passed"):
+        room.play("request.synthesize()\nreturn clip", name="careless")
+
+
+FAILURES = {
+    "return None": "returned a NoneType; it must return the clip",
+    "raise KeyboardInterrupt": "KeyboardInterrupt: no message",
+    "raise GeneratorExit": "GeneratorExit",
+    "sys.exit(3)": "SystemExit: 3",
+    "class E(Exception):\n    def __str__(self): raise ValueError\nraise E": "E: no message, its text can't be made",
+    "raise ValueError('a\\ud800b')": r"ValueError: a\\ud800b",
+    "raise MemoryError": "out of memory: MemoryError",
+    "os._exit(0)": "ended itself with exit code 0, and gave no model back",
+    "os._exit(7)": "exit code 7",
+    "os.kill(os.getpid(), signal.SIGKILL)": "ended by SIGKILL: most often that means out of memory",
+    "import ctypes\nctypes.string_at(0)": "ended by SIGSEGV: native code crashed",
+    "os.abort()": "ended by SIGABRT",
+    "os.kill(os.getpid(), signal.SIGTERM)": "ended by SIGTERM",
+    "request.report(1, loss=torch.zeros(1))\nreturn clip": "more than numbers and texts",
+    "request.report('one')\nreturn clip": "give a whole number",
+    "import gc\nfrom multiprocessing.connection import Connection\n"
+    "[c.send_bytes(b'junk' * 9) for c in gc.get_objects() if isinstance(c, Connection)]\n"
+    "import time\ntime.sleep(60)": "sent a message that",
+    "clip.module.register_buffer('huge', torch.zeros(2**22))\nreturn clip": "too large",
+}
+
+
+@pytest.mark.parametrize("body", FAILURES)
+def test_a_method_that_fails_is_told_truly_and_its_process_is_gone(body: str, room: Room) -> None:
+    pid = room.player.pid
+    with pytest.raises(CellFailure, match=FAILURES[body]):
+        room.play(body)
+    assert not room.player.is_clean
+    assert not psutil.pid_exists(pid)
+
+
+def test_a_method_that_does_not_end_is_ended_with_all_that_it_began(room: Room) -> None:
+    body = (
+        "import subprocess, time\n"
+        "child = subprocess.Popen(['sleep', '600'])\n"
+        "request.report(child.pid)\n"
+        "time.sleep(600)"
+    )
+    began = time.monotonic()
+    with pytest.raises(CellFailure, match="took longer than it may"):
+        room.play(body, timeout_s=1.0)
+    assert time.monotonic() - began < 20
+    ((child, _),) = room.heard.lines
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+REACHING = """
+import gc
+from unlearn_bench.clip import Clip
+with torch.no_grad():
+    [p.add_(1) for c in gc.get_objects() if isinstance(c, Clip) for p in c.module.parameters()]
+"""
+"""A method that finds the model of which it has a copy."""
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        "torch.set_default_dtype(torch.float64)",
+        "torch.set_num_threads(2)",
+        "sys.setrecursionlimit(5000)",
+        "os.environ['MINE'] = '1'",
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
+        "torch.use_deterministic_algorithms(True)",
+        REACHING,
+    ],
+)
+def test_who_leaves_something_behind_does_not_play_again_there(trace: str, room: Room) -> None:
+    played = room.play(f"{trace}\nreturn clip")
+    assert played.state is not None
+    assert not room.player.is_clean
+
+
+@pytest.mark.skipif(not version(), reason="this system has no Landlock")
+def test_a_player_reads_no_caches_and_writes_only_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ALLOW_VARIABLE)
+    secret, other = tmp_path / "cache", tmp_path / "other"
+    for folder in (secret, other):
+        folder.mkdir()
+        (folder / "images").write_text("test")
+    tries = {
+        "read": f"Path({str(secret / 'images')!r}).read_text()",
+        "write": f"Path({str(other / 'images')!r}).write_text('x')",
+        "cache": "list(cache_root().iterdir())",
+        "environ": f"Path('/proc/{os.getpid()}/environ').read_bytes()",
+    }
+    body = "from unlearn_bench.cache import cache_root\nfound = []\n" + "".join(
+        f"try:\n    {line}\n    found.append({name!r})\nexcept OSError:\n    pass\n" for name, line in tries.items()
+    )
+    body += "Path('mine').write_text('x')\nrequest.report(0, found=','.join(found))\nreturn clip"
+    write_method(tmp_path, body)  # there before the door is shut
+    room = Room(new_player(tmp_path, hidden=(secret,)), tmp_path)
+    room.play(body)
+    room.player.close()
+    assert room.heard.lines == [(0, {"found": ""})]
+    assert (other / "images").read_text() == "test"
+
+
+def test_a_model_that_does_not_open_is_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("def build():\n    raise ValueError('no weights')\n")
+    opening = Opening(model=f"{tmp_path / 'broken.py'}:build", weights=None, device="cpu", threads=1)
+    with pytest.raises(CellFailure, match=r"no process for the method could be begun \(.*no weights"):
+        Player(opening, hidden=())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes are ended by signals")
+def test_players_end_with_the_process_that_began_them(tmp_path: Path) -> None:
+    spec = write_model(tmp_path)
+    source = f"""
+import time
+from pathlib import Path
+from unlearn_bench.benchmarks.isolation.play import Opening
+from unlearn_bench.benchmarks.isolation.process import Player
+player = Player(Opening(model={spec!r}, weights=None, device="cpu", threads=1), hidden=())
+part = Path({str(tmp_path)!r}) / "part"
+part.write_text(str(player.pid))
+part.rename(part.with_name("pid"))
+time.sleep(600)
+"""
+    process = start(source)
+    end = time.monotonic() + 60
+    while not (tmp_path / "pid").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    pid = int((tmp_path / "pid").read_text())
+    assert psutil.pid_exists(pid)
+    os.kill(int(process.pid or 0), signal.SIGKILL)
+    while psutil.pid_exists(pid) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not psutil.pid_exists(pid)
