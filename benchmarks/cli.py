@@ -1,15 +1,18 @@
 """The command line. Nothing heavy is imported here: each command imports its own when it runs."""
 
 import sys
-from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from unlearn_bench import __version__
+from unlearn_bench.benchmarks.cli_single import forget, inspect, tune
+from unlearn_bench.benchmarks.commands.calling import all_names as _all
+from unlearn_bench.benchmarks.commands.calling import execute as _execute
+from unlearn_bench.benchmarks.commands.calling import split_names as _split
 from unlearn_bench.benchmarks.commands.options import (
-    PRESETS,
+    NAMES,
     Backend,
     Curve,
     Data,
@@ -59,22 +62,6 @@ def main() -> None:
         sys.exit(2)
 
 
-def _execute(command: str, **options: Any) -> None:  # noqa: ANN401  (each command has its own options)
-    """Run `commands/<command>.py`, whose `execute` returns the exit code; an interruption is 130."""
-    try:
-        module = import_module(f"unlearn_bench.benchmarks.commands.{command}")
-        code = module.execute(**options)
-    except KeyboardInterrupt:  # caught here, since Typer would end without a word
-        typer.echo("interrupted; finished cells are kept, and the same command goes on from here", err=True)
-        code = 130
-    raise typer.Exit(code)
-
-
-def _split(names: str | None) -> list[str] | None:
-    """`a, b` as a list; None stays None."""
-    return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
-
-
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(__version__)
@@ -101,8 +88,8 @@ def run(
     data: Data = None,
     template: Template = "",
     classes: Annotated[
-        str | None,
-        typer.Option(help="Forget these: class, dataset/class, a+b at once; dog@sketch, *@sketch where domains are."),
+        list[str] | None,
+        typer.Option(help=f"Forget these: class, dataset/class, a+b at once; dog@sketch, *@sketch. {NAMES}"),
     ] = None,
     presets: Presets = None,
     tune: Tune = None,
@@ -140,7 +127,7 @@ def run(
         datasets=_split(datasets),
         data=_split(data),
         template=template,
-        classes=_split(classes),
+        classes=_all(classes),
         presets=presets,
         seeds=_split(seeds),
         jobs=jobs,
@@ -175,6 +162,7 @@ def prepare(
     decode: Annotated[
         bool, typer.Option("--decode", help="Then decode and resize the images too, as the first run would.")
     ] = False,
+    skip_bad_images: SkipBadImages = False,
 ) -> None:
     """Show the weights and images that a suite needs, and download and verify what is missing. Goes on by itself.
 
@@ -182,7 +170,10 @@ def prepare(
 
     Example: unlearn-bench prepare --suite paper --dry-run
     """
-    _execute("prepare", suite=suite, models=_split(model), data=_split(data), dry_run=dry_run, decode=decode)
+    models, datasets = _split(model), _split(data)
+    _execute(
+        "prepare", suite=suite, models=models, data=datasets, dry_run=dry_run, decode=decode, skip_bad=skip_bad_images
+    )
 
 
 @app.command("list")
@@ -307,94 +298,5 @@ def compare(
     _execute("compare", runs=runs)
 
 
-@app.command()
-def tune(
-    *,
-    suite: Annotated[str, typer.Option(help="Whose tuning classes are used.")] = "mini",
-    model: Annotated[
-        str | None, typer.Option(help="Any model, as `run` takes it; the suite's first by default.")
-    ] = None,
-    data: Annotated[str | None, typer.Option(help="Replace the suite's datasets, as for `run`.")] = None,
-    template: Template = "",
-    classes: Annotated[
-        str | None, typer.Option(help="What `run` is going to forget; it is left out here. The suite's by default.")
-    ] = None,
-    methods: Annotated[str | None, typer.Option(help="all, names, or path/to/file.py:Class; all by default.")] = None,
-    synthesis: Annotated[
-        bool,
-        typer.Option(
-            "--synthesis", help="Search the settings of synthetic images anew; without --methods only these."
-        ),
-    ] = False,
-    trials: Annotated[int, typer.Option(help="The budget of each method.", min=1)] = 64,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Try anew what was tried before.")] = False,
-    jobs: Annotated[int, typer.Option(help="Cells at a time; 0: one per core, or one per GPU.", min=0)] = 0,
-    threads: Threads = 0,
-    device: Device = "auto",
-    presets: Annotated[Path | None, typer.Option(help=f"{PRESETS} Also written to.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write here in place of that.")] = None,
-) -> None:
-    """Find each method's hyperparameters with the same budget, on classes that no table reports, and before them the
-    settings of the synthetic images where the model has none. Ends with the `run` that uses them.
-
-    Example: unlearn-bench tune --model mini-rn --methods lip --trials 16 --out lip.toml
-    """
-    _execute(
-        "tune",
-        suite=suite,
-        model=model,
-        data=_split(data),
-        template=template,
-        classes=_split(classes),
-        methods=_split(methods),
-        synthesis=synthesis,
-        trials=trials,
-        jobs=jobs,
-        threads=threads,
-        device=device,
-        presets=presets,
-        out=out,
-        fresh=fresh,
-    )
-
-
-@app.command()
-def forget(
-    *,
-    model: Annotated[str, typer.Option(help="The model: mini-rn, RN50:openai, local-dir:DIR, ..")],
-    classes: Annotated[str, typer.Option(help="What to forget: class, or dataset/class; commas between.")],
-    out: Annotated[Path, typer.Option(help="A new folder for the unlearned model.")],
-    method: Annotated[
-        str, typer.Option(help="One method; best: of those with settings for this model, by their tuning classes.")
-    ] = "best",
-    start: Annotated[
-        Path | None, typer.Option("--from", help="Go on from these weights: a folder that `forget` wrote, or a file.")
-    ] = None,
-    suite: Annotated[str, typer.Option(help="Whose datasets say what else there is, and measure.")] = "mini",
-    data: Annotated[str | None, typer.Option(help="Replace the suite's datasets.")] = None,
-    template: Template = "",
-    presets: Presets = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    threads: Threads = 0,
-    device: Device = "auto",
-) -> None:
-    """Unlearn classes from a model, say what that cost the others, and write the weights with a card of what was
-    done: for open_clip's models a folder that it loads as local-dir:DIR, else the state as safetensors.
-
-    Example: unlearn-bench forget --model mini-rn --classes "digit zero" --out forgotten
-    """
-    _execute(
-        "forget",
-        model=model,
-        start=start,
-        classes=_split(classes) or [],
-        out=out,
-        method=method,
-        suite=suite,
-        data=_split(data),
-        template=template,
-        presets=presets,
-        seed=seed,
-        threads=threads,
-        device=device,
-    )
+for command in (tune, forget, inspect):
+    app.command()(command)

@@ -10,6 +10,7 @@ import torch
 import typer
 
 from unlearn_bench.benchmarks.commands.run import with_data
+from unlearn_bench.benchmarks.inspection.report import examine
 from unlearn_bench.benchmarks.presets.preset import Presets, presets_for
 from unlearn_bench.benchmarks.referee.conditions import conditions_for
 from unlearn_bench.benchmarks.referee.referee import run_cell
@@ -17,7 +18,7 @@ from unlearn_bench.benchmarks.referee.workbench import Workbench, choose_device,
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice, load_method
-from unlearn_bench.benchmarks.sweep.tasks import find_class
+from unlearn_bench.benchmarks.sweep.tasks import find_classes
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
@@ -45,6 +46,7 @@ def execute(
     seed: int,
     threads: int,
     device: str,
+    skip_bad: bool = False,
 ) -> int:
     """Unlearn, measure before and after, and write the folder; 1 if the method failed or does not apply."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -63,11 +65,14 @@ def execute(
     )
     conditions = conditions_for(choose_device(device), 1, threads)
     torch.set_num_threads(conditions.threads)
-    (setting,) = settings_for(chosen, choice, device=conditions.device, skip_bad=False)
+    (setting,) = settings_for(chosen, choice, device=conditions.device, skip_bad=skip_bad)
     bench = open_workbench(replace(setting, weights=None if start is None else str(start)))
+    examine([item.dataset for item in bench.evaluated.values()], bench.clip)
     dataset, names = chosen_task(bench, classes)
     for candidate in candidates:
-        task = replace(choice, methods=[candidate.method], classes=[f"{dataset}/{'+'.join(names)}"])
+        task = replace(
+            choice, methods=[candidate.method], tasks=[(dataset, bench.evaluated[dataset].dataset.canonical(names))]
+        )
         (cell,) = cells_for(chosen, task, bench)
         if method == BEST:
             typer.echo(f"method {candidate}", err=True)
@@ -138,7 +143,7 @@ def costs(record: Record) -> Iterator[str]:
 def chosen_task(bench: Workbench, classes: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     """The one dataset and the classes in it that are forgotten together."""
     datasets = {name: item.dataset for name, item in bench.evaluated.items() if not item.control}
-    found = [find_class(name, datasets) for name in classes]
+    found = find_classes(classes, datasets)
     owners = sorted({dataset for dataset, _ in found})
     if len(owners) != 1:
         raise InputError(

@@ -44,6 +44,7 @@ def execute(
     data: Sequence[str] | None,
     dry_run: bool,
     decode: bool = False,
+    skip_bad: bool = False,
 ) -> int:
     """Show, download, verify and perhaps decode; 0 if everything is here, 1 if something could not be fetched."""
     code = fetch(suite=suite, models=models, data=data, dry_run=dry_run)
@@ -51,7 +52,7 @@ def execute(
         from unlearn_bench.benchmarks.images.decoding import decode as decode_images  # noqa: PLC0415  (imports torch)
 
         chosen = named(suite, models, data)
-        decode_images(*chosen, Console(stderr=True), typer.echo)
+        decode_images(*chosen, Console(stderr=True), typer.echo, skip_bad=skip_bad)
     return code
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from unlearn_bench.benchmarks.commands.run import with_data
 from unlearn_bench.benchmarks.engines.local import Local
+from unlearn_bench.benchmarks.inspection.report import examine
 from unlearn_bench.benchmarks.presets.places import home_of, preset_name
 from unlearn_bench.benchmarks.presets.preset import SYNTHESIS, merged, presets_for
 from unlearn_bench.benchmarks.presets.written import preset_file
@@ -44,6 +45,7 @@ def execute(
     presets: Path | None,
     out: Path | None,
     fresh: bool = False,
+    skip_bad: bool = False,
 ) -> int:
     """Tune the synthetic images where nobody did, then the methods, and write the preset file as each is done.
 
@@ -56,8 +58,9 @@ def execute(
     choice = Choice(models=[name], classes=classes, template=template)
     conditions = conditions_for(choose_device(device), jobs, threads)
     torch.set_num_threads(conditions.threads)
-    (setting,) = settings_for(chosen, choice, device=conditions.device, skip_bad=False)
+    (setting,) = settings_for(chosen, choice, device=conditions.device, skip_bad=skip_bad)
     bench = open_workbench(validation(setting))  # decode and embed once, before the workers ask
+    examine([item.dataset for item in bench.evaluated.values()], bench.clip)
     tasks = tuning_tasks(chosen, bench, choice)
     home = home_of(name, suite=chosen.file)
     target = out or presets or home or RUNS / "presets" / f"{preset_name(name)}.toml"
@@ -118,7 +121,7 @@ def next_command(
     for option, value in (
         ("--data", ",".join(data or ())),
         ("--template", template),
-        ("--classes", ",".join(classes or ())),
+        *(("--classes", name) for name in classes or ()),
         ("--methods", ",".join(["identity", *methods]) if methods else ""),
         ("--presets", str(presets or "")),
     ):

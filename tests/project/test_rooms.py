@@ -37,6 +37,7 @@ ROOMS = (
     "benchmarks.data.fetching",
     "benchmarks.data",
     "benchmarks.images",
+    "benchmarks.inspection",
     "benchmarks.suites",
     "benchmarks.presets",
     "benchmarks.referee",
