@@ -124,7 +124,7 @@ class DataReport:
 
 def report_on(dataset: Dataset, clip: Clip | None = None) -> DataReport:
     """The report on a dataset, and on what `clip` reads of its texts."""
-    counts = {}
+    counts: dict[str, tuple[int, ...]] = {}
     for split in SPLITS:
         found = Counter(dataset.index(split).labels)
         counts[split] = tuple(found[label] for label in range(len(dataset.class_names)))

@@ -16,19 +16,21 @@ from unlearn_bench.clip import Clip
 from unlearn_bench.downloads.transfer import brief, silent
 from unlearn_bench.errors import CellFailure, InputError
 from unlearn_bench.models import embedded as mini_models
-from unlearn_bench.models.checkpoints import load_strictly, read_tensors, refuse_torchscript
+from unlearn_bench.models.checkpoints import find_weights, load_strictly, read_tensors, refuse_torchscript
 from unlearn_bench.models.names import LOCAL_FOLDER, MINI, PLAIN, shown_name
-from unlearn_bench.models.open_clip_model import CONFIG_FILE, WEIGHTS_FILE, OpenClip, Tokenizer, build_open_clip
+from unlearn_bench.models.open_clip_model import CONFIG_FILE, OpenClip, Tokenizer, build_open_clip
 from unlearn_bench.models.open_clip_names import (
     architecture_config,
     file_config,
     is_file,
     random_seed,
+    refuse_code,
     split_name,
     unknown_model,
     without_downloads,
 )
 from unlearn_bench.models.open_clip_weights import Weights, weights_asset
+from unlearn_bench.models.state_names import fitted
 from unlearn_bench.registry import catalogue, is_path_target, load
 
 _CARD_FILE = "card.json"
@@ -87,17 +89,9 @@ def with_weights(clip: Clip, place: Path) -> Clip:
     Raises:
         InputError: nothing to read there, or tensors of another architecture.
     """
-    found = place
-    if place.is_dir():
-        files = sorted(place.glob("*.safetensors"))
-        if len(files) != 1:
-            raise InputError(
-                f"folder {str(place)!r} holds {len(files)} .safetensors files; give a folder that `forget` wrote, or "
-                "the file"
-            )
-        (found,) = files
+    found = find_weights(place) if place.is_dir() else place
     try:
-        return clip.with_state(read_tensors(found))
+        return clip.with_state(fitted(clip.module, read_tensors(found), source=str(found)))
     except CellFailure as error:
         raise InputError(f"the weights {str(found)!r} are not of {clip.name!r} ({error})") from error
 
@@ -119,14 +113,14 @@ def _from_open_clip(spec: str) -> OpenClip:
     seed = random_seed(rest)
     if seed is not None:
         config = file_config(name) if name.endswith(PLAIN) else architecture_config(name)
-        tokenizer = _tokenizer(spec, name.removesuffix(PLAIN))
+        tokenizer = _tokenizer(spec, name.removesuffix(PLAIN), config)
         return _assemble(spec, _build(spec, config, seed=seed), config, _usual_preprocessing(name), tokenizer)
     if is_file(rest):
         config = file_config(name)
         tensors = read_tensors(Path(rest).expanduser())
         model = _build(spec, config)
         load_strictly(model, tensors, source=rest)
-        tokenizer = _tokenizer(spec, name.removesuffix(PLAIN))
+        tokenizer = _tokenizer(spec, name.removesuffix(PLAIN), config)
         return _assemble(spec, model, config, _usual_preprocessing(name), tokenizer)
     weights = weights_asset(spec)
     if weights is None:
@@ -138,7 +132,9 @@ def _from_asset(weights: Weights) -> OpenClip:
     """Published weights: those in the cache without asking the network, others fetched first."""
     what = weights.published
     spec, config = what.spec, what.config
-    tokenizer = _tokenizer(spec, what.name)  # first: a library that is not installed shall not wait for a download
+    tokenizer = _tokenizer(
+        spec, what.name, config
+    )  # first: a library that is not installed shall not wait for a download
     path = weights.file() or weights.fetch_file(silent)
     refuse_torchscript(path)
     model = _build(spec, config)
@@ -157,20 +153,25 @@ def _from_folder(spec: str) -> OpenClip:
     try:
         written = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         config = without_downloads(written["model_cfg"])
+        refuse_code(config, source=str(folder / CONFIG_FILE))
         preprocessing = _preprocessing(written.get("preprocess_cfg", {}))
+    except InputError:
+        raise
     except OSError as error:
+        other = "; its config.json is of transformers: give hf: in place of local-dir:"
         raise InputError(
             f"no {CONFIG_FILE} in {str(folder)!r} ({error.strerror}); give a folder that `forget` wrote"
+            f"{other if (folder / 'config.json').is_file() else ''}"
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{str(folder / CONFIG_FILE)!r} is not a configuration of open_clip ({brief(error)}); "
             "expected JSON with 'model_cfg' and 'preprocess_cfg'"
         ) from error
-    tensors = read_tensors(folder / WEIGHTS_FILE)
+    tensors = read_tensors(find_weights(folder))
     model = _build(spec, config)
     load_strictly(model, tensors, source=str(folder))
-    return _assemble(spec, model, config, preprocessing, _tokenizer(spec, f"{LOCAL_FOLDER}{folder}"))
+    return _assemble(spec, model, config, preprocessing, _tokenizer(spec, f"{LOCAL_FOLDER}{folder}", config))
 
 
 def _from_function(spec: str, function: object) -> Clip:
@@ -213,9 +214,11 @@ def _assemble(
     return OpenClip(model, tokenizer, name=shown_name(spec, ""), config=config, **asdict(preprocessing))
 
 
-def _tokenizer(spec: str, name: str) -> Tokenizer:
+def _tokenizer(spec: str, name: str, config: Mapping[str, Any]) -> Tokenizer:
+    """open_clip's tokenizer for `name`; one of transformers is told to run no code of its repository."""
+    safe = {"trust_remote_code": False} if config["text_cfg"].get("hf_tokenizer_name") else {}
     try:
-        return cast(Tokenizer, open_clip.get_tokenizer(name))
+        return cast(Tokenizer, open_clip.get_tokenizer(name, **safe))
     except Exception as error:  # transformers is missing, or the hub's client can't reach it
         raise InputError(
             f"the tokenizer of {spec!r} can't be made ({brief(error)}); SigLIP's and others need "

@@ -13,10 +13,7 @@ from unlearn_bench.errors import InputError
 
 def parts(dataset: Dataset) -> dict[str, set[str]]:
     """The folders, directly in the root, from which each split's images come."""
-    return {
-        split: {name.split("/")[0] for name in dataset.index(split).names}  # type: ignore[arg-type]
-        for split in ("train", "val", "test")
-    }
+    return {split: {name.split("/")[0] for name in dataset.index(split).names} for split in ("train", "val", "test")}
 
 
 @pytest.mark.parametrize("word", ["val", "valid", "validation", "dev", "eval", "Val", "VALIDATION"])

@@ -132,7 +132,7 @@ def test_every_command_that_meets_bad_images_can_leave_them_out(call: Call, tmp_
     root = write_colours(tmp_path / "own")
     dataset = open_dataset(f"folder:{root}")
     for split in ("train", "val", "test"):
-        (root / dataset.index(split).names[0]).write_bytes(b"no picture")  # type: ignore[arg-type]
+        (root / dataset.index(split).names[0]).write_bytes(b"no picture")
     usual = ("--model", write_model(tmp_path), "--data", f"folder:{root}", "--device", "cpu")
     spec = write_method(tmp_path, NOISE)
     for command in (
