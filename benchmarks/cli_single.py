@@ -72,17 +72,33 @@ def tune(
 
 def forget(
     *,
-    model: Annotated[str, typer.Option(help="The model: mini-rn, RN50:openai, local-dir:DIR, ..")],
-    classes: Annotated[list[str], typer.Option(help=f"What to forget: class, or dataset/class. {NAMES}")],
+    model: Annotated[str, typer.Option(help="The model: mini-rn, RN50:openai, local-dir:DIR, hf:owner/name, ..")],
     out: Annotated[Path, typer.Option(help="A new folder for the unlearned model.")],
+    classes: Annotated[
+        list[str] | None, typer.Option(help=f"What to forget: class, or dataset/class. {NAMES}")
+    ] = None,
+    concepts: Annotated[
+        list[str] | None, typer.Option(help=f"What to forget in words alone, without a dataset. {NAMES}")
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(help="Of --concepts: a file of names to keep, one a line; ImageNet's classes by default."),
+    ] = None,
     method: Annotated[
         str, typer.Option(help="One method; best: of those with settings for this model, by their tuning classes.")
     ] = "best",
     start: Annotated[
         Path | None, typer.Option("--from", help="Go on from these weights: a folder that `forget` wrote, or a file.")
     ] = None,
+    format_: Annotated[
+        str,
+        typer.Option("--format", help="open_clip, transformers, diffusers (its text encoder); else its own."),
+    ] = "",
+    push: Annotated[str | None, typer.Option(help="owner/name on the Hugging Face hub, to upload it to.")] = None,
     suite: Annotated[str, typer.Option(help="Whose datasets say what else there is, and measure.")] = "mini",
-    data: Annotated[str | None, typer.Option(help="Replace the suite's datasets.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Replace the suite's datasets; with --concepts only to measure on.")
+    ] = None,
     template: Template = "",
     presets: Presets = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
@@ -90,8 +106,9 @@ def forget(
     device: Device = "auto",
     skip_bad_images: SkipBadImages = False,
 ) -> None:
-    """Unlearn classes from a model, say what that cost the others, and write the weights with a card of what was
-    done: for open_clip's models a folder that it loads as local-dir:DIR, else the state as safetensors.
+    """Unlearn classes or concepts from a model, say what that cost the others, and write the weights with a card of
+    what was done: a folder that open_clip loads as local-dir:DIR, transformers by from_pretrained, or the state as
+    safetensors. With --from, what was forgotten before is asked for again, and measured.
 
     Example: unlearn-bench forget --model mini-rn --classes "digit zero" --out forgotten
     """
@@ -99,7 +116,11 @@ def forget(
         "forget",
         model=model,
         start=start,
-        classes=classes,
+        classes=classes or [],
+        concepts=concepts or [],
+        keep=keep,
+        fmt=format_,
+        push_to=push,
         out=out,
         method=method,
         suite=suite,

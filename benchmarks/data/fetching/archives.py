@@ -33,23 +33,13 @@ def unpack(archive: Path, folder: Path) -> None:
         InputError: not an archive, damaged, encrypted, packed in an unknown way, with such a member, or too large.
     """
     try:
-        most = MOST_TIMES * archive.stat().st_size + _ALWAYS
         written = 0
         for name, size, opened in _members(archive):
             path = _inside(name, folder, archive)
             written += size
-            if written > most:
-                raise InputError(
-                    f"archive {str(archive)!r} holds over {most >> 20} MiB, which no archive of pictures of its size "
-                    "does; nothing of it is used"
-                )
+            _check_size(archive, written)
             path.parent.mkdir(parents=True, exist_ok=True)
-            free = shutil.disk_usage(path.parent).free
-            if size > free:
-                raise InputError(
-                    f"archive {str(archive)!r} needs {size >> 20} MiB more at {str(folder)!r}, where {free >> 20} MiB "
-                    "are free; free some, or set UNLEARN_BENCH_DATA to another folder"
-                )
+            _check_space(archive, path.parent, size)
             with opened as read, path.open("wb") as target:
                 shutil.copyfileobj(read, target, _CHUNK)
     except InputError:
@@ -57,6 +47,24 @@ def unpack(archive: Path, folder: Path) -> None:
     except Exception as error:  # what a reader raises depends on where the damage is, and on how it is packed
         reason = (str(error).split("\n", 1)[0] or type(error).__name__).rstrip(":")
         raise InputError(f"archive {str(archive)!r} can't be unpacked ({reason}); remove it and run again") from error
+
+
+def _check_size(archive: Path, written: int) -> None:
+    most = MOST_TIMES * archive.stat().st_size + _ALWAYS
+    if written > most:
+        raise InputError(
+            f"archive {str(archive)!r} holds over {most >> 20} MiB, which no archive of pictures of its size does; "
+            "nothing of it is used"
+        )
+
+
+def _check_space(archive: Path, folder: Path, size: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise InputError(
+            f"archive {str(archive)!r} needs {size >> 20} MiB more at {str(folder)!r}, where {free >> 20} MiB are "
+            "free; free some, or set UNLEARN_BENCH_DATA to another folder"
+        )
 
 
 def _members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import open_clip
 
 from unlearn_bench.errors import InputError, unknown
-from unlearn_bench.models.names import LOCAL_FOLDER, MINI, PLAIN, QUICK, list_models
+from unlearn_bench.models.names import HUB_MODEL, LOCAL_FOLDER, MINI, PLAIN, QUICK, TRANSFORMERS, list_models
 from unlearn_bench.registry import catalogue, is_path_target
 
 _TOKENIZER_SETTINGS = {
@@ -59,7 +59,12 @@ def published(spec: str) -> Published | None:
     Raises:
         InputError: no such architecture or tag, a name that needs a tag, or a captioner.
     """
-    if is_path_target(spec) or spec.startswith(LOCAL_FOLDER) or spec in MINI or spec in catalogue("models"):
+    if (
+        is_path_target(spec)
+        or spec.startswith((LOCAL_FOLDER, HUB_MODEL, TRANSFORMERS))
+        or spec in MINI
+        or spec in catalogue("models")
+    ):
         return None
     name, rest = split_name(spec)
     if random_seed(rest) is not None or is_file(rest):

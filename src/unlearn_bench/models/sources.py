@@ -17,7 +17,8 @@ from unlearn_bench.downloads.transfer import brief, silent
 from unlearn_bench.errors import CellFailure, InputError
 from unlearn_bench.models import embedded as mini_models
 from unlearn_bench.models.checkpoints import find_weights, load_strictly, read_tensors, refuse_torchscript
-from unlearn_bench.models.names import LOCAL_FOLDER, MINI, PLAIN, shown_name
+from unlearn_bench.models.hub_models import HubModel, hub_model
+from unlearn_bench.models.names import HUB_MODEL, LOCAL_FOLDER, MINI, PLAIN, shown_name
 from unlearn_bench.models.open_clip_model import CONFIG_FILE, OpenClip, Tokenizer, build_open_clip
 from unlearn_bench.models.open_clip_names import (
     architecture_config,
@@ -31,6 +32,7 @@ from unlearn_bench.models.open_clip_names import (
 )
 from unlearn_bench.models.open_clip_weights import Weights, weights_asset
 from unlearn_bench.models.state_names import fitted
+from unlearn_bench.models.transformers_clip import open_transformers
 from unlearn_bench.registry import catalogue, is_path_target, load
 
 _CARD_FILE = "card.json"
@@ -57,6 +59,8 @@ def open_model(spec: str) -> Clip:
               `NAME-quickgelu:FILE` or `NAME-gelu:FILE`, since weights do not tell;
             - `NAME:random`, `NAME:random-SEED`: open_clip's random weights;
             - `local-dir:DIR`: open_clip's configuration and weights in a folder;
+            - `hf-hub:owner/name`: the same on the hub; from its cache, or fetched once;
+            - `hf:owner/name`, `hf:FOLDER`: a CLIPModel or SiglipModel of transformers;
             - `file.py:function`, or the name of an entry point in the group `unlearn_bench.models`: function
               without arguments that returns a `Clip`.
 
@@ -67,20 +71,25 @@ def open_model(spec: str) -> Clip:
     if is_path_target(spec):
         return _from_function(spec, load(spec))
     if spec.startswith(LOCAL_FOLDER):
-        return _from_folder(spec)
+        return _from_folder(spec, Path(spec.removeprefix(LOCAL_FOLDER)).expanduser())
+    found = hub_model(spec)
+    if found is not None:
+        return _from_hub(spec, found)
     if spec in MINI:
-        return OpenClip(
-            mini_models.build(spec),
-            mini_models.tokenizer(),
-            name=spec,
-            config=mini_models.model_config(spec),
-            mean=mini_models.MEAN,
-            std=mini_models.STD,
-        )
+        return _embedded(spec)
     added = catalogue("models")
-    if spec in added:
-        return _from_function(spec, load(added[spec].target))
-    return _from_open_clip(spec)
+    return _from_function(spec, load(added[spec].target)) if spec in added else _from_open_clip(spec)
+
+
+def _embedded(name: str) -> OpenClip:
+    return OpenClip(
+        mini_models.build(name),
+        mini_models.tokenizer(),
+        name=name,
+        config=mini_models.model_config(name),
+        mean=mini_models.MEAN,
+        std=mini_models.STD,
+    )
 
 
 def with_weights(clip: Clip, place: Path) -> Clip:
@@ -148,8 +157,14 @@ def _from_asset(weights: Weights) -> OpenClip:
     return _assemble(spec, model, config, _preprocessing(what.facts), tokenizer)
 
 
-def _from_folder(spec: str) -> OpenClip:
-    folder = Path(spec.removeprefix(LOCAL_FOLDER)).expanduser()
+def _from_hub(spec: str, found: HubModel) -> Clip:
+    folder = found.open_folder()
+    if spec.startswith(HUB_MODEL):
+        return _from_folder(spec, folder)
+    return open_transformers(folder, name=shown_name(spec, ""))
+
+
+def _from_folder(spec: str, folder: Path) -> OpenClip:
     try:
         written = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         config = without_downloads(written["model_cfg"])

@@ -42,7 +42,7 @@ def fitted(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str) -> 
     strange = not own.keys() & named.keys() - {"logit_scale", "logit_bias"}
     if strange and any(name.startswith(_OF_TRANSFORMERS) for name in named):
         raise InputError(
-            f"weights {source!r} are of transformers, not of open_clip; give --model hf:FOLDER, the folder that holds "
+            f"weights {source!r} are of transformers, not of open_clip; give --model hf:FOLDER, where FOLDER holds "
             "their config.json too"
         )
     found = {name: value for name, value in named.items() if name in own or not _EXTRAS.search(name)}
