@@ -19,6 +19,7 @@ from unlearn_bench.benchmarks.commands.forget import (
 from unlearn_bench.benchmarks.forgetting.earlier import Share, earlier_requests, share
 from unlearn_bench.benchmarks.forgetting.words import Found, Words, measured, read_keep, unlearn_words
 from unlearn_bench.benchmarks.inspection.report import examine
+from unlearn_bench.benchmarks.inspection.texts import read_texts
 from unlearn_bench.benchmarks.presets.preset import Preset, Presets, build_method, resolved
 from unlearn_bench.benchmarks.referee.workbench import Workbench
 from unlearn_bench.benchmarks.sweep.players import load_method
@@ -48,14 +49,16 @@ class WordOrder:
 
 def forget_words(order: WordOrder, bench: Workbench, known: Presets, *, template: str, output: Output) -> int:
     """Unlearn the concepts and those of earlier requests, measure, and write the folder; 1 if no method could."""
+    candidates = _candidates(order.method, known)
     new = [name for text in order.concepts for name in quoted_names(text)]
     earlier = [name for request in earlier_requests(order.start) for name in request.names]
     words = Words(new, read_keep(order.keep), before=earlier, template=template)
+    words = words.without_twins(read_texts(bench.clip, words).equal)
     for warning in examine([words], bench.clip)[0].warnings():
         typer.echo(f"warning: {warning}", err=True)
     aside = f"; forgotten before, and neither: {', '.join(words.before)}" if words.before else ""
     typer.echo(f"to forget: {len(words.forget)}; to keep: {len(words.keep)} names{aside}", err=True)
-    for candidate in _candidates(order.method, known):
+    for candidate in candidates:
         if order.method == BEST:
             typer.echo(f"method {candidate}", err=True)
         preset = known.of(candidate.method)

@@ -59,6 +59,17 @@ class Words(Dataset):
         self.template = template or DEFAULT_TEMPLATE
         check_template(self.template, of=self.name)
 
+    def without_twins(self, equal: Sequence[Sequence[int]]) -> "Words":
+        """The same without names, other than those to forget, that are one text with a name before them.
+
+        Args:
+            equal: places of the names that are one text to the model, group by group.
+        """
+        twins = {place for group in equal for place in group[1:] if place >= len(self.forget)}
+        gone = {self.class_names[place] for place in twins}
+        keep, before = ([name for name in names if name not in gone] for names in (self.keep, self.before))
+        return Words(self.forget, keep, before=before, template=self.template)
+
     def index(self, split: Split) -> Index:  # noqa: ARG002
         """No pictures in any split."""
         return Index(labels=(), names=())

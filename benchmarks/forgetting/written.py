@@ -11,7 +11,7 @@ from unlearn_bench.cache import make_folder, write_text
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError
 from unlearn_bench.models.exchange.card import README, readme
-from unlearn_bench.models.exchange.writing import write_model
+from unlearn_bench.models.exchange.writing import library_of, write_model
 
 
 def check_out(out: Path) -> None:
@@ -32,7 +32,7 @@ def write_out(clip: Clip, out: Path, card: Mapping[str, Any], *, spec: str, fmt:
     try:
         how = write_model(clip, part, fmt).replace(str(part), str(out))
         write_text(part / CARD, json.dumps(card, indent=2) + "\n")
-        write_text(part / README, readme(card, spec=spec, fmt=fmt, how=how))
+        write_text(part / README, readme(card, spec=spec, library=library_of(clip, fmt), how=how))
         if out.is_dir():
             out.rmdir()  # it is empty
         part.rename(out)

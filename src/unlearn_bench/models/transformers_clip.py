@@ -209,8 +209,8 @@ def open_transformers(folder: Path, *, name: str) -> TransformersClip:
         ) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
-            f"{str(folder / 'config.json')!r} is not of a CLIPModel or SiglipModel ({type(error).__name__}: {error}); model "
-            f"types that are taken: {', '.join(_KINDS)}"
+            f"{str(folder / 'config.json')!r} is of no CLIPModel or SiglipModel ({type(error).__name__}: {error}); "
+            f"types of model that are taken: {', '.join(_KINDS)}"
         ) from error
     tensors = read_tensors(find_weights(folder))
     model = _made(name, "model", lambda: _build(library, kind, config))

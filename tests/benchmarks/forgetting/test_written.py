@@ -29,6 +29,15 @@ CARD: dict[str, Any] = {
 }
 
 
+LAST_NORM = """
+weights = dict(clip.module.named_parameters())
+(name,) = {"ln_final.bias", "text_model.final_layer_norm.bias"} & weights.keys()
+weights[name].data += 0.1
+return clip
+"""
+"""The body of a method: it changes what open_clip and transformers call otherwise."""
+
+
 @pytest.fixture
 def model(tmp_path: Path) -> str:
     clip = clip_of(TRANSFORMER, scale=20.0)
@@ -38,7 +47,7 @@ def model(tmp_path: Path) -> str:
 
 @pytest.fixture
 def given(model: str, tmp_path: Path) -> list[object]:
-    spec = write_method(tmp_path, "clip.module.ln_final.bias.data += 0.1\nreturn clip")
+    spec = write_method(tmp_path, LAST_NORM)
     usual = ["forget", "--suite", write_suite(tmp_path), "--model", model, "--method", spec]
     return [*usual, "--device", "cpu", "--classes", "red"]
 
@@ -99,7 +108,7 @@ def test_a_folder_is_whole_or_not_there(model: str, tmp_path: Path, monkeypatch:
 
 
 def test_the_readme() -> None:
-    text = readme({**CARD, "not_measured": ["x"]}, spec="RN50:openai", fmt="", how="load(`it`)")
+    text = readme({**CARD, "not_measured": ["x"]}, spec="RN50:openai", library="open_clip", how="load(`it`)")
     head, body = text.split("---\n")[1:3]
     assert "library_name: open_clip" in head
     assert "license: mit" in head
@@ -142,14 +151,18 @@ def hub() -> Iterator[tuple[str, dict[str, bytes], list[str]]]:
                     item = json.loads(line)
                     if item["key"] == "file":
                         files[item["value"]["path"]] = base64.b64decode(item["value"]["content"])
-                self.answer({"success": True, "commitOid": "0" * 40, "commitUrl": "http://x/me/gone/commit/0"})
+                self.answer({"success": True, "commitOid": "0" * 40, "commitUrl": f"{address()}/me/gone/commit/0"})
             elif "/preupload/" in self.path:
                 paths = [item["path"] for item in json.loads(body)["files"]]
                 self.answer({"files": [{"path": p, "uploadMode": "regular", "shouldIgnore": False} for p in paths]})
             else:
-                self.answer({"url": "http://x/me/gone", "name": "me/gone", "id": "me/gone"})
+                self.answer({"url": f"{address()}/me/gone", "name": "me/gone", "id": "me/gone"})
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    def address() -> str:
+        return f"http://127.0.0.1:{server.server_port}"
+
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}", files, asked

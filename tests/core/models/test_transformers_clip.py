@@ -149,8 +149,8 @@ def test_weights_of_the_hubs_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ("change", "message"),
     [
         (lambda folder: (folder / "config.json").unlink(), "no config.json in"),
-        (lambda folder: (folder / "config.json").write_text("{"), "is not of a CLIPModel or SiglipModel"),
-        (lambda folder: (folder / "config.json").write_text('{"model_type": "bert"}'), "taken: clip, siglip"),
+        (lambda folder: (folder / "config.json").write_text("{"), "is of no CLIPModel or SiglipModel"),
+        (lambda folder: (folder / "config.json").write_text('{"model_type": "bert"}'), "are taken: clip, siglip"),
         (lambda folder: (folder / "model.safetensors").unlink(), "no weights in"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"x"), "can't be read"),
         (lambda folder: (folder / "preprocessor_config.json").write_text("{"), "the image processor of"),

@@ -11,8 +11,6 @@ from unlearn_bench.models.open_clip_weights import weights_asset
 
 README = "README.md"
 
-_LIBRARIES = {"": "open_clip", "open_clip": "open_clip", "transformers": "transformers", "diffusers": "diffusers"}
-
 
 def base_of(spec: str) -> tuple[str, str]:
     """The repository on the hub that a model came from and its licence in the hub's words; empty where unknown."""
@@ -29,11 +27,12 @@ def base_of(spec: str) -> tuple[str, str]:
     return str(asset.published.facts.get("hf_hub") or "").rstrip("/"), "" if " " in licence else licence
 
 
-def readme(card: Mapping[str, Any], *, spec: str, fmt: str, how: str) -> str:
+def readme(card: Mapping[str, Any], *, spec: str, library: str, how: str) -> str:
     """The card in Markdown, after the metadata that the hub reads.
 
     Args:
-        card: what `card.json` holds. spec: the model as it was named. fmt: the format. how: how it is loaded.
+        card: what `card.json` holds. spec: the model as it was named. library: that reads the folder, or empty.
+        how: how it is loaded.
     """
     from huggingface_hub import ModelCardData  # noqa: PLC0415  (slow to import)
 
@@ -41,8 +40,8 @@ def readme(card: Mapping[str, Any], *, spec: str, fmt: str, how: str) -> str:
     data = ModelCardData(
         base_model=base or None,
         license=licence or None,
-        library_name=_LIBRARIES.get(fmt, "open_clip"),
-        pipeline_tag="zero-shot-image-classification" if fmt != "diffusers" else None,
+        library_name=library or None,
+        pipeline_tag="zero-shot-image-classification" if library != "diffusers" else None,
         tags=["machine-unlearning", "clip", "unlearn-bench"],
     )
     body = "\n".join(_body(card, spec=spec, how=how))

@@ -55,6 +55,15 @@ def write_model(clip: Clip, folder: Path, fmt: str = OWN) -> str:
     return theirs.save(folder) if fmt == "transformers" else _write_encoder(theirs, folder)
 
 
+def library_of(clip: Clip, fmt: str = OWN) -> str:
+    """The library that reads what `write_model` writes; empty for a model of somebody's own in its own format."""
+    if fmt != OWN:
+        return fmt
+    return (
+        "transformers" if isinstance(clip, TransformersClip) else "open_clip" if isinstance(clip, OpenClip) else OWN
+    )
+
+
 def check_convertible(clip: Clip, fmt: str) -> None:
     """What `write_model` would refuse, before anything is done.
 
