@@ -65,8 +65,7 @@ def find_split_folders(tree: Tree, *, of: str, given: Mapping[Part, str] | None 
         raise InputError(
             f"{of!r} has images directly in {', '.join(top)}; put them into one folder for each class there"
         )
-    for path in tree.pictures(tree.root):
-        tree.leave(path, "not in a folder of a class")
+    _leave_loose(tree, tree.root)
     found = assign_splits(splits if not said else list(top), of=of, given=said)
     others = [name for name in top if name not in found.values()]
     if not found:
@@ -83,6 +82,8 @@ def find_split_folders(tree: Tree, *, of: str, given: Mapping[Part, str] | None 
             return SplitFolders(
                 folders={WHOLE_TREE: top[alone]}, words=f"all in {alone!r}, cut by a hash of the names"
             )
+    for name in found.values():
+        _leave_loose(tree, top[name])
     for name in others:
         count = sum(len(leaf.files) for leaf in tree.leaves(top[name])) + len(tree.pictures(top[name]))
         if count:
@@ -92,3 +93,9 @@ def find_split_folders(tree: Tree, *, of: str, given: Mapping[Part, str] | None 
         folders={part: top[name] for part, name in found.items()},
         words=words + ("" if "val" in found or "train" not in found else ", val a fifth of train"),
     )
+
+
+def _leave_loose(tree: Tree, folder: Path) -> None:
+    """Note the pictures directly in a folder that is to hold folders of classes."""
+    for path in tree.pictures(folder):
+        tree.leave(path, "not in a folder of a class")

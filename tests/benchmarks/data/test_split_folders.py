@@ -69,6 +69,20 @@ def test_a_choice_is_taken(tmp_path: Path) -> None:
         open_dataset(f"folder:{tmp_path}?test=tset")
 
 
+def test_a_loose_picture_in_a_split_is_not_used(tmp_path: Path) -> None:
+    """It may be a class of that name, so the user has to say; then the picture is named."""
+    for split in ("train", "test"):
+        write_colours(tmp_path / split, count=5)
+    colour_image("cyan", 0).save(tmp_path / "train" / "preview.png")
+    with pytest.raises(InputError, match="has 'test', which may be a split or a class, beside 1 other folders"):
+        open_dataset(f"folder:{tmp_path}")
+    dataset = open_dataset(f"folder:{tmp_path}?train=train&test=test")
+    assert parts(dataset) == {"train": {"train"}, "val": {"train"}, "test": {"test"}}
+    assert [(item.name, item.reason) for item in dataset.left_out] == [
+        ("train/preview.png", "not in a folder of a class")
+    ]
+
+
 def test_a_class_of_trains_is_a_class(tmp_path: Path) -> None:
     """`train` holds pictures, not folders of classes."""
     write_colours(tmp_path)
