@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from unlearn_bench import __version__
-from unlearn_bench.benchmarks.calling import execute as _execute
-from unlearn_bench.benchmarks.calling import split as _split
+from unlearn_bench.benchmarks.cli_single import forget, inspect, tune
+from unlearn_bench.benchmarks.commands.calling import all_names as _all
+from unlearn_bench.benchmarks.commands.calling import execute as _execute
+from unlearn_bench.benchmarks.commands.calling import split_names as _split
 from unlearn_bench.benchmarks.commands.options import (
-    PRESETS,
+    NAMES,
     AllSettings,
     Backend,
     Curve,
@@ -19,15 +21,11 @@ from unlearn_bench.benchmarks.commands.options import (
     Datasets,
     Decode,
     Device,
-    Forget,
-    From,
     Jobs,
     Keep,
     Methods,
     Metrics,
     Model,
-    NotTuned,
-    OneMethod,
     OnlyClasses,
     OnlyDatasets,
     OnlyMethods,
@@ -40,13 +38,11 @@ from unlearn_bench.benchmarks.commands.options import (
     SkipBadImages,
     Status,
     SuiteToPrepare,
-    SynthesisToo,
     Template,
     Threads,
     Timeout,
     ToldOnly,
     Tune,
-    TunedModel,
     Wait,
     Yes,
 )
@@ -100,7 +96,10 @@ def run(
     datasets: Datasets = None,
     data: Data = None,
     template: Template = "",
-    classes: Forget = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Forget these: class, dataset/class, a+b at once; dog@sketch, *@sketch. {NAMES}"),
+    ] = None,
     presets: Presets = None,
     tune: Tune = None,
     curve: Curve = False,
@@ -137,7 +136,7 @@ def run(
         datasets=_split(datasets),
         data=_split(data),
         template=template,
-        classes=_split(classes),
+        classes=_all(classes),
         presets=presets,
         seeds=_split(seeds),
         jobs=jobs,
@@ -170,6 +169,7 @@ def prepare(
     data: Annotated[str | None, typer.Option(help="These datasets, not the suite's; commas between.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what is here and what is missing.")] = False,
     decode: Decode = False,
+    skip_bad_images: SkipBadImages = False,
 ) -> None:
     """Show the weights and images that a suite needs, and download and verify what is missing. Goes on by itself.
 
@@ -177,7 +177,10 @@ def prepare(
 
     Example: unlearn-bench prepare --suite paper --dry-run
     """
-    _execute("prepare", suite=suite, models=_split(model), data=_split(data), dry_run=dry_run, decode=decode)
+    models, datasets = _split(model), _split(data)
+    _execute(
+        "prepare", suite=suite, models=models, data=datasets, dry_run=dry_run, decode=decode, skip_bad=skip_bad_images
+    )
 
 
 @app.command("list")
@@ -324,81 +327,5 @@ def compare(
     _execute("compare", runs=runs)
 
 
-@app.command()
-def tune(
-    *,
-    suite: Annotated[str, typer.Option(help="Whose tuning classes are used.")] = "mini",
-    model: TunedModel = None,
-    data: Annotated[str | None, typer.Option(help="Replace the suite's datasets, as for `run`.")] = None,
-    template: Template = "",
-    classes: NotTuned = None,
-    methods: Annotated[str | None, typer.Option(help="all, names, or path/to/file.py:Class; all by default.")] = None,
-    synthesis: SynthesisToo = False,
-    trials: Annotated[int, typer.Option(help="The budget of each method.", min=1)] = 64,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Try anew what was tried before.")] = False,
-    jobs: Jobs = 0,
-    threads: Threads = 0,
-    device: Device = "auto",
-    presets: Annotated[Path | None, typer.Option(help=f"{PRESETS} Also written to.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write here in place of that.")] = None,
-) -> None:
-    """Find each method's hyperparameters with the same budget, on classes that no table reports, and before them the
-    settings of the synthetic images where the model has none. Ends with the `run` that uses them.
-
-    Example: unlearn-bench tune --model mini-rn --methods lip --trials 16 --out lip.toml
-    """
-    _execute(
-        "tune",
-        suite=suite,
-        model=model,
-        data=_split(data),
-        template=template,
-        classes=_split(classes),
-        methods=_split(methods),
-        synthesis=synthesis,
-        trials=trials,
-        jobs=jobs,
-        threads=threads,
-        device=device,
-        presets=presets,
-        out=out,
-        fresh=fresh,
-    )
-
-
-@app.command()
-def forget(
-    *,
-    model: Annotated[str, typer.Option(help="The model: mini-rn, RN50:openai, local-dir:DIR, ..")],
-    classes: Annotated[str, typer.Option(help="What to forget: class, or dataset/class; commas between.")],
-    out: Annotated[Path, typer.Option(help="A new folder for the unlearned model.")],
-    method: OneMethod = "best",
-    start: From = None,
-    suite: Annotated[str, typer.Option(help="Whose datasets say what else there is, and measure.")] = "mini",
-    data: Annotated[str | None, typer.Option(help="Replace the suite's datasets.")] = None,
-    template: Template = "",
-    presets: Presets = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    threads: Threads = 0,
-    device: Device = "auto",
-) -> None:
-    """Unlearn classes from a model, say what that cost the others, and write the weights with a card of what was
-    done: for open_clip's models a folder that it loads as local-dir:DIR, else the state as safetensors.
-
-    Example: unlearn-bench forget --model mini-rn --classes "digit zero" --out forgotten
-    """
-    _execute(
-        "forget",
-        model=model,
-        start=start,
-        classes=_split(classes) or [],
-        out=out,
-        method=method,
-        suite=suite,
-        data=_split(data),
-        template=template,
-        presets=presets,
-        seed=seed,
-        threads=threads,
-        device=device,
-    )
+for command in (tune, forget, inspect):
+    app.command()(command)

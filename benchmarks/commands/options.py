@@ -7,6 +7,9 @@ import typer
 
 PRESETS = "Settings: a file that `tune` wrote, or a folder; else those beside the model or suite, or the package's."
 
+NAMES = "Commas between; a name with commas in double quotes, or give the option once for each."
+"""How several names are given, one of which may have commas in it."""
+
 Presets = Annotated[Path | None, typer.Option(help=PRESETS)]
 Template = Annotated[
     str, typer.Option(help="The sentence around a class name, with {} for it; each dataset's own by default.")

@@ -17,6 +17,8 @@ from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.downloads.assets import Asset, Availability
 from unlearn_bench.downloads.transfer import brief, bytes_at
 from unlearn_bench.errors import InputError
+from unlearn_bench.models.hub_models import hub_model
+from unlearn_bench.models.names import is_hub_id
 from unlearn_bench.models.open_clip_weights import weights_asset
 from unlearn_bench.registry import catalogue, is_path_target
 
@@ -44,6 +46,7 @@ def execute(
     data: Sequence[str] | None,
     dry_run: bool,
     decode: bool = False,
+    skip_bad: bool = False,
 ) -> int:
     """Show, download, verify and perhaps decode; 0 if everything is here, 1 if something could not be fetched."""
     code = fetch(suite=suite, models=models, data=data, dry_run=dry_run)
@@ -51,7 +54,7 @@ def execute(
         from unlearn_bench.benchmarks.images.decoding import decode as decode_images  # noqa: PLC0415  (imports torch)
 
         chosen = named(suite, models, data)
-        decode_images(*chosen, Console(stderr=True), typer.echo)
+        decode_images(*chosen, Console(stderr=True), typer.echo, skip_bad=skip_bad)
     return code
 
 
@@ -95,7 +98,7 @@ def wanted(
     models, data = named(suite, models, data)
     found: dict[str, Asset] = {}
     without = []
-    made: list[tuple[str, Asset | None]] = [(spec, weights_asset(spec)) for spec in models]
+    made: list[tuple[str, Asset | None]] = [(spec, _weights(spec)) for spec in models]
     made += [(spec, _images(spec)) for spec in data]
     for spec, asset in made:
         if asset is None:
@@ -105,6 +108,14 @@ def wanted(
     if not made:
         raise InputError("nothing to prepare: no model and no dataset is named; give --suite, --model or --data")
     return found, without
+
+
+def _weights(spec: str) -> Asset | None:
+    """The model's asset; a folder of the user's is no matter of the hub."""
+    found = hub_model(spec)
+    if found is None:
+        return weights_asset(spec)
+    return found if is_hub_id(found.repository) else None
 
 
 def named(

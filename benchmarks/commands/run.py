@@ -11,8 +11,10 @@ from rich.console import Console
 
 from unlearn_bench.benchmarks.commands.dry_run import Plan, show_plan
 from unlearn_bench.benchmarks.commands.leaderboard import opened, page_of
+from unlearn_bench.benchmarks.commands.own_folder import mark, own_folder
 from unlearn_bench.benchmarks.engines.engine import Asked, Engine
 from unlearn_bench.benchmarks.engines.opening import open_engine
+from unlearn_bench.benchmarks.inspection.report import DataReport, examine, write_reports
 from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench, as_split, open_workbench
@@ -37,6 +39,9 @@ from unlearn_bench.leaderboards.brief.overview import document
 from unlearn_bench.leaderboards.brief.terminal import summary
 from unlearn_bench.leaderboards.records.storage import read_folder
 from unlearn_bench.shown import visible
+
+DATA_REPORT = "data.md"
+"""In the run's folder: what is known of its data."""
 
 DEFAULT_TRIALS = 16
 """Of which the advice to tune speaks where no number was given."""
@@ -124,7 +129,7 @@ def execute(
             template=template,
             precision=precision,
         ),
-        folder=out or Path("runs") / chosen.name,
+        folder=out or own_folder(chosen.name, data),
         part=parse_shard(shard),
         limit=limit,
         tune=tune,
@@ -143,6 +148,7 @@ def execute(
 
     if not dry_run and (tune is not None or not order.folder.is_dir()):
         make_folder(order.folder, what="output folder")
+        mark(order.folder, data)
     asked = Asked(backend=backend, scheduler=scheduler, wait_s=wait, jobs=jobs, threads=threads, device=device)
     with open_engine(asked, folder=None if dry_run else order.folder, warn=warn) as engine:
         return _carry_out(order, engine, console, warn)
@@ -158,6 +164,7 @@ def _carry_out(order: _Order, engine: Engine, console: Console, warn: Callable[[
     if tuning and not order.dry_run:
         choice = tune_first(stage, settings, console, warn)
     planned = _planned(order.suite, choice, settings, engine, warn)
+    _say_data(console, planned.reports, warn, None if order.dry_run else folder / DATA_REPORT)
     cells = planned.cells if order.part is None else take_shard(planned.cells, *order.part)
     ended = {} if fresh else recorded(folder, warn=warn)
     undone = [cell for cell in cells if ended.get(cell.run.key) != "ok"]
@@ -203,9 +210,11 @@ def _carry_out(order: _Order, engine: Engine, console: Console, warn: Callable[[
 
 @dataclass(frozen=True, kw_only=True)
 class _Planned:
-    """The cells of a sweep, with what is known of its models by their specs: of their audits, and for an estimate."""
+    """The cells of a sweep, with what is known of its models by their specs: of their audits, and for an estimate;
+    and what is known of its data."""
 
     cells: list[Cell]
+    reports: Sequence[DataReport]
     bounded: Mapping[str, Bounded]
     known: Mapping[str, Known]
 
@@ -232,10 +241,12 @@ def _planned(
         InputError: nothing is left to run; and what opening and planning raise.
     """
     cells: list[Cell] = []
+    reports: list[DataReport] = []
     within: dict[str, Bounded] = {}
     known: dict[str, Known] = {}
     for setting in settings:
         bench = open_workbench(setting)
+        reports += examine([item.dataset for item in bench.evaluated.values()], bench.clip)
         within[setting.model] = bounded(suite, choice, bench)
         cells += cells_for(suite, within[setting.model].choice, bench)
         known[setting.model] = _known(bench, within[setting.model], engine.device_name)
@@ -244,7 +255,22 @@ def _planned(
             warn(f"the settings in {file!r} were found for a model with other weights; tune this one anew")
     if not cells:
         raise InputError("nothing to run: no method, class or seed is left; give at least one of each")
-    return _Planned(cells=cells, bounded=within, known=known)
+    return _Planned(cells=cells, reports=reports, bounded=within, known=known)
+
+
+def _say_data(
+    console: Console, reports: Sequence[DataReport], warn: Callable[[str], None], path: Path | None
+) -> None:
+    """How data of the user's were understood, and what may spoil numbers; all of it goes to the file."""
+    told = [report for report in reports if report.layout]  # a layout of the package's own is known
+    for line in dict.fromkeys(line for report in told for line in report.lines()):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for line in dict.fromkeys(line for report in reports for line in report.warnings()):
+        warn(line)
+    if path is not None:
+        write_reports(reports, path)
+        if told:
+            console.print(f"data: all of it in {path}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _say_before(console: Console, models: Sequence[ZeroShot], warn: Callable[[str], None]) -> None:

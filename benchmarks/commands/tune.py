@@ -10,6 +10,7 @@ from rich.console import Console
 
 from unlearn_bench.benchmarks.commands.run import with_data
 from unlearn_bench.benchmarks.engines.local import Local
+from unlearn_bench.benchmarks.inspection.report import examine
 from unlearn_bench.benchmarks.presets.places import home_of, preset_name
 from unlearn_bench.benchmarks.presets.preset import SYNTHESIS, merged, presets_for
 from unlearn_bench.benchmarks.presets.written import preset_file
@@ -44,6 +45,7 @@ def execute(
     presets: Path | None,
     out: Path | None,
     fresh: bool = False,
+    skip_bad: bool = False,
 ) -> int:
     """Tune the synthetic images where nobody did, then the methods, and write the preset file as each is done.
 
@@ -61,8 +63,9 @@ def execute(
     target = target / f"{preset_name(name)}.toml" if target.is_dir() else target
     known = presets_for(name, given=presets if presets and presets.exists() else None, suite=chosen.file)
     known = merged(name, [target, *(Path(path) for path in dict.fromkeys(known.files.values()))])
-    (setting,) = settings_for(chosen, choice, device=conditions.device, skip_bad=False)
+    (setting,) = settings_for(chosen, choice, device=conditions.device, skip_bad=skip_bad)
     bench = open_workbench(validation(setting))  # decode and embed once, before the workers ask
+    examine([item.dataset for item in bench.evaluated.values()], bench.clip)
     tasks = tuning_tasks(chosen, bench, choice)
     file = preset_file(target, name, bench.fingerprint)
     order = Wanted(suite=chosen, tasks=tasks.tasks, methods=wanted, trials=trials, images_anew=synthesis, fresh=fresh)
@@ -118,7 +121,7 @@ def next_command(
     for option, value in (
         ("--data", ",".join(data or ())),
         ("--template", template),
-        ("--classes", ",".join(classes or ())),
+        *(("--classes", name) for name in classes or ()),
         ("--methods", ",".join(["identity", *methods]) if methods else ""),
         ("--presets", str(presets or "")),
     ):

@@ -105,6 +105,24 @@ def open_dataset(spec: str) -> Dataset:
     return _from_plugin(spec, outside[spec].target)
 
 
+def named_apart(datasets: Sequence[Dataset]) -> None:
+    """Give datasets of different folders that have one name names with more of their paths: `folder:a/own`.
+
+    Datasets of the same folder, or without one, keep their name: they are the same.
+    """
+    groups: dict[str, list[Dataset]] = {}
+    for dataset in datasets:
+        groups.setdefault(dataset.name, []).append(dataset)
+    for name, group in groups.items():
+        paths = [getattr(dataset, "path", None) for dataset in group]
+        places = [path.parts for path in paths if isinstance(path, Path)]
+        if len(group) < 2 or len(set(places)) < len(group):
+            continue
+        depth = next(n for n in range(2, 100) if len({parts[-n:] for parts in places}) == len(places))
+        for dataset, parts in zip(group, places, strict=True):
+            dataset.name = f"{name.partition(':')[0]}:{'/'.join(parts[-depth:])}"
+
+
 def with_topics(spec: str, names: Sequence[str]) -> str:
     """`spec` with the topics that are to be forgotten, where it is of images with captions and names none itself.
 

@@ -17,7 +17,14 @@ SPLITS: tuple[Split, ...] = ("train", "test")
 """What a sweep reads: what methods are given, and what tables are measured on."""
 
 
-def decode(models: Sequence[str], datasets: Sequence[str], console: Console, say: Callable[[str], None]) -> None:
+def decode(
+    models: Sequence[str],
+    datasets: Sequence[str],
+    console: Console,
+    say: Callable[[str], None],
+    *,
+    skip_bad: bool = False,
+) -> None:
     """Build, or check by count and hash, the image caches of every split that runs of these models read.
 
     All cores decode. Models that prepare images alike share them. What was decoded before a kill is kept.
@@ -41,7 +48,7 @@ def decode(models: Sequence[str], datasets: Sequence[str], console: Console, say
         )
         for dataset, split in _parts(opened):
             with following(console, f"{dataset.name} {split}, images", show=str) as told:
-                made = prepared_images(dataset, split, clip, told=told)
+                made = prepared_images(dataset, split, clip, skip_bad=skip_bad, told=told)
             say(f"{dataset.name} {split}: {len(made)} images, content {made.content}")
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from unlearn_bench.errors import InputError
-from unlearn_bench.models.names import LOCAL_FOLDER, PLAIN, QUICK
+from unlearn_bench.models.names import HUB_MODEL, LOCAL_FOLDER, PLAIN, QUICK, TRANSFORMERS
 from unlearn_bench.models.open_clip_names import is_file
 from unlearn_bench.registry import is_path_target
 
@@ -64,6 +64,8 @@ def preset_name(model: str) -> str:
     name, _, rest = model.partition(":")
     if not rest:
         return name
+    if model.startswith((HUB_MODEL, TRANSFORMERS)):
+        return Path(rest).expanduser().name
     return f"{name}-{Path(rest).stem if is_file(rest) else rest}"
 
 
@@ -88,6 +90,9 @@ def _beside(model: str) -> Path | None:
         return Path(file).expanduser().with_name(preset_name(model) + _BESIDE)
     if model.startswith(LOCAL_FOLDER):
         return Path(model.removeprefix(LOCAL_FOLDER)).expanduser() / _IN_FOLDER
+    if model.startswith((HUB_MODEL, TRANSFORMERS)):
+        folder = Path(model.partition(":")[2]).expanduser()
+        return folder / _IN_FOLDER if folder.is_dir() else None
     _, _, rest = model.partition(":")
     if rest and is_file(rest):
         path = Path(rest).expanduser()
@@ -96,7 +101,7 @@ def _beside(model: str) -> Path | None:
 
 
 def _packaged(model: str) -> Path | None:
-    if is_path_target(model) or model.startswith(LOCAL_FOLDER):
+    if is_path_target(model) or model.startswith((LOCAL_FOLDER, HUB_MODEL, TRANSFORMERS)):
         return None
     return _PACKAGE / f"{_architecture(model)}.toml"
 

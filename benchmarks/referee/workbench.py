@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unlearn_bench.benchmarks.data.dataset.base import SPLITS, Dataset, Split
 from unlearn_bench.benchmarks.data.dataset.templates import set_template
-from unlearn_bench.benchmarks.data.sources import open_dataset
+from unlearn_bench.benchmarks.data.sources import named_apart, open_dataset
 from unlearn_bench.benchmarks.images.image_cache import PreparedImages, prepared_images
 from unlearn_bench.benchmarks.isolation.play import Opening
 from unlearn_bench.benchmarks.isolation.process import Player, player_for
@@ -199,10 +199,13 @@ class Workbench:
         self.fingerprint = self.clip.fingerprint()
         self.pristine = {name: value.clone() for name, value in self.clip.state().items()}
         self.evaluated: dict[str, Evaluated] = {}
-        for spec, control in (
-            (s, c) for specs, c in ((setting.datasets, False), (setting.control, True)) for s in specs
-        ):
-            item = Evaluated(self, spec, control=control)
+        items = [
+            Evaluated(self, spec, control=control)
+            for specs, control in ((setting.datasets, False), (setting.control, True))
+            for spec in specs
+        ]
+        named_apart([item.dataset for item in items])
+        for item in items:
             if item.dataset.name in self.evaluated:
                 raise InputError(f"dataset {item.dataset.name!r} is named twice; name each once")
             self.evaluated[item.dataset.name] = item

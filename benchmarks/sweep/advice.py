@@ -107,7 +107,7 @@ def _of_board(board: Board, cells: Sequence[Cell], given: Given) -> tuple[str, .
         model=specs[held[0].run.key],
         data=_joined(given.data),
         template=given.template,
-        classes=_joined(given.classes),
+        classes=given.classes,
         methods=",".join(target if is_path_target(target) else name for name, target in tunable.items()),
         trials=str(2 * max(trials)) if trials else None,
     )
@@ -154,7 +154,8 @@ def _counted(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
-def _command(start: str, **options: str | None) -> str:
-    """A command line that a shell takes as it is, without the options that have no value."""
-    words = [word for name, value in options.items() if value for word in (f"--{name}", value)]
+def _command(start: str, **options: str | Sequence[str] | None) -> str:
+    """A command line that a shell takes as it is, without the options that have no value; several are repeated."""
+    several = {name: [value] if isinstance(value, str) else value or () for name, value in options.items()}
+    words = [word for name, values in several.items() for value in values if value for word in (f"--{name}", value)]
     return f"{start} {shlex.join(words)}"

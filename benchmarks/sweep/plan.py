@@ -23,7 +23,7 @@ from unlearn_bench.benchmarks.sweep.players import (
     load_metrics,
     load_player,
 )
-from unlearn_bench.benchmarks.sweep.tasks import Task, flat, tasks_for
+from unlearn_bench.benchmarks.sweep.tasks import Task, flat, quoted_names, tasks_for
 from unlearn_bench.cache import data_root
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.leaderboards.records.record import CURVE, EvaluationSet, Run
@@ -220,7 +220,7 @@ def settings_for(suite: Suite, choice: Choice, *, device: str, skip_bad: bool) -
     models = choice.models if choice.models is not None else suite.models[: 1 if choice.quick else None]
     sets = [(name, groups) for found in (suite.classes, suite.tuning) for name, groups in found.items()]
     given = [f"{name}/{item}" for name, groups in sets for item in flat(groups)]
-    topics = choice.classes if choice.classes is not None else given
+    topics = given if choice.classes is None else [name for text in choice.classes for name in quoted_names(text)]
     return [
         Setting(
             model=model,

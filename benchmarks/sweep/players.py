@@ -23,6 +23,7 @@ class Choice:
     name, in files or in installed packages. `presets` is a file of settings, or a folder of them; `tuned` one that
     was found for this sweep and counts more. `withheld` is what tuning used and no table may report. `template` is
     asked for with on every dataset, in place of its own. `curve`: methods also run at the points of their fronts.
+    `tasks`: what is forgotten, found already, in place of all that `classes` and the suite say.
     `quick`: the first model, seed and class of each dataset, measured on few images and without audits.
     """
 
@@ -39,6 +40,7 @@ class Choice:
     template: str = ""
     curve: bool = False
     quick: bool = False
+    tasks: Sequence[tuple[str, tuple[str, ...]]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """What is forgotten: classes that a suite or a user names become pairs of dataset and forget set."""
 
-from collections.abc import Mapping, Sequence
+import csv
+from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 
 from unlearn_bench.benchmarks.data.dataset.base import Dataset
@@ -35,6 +36,8 @@ def in_turn(tasks: Sequence[Task]) -> list[Task]:
 
 
 def _tasks(suite: Suite, choice: Choice, datasets: Mapping[str, Dataset]) -> list[Task]:
+    if choice.tasks is not None:
+        return list(choice.tasks)
     tasks = []
     for name in suite.classes:
         if name not in datasets:
@@ -52,30 +55,97 @@ def _tasks(suite: Suite, choice: Choice, datasets: Mapping[str, Dataset]) -> lis
     if choice.classes is None:
         return tasks
     allowed = {n: d for n, d in datasets.items() if choice.datasets is None or n in choice.datasets}
-    return [find_class(item, allowed) for item in choice.classes]
+    return find_classes(choice.classes, allowed)
+
+
+def find_classes(given: Sequence[str], datasets: Mapping[str, Dataset]) -> list[Task]:
+    """The tasks of what the user typed: names with commas between them, as often as the option was given.
+
+    A name that is there counts first, whatever signs are in it: `tench, Tinca tinca` is one class where there is one
+    of that name. What stands in double quotes is one name.
+
+    Raises:
+        InputError: a name that stands for nothing, or for something in several datasets.
+    """
+    return [find_class(name, datasets) for text in given for name in _names_in(text, datasets)]
 
 
 def find_class(wanted: str, datasets: Mapping[str, Dataset]) -> Task:
     """The task for a class that the user named, alone or as `dataset/class`; several joined by `+` at once.
 
-    Where there are domains, `dog` is the class in all of them, `dog@sketch` in one, and `*@sketch` a whole domain.
+    A class of exactly that name counts first, so `tv/monitor` and `C++` can be said. Where there are domains, `dog`
+    is the class in all of them, `dog@sketch` in one, and `*@sketch` a whole domain.
     """
-    owner, _, rest = wanted.rpartition("/")
-    parts = (rest if owner in datasets else wanted).split("+")
-    names = tuple(dict.fromkeys(part.strip() for part in parts))
-    if owner in datasets:
-        return owner, datasets[owner].canonical(names)
-    owners = [key for key, dataset in datasets.items() if all(dataset.knows(name) for name in names)]
+    exact = [key for key, dataset in datasets.items() if wanted in dataset.class_names]
+    owner = next((key for key in sorted(datasets, key=len, reverse=True) if wanted.startswith(f"{key}/")), None)
+    if owner is not None and not exact:
+        return owner, datasets[owner].canonical(_known_parts(wanted.removeprefix(f"{owner}/"), datasets[owner]))
+    found = {key: _known_parts(wanted, dataset) for key, dataset in datasets.items()}
+    owners = [key for key, names in found.items() if all(map(datasets[key].knows, names))]
     if not owners:
-        stranger = next((n for n in names if not any(dataset.knows(n) for dataset in datasets.values())), wanted)
-        parted = [dataset for dataset in datasets.values() if dataset.domain_labels and SEPARATOR in stranger]
-        if len(parted) == 1:
-            parted[0].labels((stranger,))  # says whether it is the domain or the class
-        raise unknown("class", stranger, [name for dataset in datasets.values() for name in dataset.choices])
+        raise _unknown_class(wanted, found, datasets)
     if len(owners) > 1:
         options = ", ".join(repr(f"{key}/{wanted}") for key in owners)
         raise InputError(f"class {wanted!r} is in {len(owners)} datasets; say which: {options}")
-    return owners[0], datasets[owners[0]].canonical(names)
+    return owners[0], datasets[owners[0]].canonical(found[owners[0]])
+
+
+def quoted_names(text: str) -> list[str]:
+    """Names with commas between them, what stands in double quotes as one.
+
+    >>> quoted_names('cat, "tench, Tinca tinca"')
+    ['cat', 'tench, Tinca tinca']
+    """
+    fields = next(csv.reader([text], skipinitialspace=True), [])
+    return [name.strip() for name in fields if name.strip()]
+
+
+def _names_in(text: str, datasets: Mapping[str, Dataset]) -> list[str]:
+    """The names in what was typed once: the longest runs of fields between commas that stand for something."""
+    quoted = quoted_names(text)
+    fields = text.split(",")
+    if len(quoted) != len([field for field in fields if field.strip()]):
+        return quoted
+
+    def stands(name: str) -> bool:
+        try:
+            find_class(name, datasets)
+        except InputError:
+            return False
+        return True
+
+    return [name for name in _longest(fields, ",", stands) if name]
+
+
+def _known_parts(text: str, dataset: Dataset) -> tuple[str, ...]:
+    """The names that are joined by `+` in `text`, each once: the longest ones that the dataset knows."""
+    return tuple(dict.fromkeys(_longest(text.split("+"), "+", dataset.knows)))
+
+
+def _longest(fields: Sequence[str], joint: str, stands: Callable[[str], bool]) -> list[str]:
+    """The fields, joined again where a longer run of them stands for something; a field that does not stays alone."""
+    found: list[str] = []
+    start = 0
+    while start < len(fields):
+        ends = range(len(fields), start + 1, -1)
+        end = next((end for end in ends if stands(joint.join(fields[start:end]).strip())), start + 1)
+        found.append(joint.join(fields[start:end]).strip())
+        start = end
+    return found
+
+
+def _unknown_class(wanted: str, found: Mapping[str, Sequence[str]], datasets: Mapping[str, Dataset]) -> InputError:
+    """The error for a name that stands for nothing, with the choices, and how names with signs in them are said."""
+    strangers = [name for names in found.values() for name in names]
+    stranger = next((n for n in strangers if not any(dataset.knows(n) for dataset in datasets.values())), wanted)
+    parted = [dataset for dataset in datasets.values() if dataset.domain_labels and SEPARATOR in stranger]
+    if len(parted) == 1:
+        parted[0].labels((stranger,))  # says whether it is the domain or the class
+    choices = [name for dataset in datasets.values() for name in dataset.choices]
+    error = unknown("class", stranger, choices)
+    if not any(sign in name for name in choices for sign in ",+"):
+        return error
+    return InputError(f"{error}; names with a comma: --classes '\"salt, pepper\"', or --classes once for each")
 
 
 def flat(groups: Sequence[str] | Sequence[Sequence[str]]) -> list[str]:

@@ -2,10 +2,11 @@
 
 import getpass
 import json
+import math
 import os
 import platform
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -192,9 +193,17 @@ def _history(out: Path, outcome: Outcome) -> str:
     """What the method reported, in this run or in the one whose weights were measured: a JSON object a line."""
     origin = outcome.record.provenance.get("kept_weights")
     if origin is None:
-        return "".join(f"{json.dumps(step)}\n" for step in outcome.history)
+        return "".join(f"{json.dumps(_as_json(step), allow_nan=False)}\n" for step in outcome.history)
     path = out / CELLS / f"{origin['record']}.history.jsonl"
     return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _as_json(step: Mapping[str, float | str]) -> dict[str, float | str]:
+    """A step as JSON has it: what is not finite as a text, since JSON knows no such numbers."""
+    return {
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in step.items()
+    }
 
 
 def _refuse(weights: Path, reason: str) -> str:

@@ -38,6 +38,15 @@ class Index:
         return len(self.labels)
 
 
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A file, or a class with so many images, that a dataset does not use, and why."""
+
+    name: str
+    reason: str
+    count: int = 1
+
+
 class Dataset(ABC):
     """Pictures by split.
 
@@ -59,6 +68,8 @@ class Dataset(ABC):
             `dog@sketch`; else None.
         pictures: the version of the pictures alone, where labels are the user's choice: caches of pictures go by it.
         classified: whether the class texts part the pictures, so that zero-shot accuracy means something.
+        layout: how the images lie and were split, in words, where that was found out and not known before.
+        left_out: files and classes that are there and not used.
     """
 
     name: str
@@ -76,6 +87,8 @@ class Dataset(ABC):
     domain_labels: DomainLabels | None = None
     pictures: str = ""
     classified: bool = True
+    layout: str = ""
+    left_out: tuple[LeftOut, ...] = ()
 
     @abstractmethod
     def index(self, split: Split) -> Index:

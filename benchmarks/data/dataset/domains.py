@@ -68,7 +68,7 @@ class DomainLabels:
                 domain.
         """
         name, separator, domain = wanted.rpartition(SEPARATOR)
-        if not separator:
+        if not separator or wanted in self.class_list:
             name, domain = wanted, EVERY
         if domain != EVERY and domain not in self.domain_list:
             raise unknown(f"domain of {of!r}", domain, self.domain_list)
@@ -126,11 +126,14 @@ def make_domain_labels(
             )
     for what, names, bad in (
         ("domain", found.domain_list, SEPARATOR + "/"),
-        ("class", found.class_list, SEPARATOR),
+        ("class", found.class_list, ""),
     ):
         for name in names:
             if name == EVERY or any(sign in name for sign in bad):
                 raise InputError(f"{of!r} has a {what} called {name!r}; rename it, {EVERY} and {SEPARATOR} are taken")
+    both = sorted(set(found.class_list) & set(found.names))
+    if both:
+        raise InputError(f"{of!r} has a class {both[0]!r}, and a class of a domain that is said so; rename one")
     for domain in phrases or {}:
         if domain not in found.domain_list:
             raise unknown(f"domain of {of!r}", domain, found.domain_list)

@@ -7,21 +7,33 @@ import numpy as np
 from PIL import Image
 
 from unlearn_bench.benchmarks.data.dataset.base import BadImageError
+from unlearn_bench.benchmarks.data.dataset.formats import MOST_SHORT_SIDES, formats
 
 
 def read_rgb(file: Path | BinaryIO, *, name: str) -> Image.Image:
     """The first frame of `file` as RGB, as it is stored: no rotation, no transparency, as the field's loaders do.
 
-    Grey-scale pictures of 16 bits keep their upper 8; Pillow alone would clip them to white.
+    Grey-scale pictures of 16 bits keep their upper 8; Pillow alone would clip them to white. Formats are those of
+    `formats`, whatever the ending says.
 
     Raises:
         BadImageError: the file, called `name` in the message, is not a picture that can be read to its end.
     """
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=formats()) as image:
+            _check_size(image)
             return _deep(image) if image.mode.startswith("I") else image.convert("RGB")
     except Exception as error:  # what a decoder raises depends on where the damage is
         raise BadImageError(name, str(error).split("\n", 1)[0] or type(error).__name__) from error
+
+
+def _check_size(image: Image.Image) -> None:
+    """Raise a ValueError, before anything is decoded, where the picture would take gigabytes once it is resized."""
+    shorter, longer = sorted(image.size)
+    if longer > MOST_SHORT_SIDES * shorter:
+        raise ValueError(
+            f"{image.width} x {image.height} pixels: one side is over {MOST_SHORT_SIDES} times the other"
+        )
 
 
 def _deep(image: Image.Image) -> Image.Image:

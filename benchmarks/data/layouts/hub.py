@@ -5,6 +5,7 @@ import importlib
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -15,9 +16,17 @@ from urllib.parse import parse_qsl
 
 from PIL import Image
 
-from unlearn_bench.benchmarks.data.dataset.base import BadImageError, Dataset, Index, Split
+from unlearn_bench.benchmarks.data.dataset.base import BadImageError, Dataset, Index, LeftOut, Split
 from unlearn_bench.benchmarks.data.dataset.domains import TEMPLATE, make_domain_labels
-from unlearn_bench.benchmarks.data.dataset.partition import FIFTH, WHOLE, cut_by_hash, default_classes
+from unlearn_bench.benchmarks.data.dataset.partition import (
+    FIFTH,
+    WHOLE,
+    Part,
+    assign_splits,
+    classes_lacking,
+    cut_by_hash,
+    default_classes,
+)
 from unlearn_bench.benchmarks.data.dataset.pictures import read_rgb
 from unlearn_bench.benchmarks.data.dataset.prefixes import HUB_PREFIX
 from unlearn_bench.benchmarks.data.dataset.templates import DEFAULT_TEMPLATE
@@ -28,7 +37,6 @@ from unlearn_bench.cache import cache_root, make_folder
 from unlearn_bench.errors import InputError, unknown
 
 _REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_TEST_NAMES, _VAL_NAMES = ("test", "validation", "valid", "val"), ("validation", "valid", "val")
 
 
 class Table(Protocol):
@@ -96,8 +104,8 @@ def parse_hub_spec(spec: str) -> tuple[str, HubOptions]:
 class HubDataset(Dataset):
     """A dataset of the hub; `version` holds its commit, so that equal versions have equal pictures.
 
-    Test is the split `test` (else `validation`), train the split `train`, val the split `validation` where test did
-    not take it, else a fifth of train by a hash of the rows' numbers. A dataset of one split is cut 50 : 20 : 30.
+    Splits are told by their names as those of folders are (`assign_splits`); where there is no val, it is a fifth of
+    train by a hash of the rows' numbers. A dataset of one split is cut 50 : 20 : 30.
     Class names are those of the label column, with spaces for underscores.
 
     Raises:
@@ -134,6 +142,9 @@ class HubDataset(Dataset):
         if options.domain:
             self._part_labels(name, options.domain, {part: tables[part] for part in used})
         self._rows, self.split_name = _place_rows(parts, self._labels)
+        self.layout = ", ".join(f"{split} from {part!r}" for split, part in parts.items())
+        if facts is None:
+            self._leave_lacking(name)
         self.name, self.template = name, facts.template if facts else options.template
         self.source = f"Hugging Face hub, {repository.name} at {snapshot.name[:12]}"
         self._origin = [snapshot.name, options.config, self._image, self._label, sorted(parts.items())]
@@ -171,6 +182,33 @@ class HubDataset(Dataset):
         if cell.get("bytes") is not None:
             return read_rgb(io.BytesIO(cell["bytes"]), name=name)
         return read_rgb(Path(str(cell.get("path"))), name=name)
+
+    def _leave_lacking(self, name: str) -> None:
+        """Take out the classes that have no image in train or none in test, and number the others anew."""
+        counts = {split: [self._labels[part][row] for part, row in rows] for split, rows in self._rows.items()}
+        lacking = classes_lacking(counts, len(self.class_names))
+        if not lacking:
+            return
+        images = Counter(label for labels in counts.values() for label in labels)
+        self.left_out = tuple(
+            LeftOut(name=self.class_names[label], reason=f"the class has no image in {split}", count=images[label])
+            for label, split in lacking.items()
+        )
+        kept = [label for label in range(len(self.class_names)) if label not in lacking]
+        if len(kept) < 2:
+            raise InputError(
+                f"dataset {name!r} has {len(kept)} classes with images in train and test; two are needed"
+            )
+        places = {label: place for place, label in enumerate(kept)}
+        if self.domain_labels is not None:
+            own = self.domain_labels
+            self.domain_labels = make_domain_labels([(own.classes[old], own.domains[old]) for old in kept], of=name)
+        self.class_names = tuple(self.class_names[label] for label in kept)
+        self._labels = {part: [places.get(label, -1) for label in labels] for part, labels in self._labels.items()}
+        self._rows = {
+            split: [(part, row) for part, row in rows if self._labels[part][row] >= 0]
+            for split, rows in self._rows.items()
+        }
 
     def _part_labels(self, name: str, column: str, tables: Mapping[str, Table]) -> None:
         """One label for each class in each domain: the labels of all parts are numbered anew."""
@@ -271,17 +309,13 @@ def _load(name: str, snapshot: Path, config: str, data_files: Mapping[str, str] 
 
 def _choose_splits(name: str, options: HubOptions, known: Sequence[str]) -> dict[str, str]:
     """The hub's splits for `train`, `val` and `test`; all may be one."""
-    for given in filter(None, (options.train, options.val, options.test)):
-        if given not in known:
-            raise unknown(f"split of {name!r}", given, known)
+    given: dict[Part, str] = {"train": options.train, "val": options.val, "test": options.test}
+    found = assign_splits(known, given=given, of=name)
     if len(known) == 1:
         return {"train": known[0], "test": known[0]}
-    test = options.test or next((item for item in _TEST_NAMES if item in known), "")
-    train = options.train or ("train" if "train" in known else "")
-    if not test or not train:
+    if "train" not in found or "test" not in found:
         raise InputError(f"dataset {name!r} has the splits {', '.join(known)}; name two with ?train=..&test=..")
-    val = options.val or next((item for item in _VAL_NAMES if item in known and item != test), "")
-    return {"train": train, "test": test} | ({"val": val} if val else {})
+    return {str(part): split for part, split in found.items()}
 
 
 def _column(name: str, role: str, given: str, table: Table, kind: str) -> str:

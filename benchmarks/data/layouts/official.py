@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from unlearn_bench.benchmarks.data.dataset.base import Split
+from unlearn_bench.benchmarks.data.dataset.formats import endings
 from unlearn_bench.benchmarks.data.dataset.partition import WHOLE, cut_by_hash
-from unlearn_bench.benchmarks.data.layouts.folder import SUFFIXES
 from unlearn_bench.benchmarks.data.layouts.photograph_facts import Facts
 from unlearn_bench.benchmarks.data.layouts.split_files import Listing, Sample, complete
 from unlearn_bench.documents import parse_json
@@ -66,7 +66,7 @@ def _class_folders(facts: Facts, images: Path, prefix: str = "") -> Listing:
         Sample(path=f"{folder.name}/{file.name}", label=label)
         for label, folder in enumerate(folders)
         for file in sorted(folder.iterdir())
-        if file.suffix.lower() in SUFFIXES and file.is_file()
+        if file.suffix.lower() in endings() and file.is_file()
     ]
     if not samples:
         raise InputError(f"no images in the folders of {str(images)!r}; complete {facts.title} there")

@@ -1,5 +1,6 @@
 """What models can be named, told without importing torch."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,16 @@ QUICK, PLAIN = "-quickgelu", "-gelu"
 LOCAL_FOLDER = "local-dir:"
 """What stands before a folder with a model, as in open_clip."""
 
+HUB_MODEL = "hf-hub:"
+"""What stands before a repository of the hub with a model of open_clip, as in open_clip."""
+
+TRANSFORMERS = "hf:"
+"""What stands before a repository of the hub, or a folder, with a model of transformers."""
+
 MINI = ("mini-rn", "mini-vit")
+
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +41,23 @@ _FORMS = (
     ModelInfo(name="NAME:FILE", summary="weights of your own, .safetensors or .pt; RN50-quickgelu or RN50-gelu"),
     ModelInfo(name="NAME:random", summary="an architecture of open_clip, random weights; random-7 for seed 7"),
     ModelInfo(name="local-dir:DIR", summary="a folder as open_clip and `unlearn-bench forget` write it"),
+    ModelInfo(name="hf-hub:OWNER/NAME", summary="a model of open_clip on the Hugging Face hub, fetched once"),
+    ModelInfo(name="hf:OWNER/NAME", summary="a CLIPModel or SiglipModel of transformers: on the hub, or hf:FOLDER"),
     ModelInfo(
         name="FILE.py:FUNCTION",
         summary="a function without arguments that returns a Clip: for a model of your own, TwoTowers around its "
         "image and text encoder; `check-model FILE.py:FUNCTION` says whether it fits",
     ),
 )
+
+
+def is_hub_id(rest: str) -> bool:
+    """Whether what stands after `hf:` is a repository of the hub and no folder of this machine.
+
+    >>> is_hub_id("openai/clip-vit-base-patch32"), is_hub_id("./mine"), is_hub_id("/models/a")
+    (True, False, False)
+    """
+    return _HUB_ID.fullmatch(rest) is not None and not Path(rest).expanduser().is_dir()
 
 
 def shown_name(spec: str, own: str) -> str:
@@ -46,6 +67,8 @@ def shown_name(spec: str, own: str) -> str:
     ('bytes-clip', 'RN50-gelu:own.pt')
     >>> shown_name("local-dir:/home/me/forgotten/", ""), shown_name("RN50:openai", "")
     ('local-dir:forgotten', 'RN50:openai')
+    >>> shown_name("hf:openai/clip-vit-base-patch32", ""), shown_name("hf:/home/me/mine", "")
+    ('hf:openai/clip-vit-base-patch32', 'hf:mine')
 
     Args:
         spec: how it was asked for. own: its `name`, which counts where `spec` is `FILE.py:FUNCTION`.
@@ -55,6 +78,8 @@ def shown_name(spec: str, own: str) -> str:
         path = rest.startswith(("/", "~"))
     else:
         kind, colon, rest = spec.partition(":")
+        if f"{kind}{colon}" in {HUB_MODEL, TRANSFORMERS} and is_hub_id(rest):
+            return spec
         path = "/" in rest or f"{kind}{colon}" == LOCAL_FOLDER
     return f"{kind}{colon}{Path(rest).resolve().name if path else rest}"
 

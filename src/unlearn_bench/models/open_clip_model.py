@@ -62,7 +62,7 @@ class OpenClip(Clip):
         self.interpolation, self.resize_mode = interpolation, resize_mode
         size = cast(Any, model).visual.image_size
         self.image_size = int(size[0] if isinstance(size, tuple | list) else size)
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
 
     @property
     def _model(self) -> Any:  # noqa: ANN401  (open_clip carries no types)
@@ -99,7 +99,7 @@ class OpenClip(Clip):
 
     def save_tokenizer(self, folder: Path) -> None:
         """Write the tokenizer's files where it has any; CLIP's own comes with open_clip."""
-        save = getattr(self._tokenizer, "save_pretrained", None)
+        save = getattr(self.tokenizer, "save_pretrained", None)
         if save is not None:
             save(str(folder))
 
@@ -120,7 +120,7 @@ class OpenClip(Clip):
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         """Token ids (N, context length) int64."""
-        return self._tokenizer(list(texts)).to(self.device)
+        return self.tokenizer(list(texts)).to(self.device)
 
     def encode_texts(self, tokens: Tensor) -> Tensor:
         """Embeddings (N, D) of token ids (N, L).

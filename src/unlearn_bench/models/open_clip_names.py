@@ -9,9 +9,17 @@ from typing import Any, cast
 import open_clip
 
 from unlearn_bench.errors import InputError, unknown
-from unlearn_bench.models.names import LOCAL_FOLDER, MINI, PLAIN, QUICK, list_models
+from unlearn_bench.models.names import HUB_MODEL, LOCAL_FOLDER, MINI, PLAIN, QUICK, TRANSFORMERS, list_models
 from unlearn_bench.registry import catalogue, is_path_target
 
+_TOKENIZER_SETTINGS = {
+    "clean",
+    "strip_sep_token",
+    "language",
+    "reduction_mask",
+    "additional_special_tokens",
+    "use_fast",
+}
 _WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
 
@@ -51,7 +59,12 @@ def published(spec: str) -> Published | None:
     Raises:
         InputError: no such architecture or tag, a name that needs a tag, or a captioner.
     """
-    if is_path_target(spec) or spec.startswith(LOCAL_FOLDER) or spec in MINI or spec in catalogue("models"):
+    if (
+        is_path_target(spec)
+        or spec.startswith((LOCAL_FOLDER, HUB_MODEL, TRANSFORMERS))
+        or spec in MINI
+        or spec in catalogue("models")
+    ):
         return None
     name, rest = split_name(spec)
     if random_seed(rest) is not None or is_file(rest):
@@ -153,6 +166,22 @@ def without_downloads(config: Mapping[str, Any]) -> dict[str, Any]:
     if "hf_model_name" in text:
         text["hf_model_pretrained"] = False
     return {**config, "vision_cfg": vision, "text_cfg": text}
+
+
+def refuse_code(config: Mapping[str, Any], *, source: str) -> None:
+    """Take a configuration from elsewhere only with settings of its tokenizer that are known to be no code.
+
+    Raises:
+        InputError: another setting, such as `trust_remote_code`, with which a file beside the weights would be run.
+    """
+    text = config["text_cfg"]
+    settings = text.get("tokenizer_kwargs") or {}
+    strange = sorted(set(settings) - _TOKENIZER_SETTINGS)
+    if strange:
+        raise InputError(
+            f"{source!r} sets {strange[0]!r} for its tokenizer, and nothing from a model's folder is run; known are "
+            f"{', '.join(sorted(_TOKENIZER_SETTINGS))}: take the others out"
+        )
 
 
 def unknown_model(name: str) -> InputError:

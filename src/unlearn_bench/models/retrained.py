@@ -7,6 +7,7 @@ from unlearn_bench.cache import cache_root
 from unlearn_bench.clip import Clip
 from unlearn_bench.models import embedded as mini_models
 from unlearn_bench.models.checkpoints import read_tensors
+from unlearn_bench.models.state_names import fitted
 
 SHOWN_ROOT = "$UNLEARN_BENCH_CACHE/retrained"
 """The folder as messages and records name it: records are published, and nobody's home belongs in them."""
@@ -44,4 +45,4 @@ def read_retrained(clip: Clip, path: Path) -> Clip:
     """
     if clip.name in mini_models.NAMES:
         return clip.with_state(mini_models.load_weights(clip.name, path).state_dict())
-    return clip.with_state(read_tensors(path))
+    return clip.with_state(fitted(clip.module, read_tensors(path), source=str(path)))

@@ -18,19 +18,23 @@ from unlearn_bench.documents import parse_json
 from unlearn_bench.downloads.transfer import brief, silent
 from unlearn_bench.errors import CellFailure, InputError
 from unlearn_bench.models import embedded as mini_models
-from unlearn_bench.models.checkpoints import load_strictly, read_tensors, refuse_torchscript
-from unlearn_bench.models.names import LOCAL_FOLDER, MINI, PLAIN, shown_name
-from unlearn_bench.models.open_clip_model import CONFIG_FILE, WEIGHTS_FILE, OpenClip, Tokenizer, build_open_clip
+from unlearn_bench.models.checkpoints import find_weights, load_strictly, read_tensors, refuse_torchscript
+from unlearn_bench.models.hub_models import HubModel, hub_model
+from unlearn_bench.models.names import HUB_MODEL, LOCAL_FOLDER, MINI, PLAIN, shown_name
+from unlearn_bench.models.open_clip_model import CONFIG_FILE, OpenClip, Tokenizer, build_open_clip
 from unlearn_bench.models.open_clip_names import (
     architecture_config,
     file_config,
     is_file,
     random_seed,
+    refuse_code,
     split_name,
     unknown_model,
     without_downloads,
 )
 from unlearn_bench.models.open_clip_weights import Weights, weights_asset
+from unlearn_bench.models.state_names import fitted
+from unlearn_bench.models.transformers_clip import open_transformers
 from unlearn_bench.registry import catalogue, is_path_target, load
 
 _CARD_FILE = "card.json"
@@ -59,6 +63,8 @@ def open_model(spec: str) -> Clip:
               `NAME-quickgelu:FILE` or `NAME-gelu:FILE`, since weights do not tell;
             - `NAME:random`, `NAME:random-SEED`: open_clip's random weights;
             - `local-dir:DIR`: open_clip's configuration and weights in a folder;
+            - `hf-hub:owner/name`: the same on the hub; from its cache, or fetched once;
+            - `hf:owner/name`, `hf:FOLDER`: a CLIPModel or SiglipModel of transformers;
             - `file.py:function`, or the name of an entry point in the group `unlearn_bench.models`: function
               without arguments that returns a `Clip`.
 
@@ -69,20 +75,25 @@ def open_model(spec: str) -> Clip:
     if is_path_target(spec):
         return _from_function(spec, load(spec))
     if spec.startswith(LOCAL_FOLDER):
-        return _from_folder(spec)
+        return _from_folder(spec, Path(spec.removeprefix(LOCAL_FOLDER)).expanduser())
+    found = hub_model(spec)
+    if found is not None:
+        return _from_hub(spec, found)
     if spec in MINI:
-        return OpenClip(
-            mini_models.build(spec),
-            mini_models.tokenizer(),
-            name=spec,
-            config=mini_models.model_config(spec),
-            mean=mini_models.MEAN,
-            std=mini_models.STD,
-        )
+        return _embedded(spec)
     added = catalogue("models")
-    if spec in added:
-        return _from_function(spec, load(added[spec].target))
-    return _from_open_clip(spec)
+    return _from_function(spec, load(added[spec].target)) if spec in added else _from_open_clip(spec)
+
+
+def _embedded(name: str) -> OpenClip:
+    return OpenClip(
+        mini_models.build(name),
+        mini_models.tokenizer(),
+        name=name,
+        config=mini_models.model_config(name),
+        mean=mini_models.MEAN,
+        std=mini_models.STD,
+    )
 
 
 def with_weights(clip: Clip, place: Path) -> Clip:
@@ -91,17 +102,9 @@ def with_weights(clip: Clip, place: Path) -> Clip:
     Raises:
         InputError: nothing to read there, or tensors of another architecture.
     """
-    found = place
-    if place.is_dir():
-        files = sorted(place.glob("*.safetensors"))
-        if len(files) != 1:
-            raise InputError(
-                f"folder {str(place)!r} holds {len(files)} .safetensors files; give a folder that `forget` wrote, or "
-                "the file"
-            )
-        (found,) = files
+    found = find_weights(place) if place.is_dir() else place
     try:
-        return clip.with_state(read_tensors(found))
+        return clip.with_state(fitted(clip.module, read_tensors(found), source=str(found)))
     except CellFailure as error:
         raise InputError(f"the weights {str(found)!r} are not of {clip.name!r} ({error})") from error
 
@@ -126,14 +129,14 @@ def _from_open_clip(spec: str) -> OpenClip:
     seed = random_seed(rest)
     if seed is not None:
         config = file_config(name) if name.endswith(PLAIN) else architecture_config(name)
-        tokenizer = _tokenizer(spec, name.removesuffix(PLAIN))
+        tokenizer = _tokenizer(spec, name.removesuffix(PLAIN), config)
         return _assemble(spec, _build(spec, config, seed=seed), config, _usual_preprocessing(name), tokenizer)
     if is_file(rest):
         config = file_config(name)
         tensors = read_tensors(Path(rest).expanduser())
         model = _build(spec, config)
         load_strictly(model, tensors, source=rest)
-        tokenizer = _tokenizer(spec, name.removesuffix(PLAIN))
+        tokenizer = _tokenizer(spec, name.removesuffix(PLAIN), config)
         return _assemble(spec, model, config, _usual_preprocessing(name), tokenizer)
     weights = weights_asset(spec)
     if weights is None:
@@ -145,7 +148,9 @@ def _from_asset(weights: Weights) -> OpenClip:
     """Published weights: those in the cache without asking the network, others fetched first."""
     what = weights.published
     spec, config = what.spec, what.config
-    tokenizer = _tokenizer(spec, what.name)  # first: a library that is not installed shall not wait for a download
+    tokenizer = _tokenizer(
+        spec, what.name, config
+    )  # first: a library that is not installed shall not wait for a download
     path = weights.file() or weights.fetch_file(silent)
     refuse_torchscript(path)
     model = _build(spec, config)
@@ -159,25 +164,36 @@ def _from_asset(weights: Weights) -> OpenClip:
     return _assemble(spec, model, config, _preprocessing(what.facts), tokenizer)
 
 
-def _from_folder(spec: str) -> OpenClip:
-    folder = Path(spec.removeprefix(LOCAL_FOLDER)).expanduser()
+def _from_hub(spec: str, found: HubModel) -> Clip:
+    folder = found.open_folder()
+    if spec.startswith(HUB_MODEL):
+        return _from_folder(spec, folder)
+    return open_transformers(folder, name=shown_name(spec, ""))
+
+
+def _from_folder(spec: str, folder: Path) -> OpenClip:
     try:
         written = parse_json((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         preprocessing = _checked(_preprocessing(written.get("preprocess_cfg", {})))
         config = without_downloads(written["model_cfg"])
+        refuse_code(config, source=str(folder / CONFIG_FILE))
+    except InputError:
+        raise
     except OSError as error:
+        other = "; its config.json is of transformers: give hf: in place of local-dir:"
         raise InputError(
             f"no {CONFIG_FILE} in {str(folder)!r} ({error.strerror}); give a folder that `forget` wrote"
+            f"{other if (folder / 'config.json').is_file() else ''}"
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{str(folder / CONFIG_FILE)!r} is not a configuration of open_clip ({brief(error)}); "
             "expected JSON with 'model_cfg' and 'preprocess_cfg'"
         ) from error
-    tensors = read_tensors(folder / WEIGHTS_FILE)
+    tensors = read_tensors(find_weights(folder))
     model = _build(spec, config)
     load_strictly(model, tensors, source=str(folder))
-    return _assemble(spec, model, config, preprocessing, _tokenizer(spec, f"{LOCAL_FOLDER}{folder}"))
+    return _assemble(spec, model, config, preprocessing, _tokenizer(spec, f"{LOCAL_FOLDER}{folder}", config))
 
 
 def _from_function(spec: str, function: object) -> Clip:
@@ -220,9 +236,11 @@ def _assemble(
     return OpenClip(model, tokenizer, name=shown_name(spec, ""), config=config, **asdict(preprocessing))
 
 
-def _tokenizer(spec: str, name: str) -> Tokenizer:
+def _tokenizer(spec: str, name: str, config: Mapping[str, Any]) -> Tokenizer:
+    """open_clip's tokenizer for `name`; one of transformers is told to run no code of its repository."""
+    safe = {"trust_remote_code": False} if config["text_cfg"].get("hf_tokenizer_name") else {}
     try:
-        return cast(Tokenizer, open_clip.get_tokenizer(name))
+        return cast(Tokenizer, open_clip.get_tokenizer(name, **safe))
     except Exception as error:  # transformers is missing, or the hub's client can't reach it
         raise InputError(
             f"the tokenizer of {spec!r} can't be made ({brief(error)}); SigLIP's and others need "

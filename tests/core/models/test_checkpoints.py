@@ -49,8 +49,11 @@ def test_torch_state_dict(tmp_path: Path, tensors: dict[str, Tensor], zipped: bo
     assert same(read_tensors(tmp_path / "w.pt"), tensors)
 
 
-def test_training_checkpoint_is_unwrapped(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
-    wrapped = {"epoch": 3, "state_dict": {f"module.{name}": value for name, value in tensors.items()}}
+@pytest.mark.parametrize("keys", [("state_dict",), ("model",), ("model_state_dict",), ("model", "state_dict")])
+def test_training_checkpoint_is_unwrapped(tmp_path: Path, tensors: dict[str, Tensor], keys: tuple[str, ...]) -> None:
+    wrapped: dict[str, object] = dict(tensors)
+    for key in keys:
+        wrapped = {"epoch": 3, key: wrapped}
     torch.save(wrapped, tmp_path / "w.pt")
     assert same(read_tensors(tmp_path / "w.pt"), tensors)
 

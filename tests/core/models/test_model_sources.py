@@ -256,7 +256,7 @@ def test_a_folder_whose_parts_do_not_fit(tmp_path: Path) -> None:
     save_file(tiny.resnet().state(), tmp_path / "open_clip_model.safetensors")
     assert "another architecture" in refusal(f"local-dir:{tmp_path}")
     (tmp_path / "open_clip_model.safetensors").unlink()
-    assert "no weights at" in refusal(f"local-dir:{tmp_path}")
+    assert "no weights in" in refusal(f"local-dir:{tmp_path}")
     written = json.loads((tmp_path / "open_clip_config.json").read_text())
     written["model_cfg"]["vision_cfg"]["wings"] = 2
     save_file(tiny.transformer().state(), tmp_path / "open_clip_model.safetensors")
