@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from unlearn_bench import __version__
+from unlearn_bench.benchmarks.calling import all_names as _all
+from unlearn_bench.benchmarks.calling import execute as _execute
+from unlearn_bench.benchmarks.calling import split_names as _split
 from unlearn_bench.benchmarks.cli_single import forget, inspect, tune
-from unlearn_bench.benchmarks.commands.calling import all_names as _all
-from unlearn_bench.benchmarks.commands.calling import execute as _execute
-from unlearn_bench.benchmarks.commands.calling import split_names as _split
 from unlearn_bench.benchmarks.commands.options import (
     NAMES,
     AllSettings,

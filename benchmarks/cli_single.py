@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from unlearn_bench.benchmarks.commands.calling import all_names, execute, split_names
+from unlearn_bench.benchmarks.calling import all_names, execute, split_names
 from unlearn_bench.benchmarks.commands.options import (
     NAMES,
     PRESETS,

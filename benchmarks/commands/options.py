@@ -113,9 +113,6 @@ From = Annotated[
 OneMethod = Annotated[
     str, typer.Option(help="One method; best: of those with settings for this model, by their tuning classes.")
 ]
-Keep = Annotated[
-    bool, typer.Option("--keep", help="Keep unlearned weights, so that more metrics cost no second unlearning.")
-]
 Status = Annotated[str | None, typer.Option(help="Only what ended so: ok, skipped, failed; commas between.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Remove them; else they are only shown, or you are asked.")]
 Decode = Annotated[

@@ -11,9 +11,9 @@ from rich.console import Console
 
 from unlearn_bench.benchmarks.commands.dry_run import Plan, show_plan
 from unlearn_bench.benchmarks.commands.leaderboard import opened, page_of
-from unlearn_bench.benchmarks.commands.own_folder import mark, own_folder
 from unlearn_bench.benchmarks.engines.engine import Asked, Engine
 from unlearn_bench.benchmarks.engines.opening import open_engine
+from unlearn_bench.benchmarks.inspection.own_folder import mark, own_folder
 from unlearn_bench.benchmarks.inspection.report import DataReport, examine, write_reports
 from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.referee.cell import Cell

@@ -142,7 +142,7 @@ def unlearn_words(
         synthesize=synthesize,
         generator=lambda purpose: generator(seed, _WORDS, *words.forget, purpose),
         device=bench.clip.device,
-        report=lambda _, **__: None,
+        report=_unheard,
     )
     copy = bench.clip.copy()
     why_not = method.skip(copy, request)
@@ -244,3 +244,7 @@ def _images(clip: Clip, words: Words, targets: Sequence[int], *, settings: Synth
 
 def _unit(embeddings: Tensor) -> Tensor:
     return nn.functional.normalize(embeddings, dim=-1)
+
+
+def _unheard(step: int, **values: float | str) -> None:
+    """What a method reports, where nobody keeps a history."""
