@@ -99,6 +99,7 @@ def test_fresh_after_a_dead_worker_leaves_no_old_record(suite_file: Path, tmp_pa
     assert endings(out).by_key[cell.run.key].status == "failed"
 
 
+@pytest.mark.skipif(not landlock.version(), reason="this system has no Landlock")
 def test_records_on_the_disk_are_out_of_a_method_s_reach(
     suite_file: Path, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

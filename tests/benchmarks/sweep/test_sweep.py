@@ -2,14 +2,8 @@
 
 import dataclasses
 import json
-import os
-import platform
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -29,17 +23,13 @@ from tests.benchmarks.support import (
     write_skipper,
 )
 from unlearn_bench.benchmarks.engines import local
-from unlearn_bench.benchmarks.engines.engine import Lost
 from unlearn_bench.benchmarks.engines.local import Local
-from unlearn_bench.benchmarks.isolation import landlock
-from unlearn_bench.benchmarks.isolation.fence import ALLOW_VARIABLE
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.kept import weights_file
 from unlearn_bench.benchmarks.sweep import runner as module
-from unlearn_bench.benchmarks.sweep.runner import Tally, carry_out, recorded, spread, sweep
-from unlearn_bench.benchmarks.sweep.work import Done, claim_slot, hold, label, work
+from unlearn_bench.benchmarks.sweep.runner import Tally, recorded, spread, sweep
+from unlearn_bench.benchmarks.sweep.work import Done, claim_slot, label, work
 from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.records.endings import endings
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.storage import read_folder
 
@@ -302,7 +292,6 @@ def test_a_cell_in_other_hands_is_left_alone(suite_file: Path, noted: Path, tmp_
     assert calls(noted) == ["blue"]
 
 
-@pytest.mark.skipif(not landlock.version(), reason="this system has no Landlock")
 _CLAIM = """
 import time
 from pathlib import Path
