@@ -22,6 +22,7 @@ from tests.benchmarks.support import (
 )
 from unlearn_bench.benchmarks.engines.engine import Lost
 from unlearn_bench.benchmarks.engines.local import Local
+from unlearn_bench.benchmarks.isolation import landlock
 from unlearn_bench.benchmarks.isolation.fence import ALLOW_VARIABLE
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.sweep import runner as module
