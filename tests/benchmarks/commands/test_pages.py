@@ -2,6 +2,7 @@
 
 import os
 import time
+import webbrowser
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.write_text(f'#!/bin/sh\necho "$1" >> "{note}"\n')
     program.chmod(0o755)
     monkeypatch.setenv("BROWSER", f"{program} %s")
+    monkeypatch.setattr(webbrowser, "_tryorder", None)  # it looks at the variable once in a process
     return note
 
 
