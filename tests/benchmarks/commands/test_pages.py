@@ -31,7 +31,7 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def addresses(note: Path) -> list[str]:
     """What the browser was asked for: it is started in a process of its own."""
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while not note.exists() and time.monotonic() < end:
         time.sleep(0.05)
     return note.read_text().split()
