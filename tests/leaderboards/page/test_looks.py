@@ -122,6 +122,7 @@ def test_a_hundred_methods_and_ten_thousand_records_stay_fluid(browser: Browser,
         opened.page.locator(".tools:visible [type=search]").fill("method-9")
         assert len(opened.methods()) == 11
         assert time.perf_counter() - started < 3, "five turns of the table"
-        opened.page.locator(".board.on .dots path[aria-label^='method-9:']").click(force=True)
+        # By the keyboard: among a hundred marks a click may well meet one that lies above.
+        opened.page.locator(".board.on .dots path[aria-label^='method-9:']").press("Enter")
         opened.page.wait_for_url("**#method-9")
         assert opened.complaints == []
