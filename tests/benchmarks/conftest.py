@@ -96,7 +96,7 @@ def sweep(call: Call, suite_file: Path, tmp_path: Path) -> Call:
     }
 
     def run(*more: object) -> Said:
-        flags = [item for item in more if item in {"--dry-run", "--fresh", "--keep", "--skip-bad-images"}]
+        flags = [item for item in more if item in {"--dry-run", "--fresh", "--keep", "--open", "--skip-bad-images"}]
         words = [item for item in more if item not in flags]
         given = usual | {words[place]: words[place + 1] for place in range(0, len(words), 2)}
         return call("run", *(item for pair in given.items() for item in pair), *flags)

@@ -2,6 +2,7 @@
 
 import os
 import time
+import webbrowser
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,12 +25,13 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.write_text(f'#!/bin/sh\necho "$1" >> "{note}"\n')
     program.chmod(0o755)
     monkeypatch.setenv("BROWSER", f"{program} %s")
+    monkeypatch.setattr(webbrowser, "_tryorder", None)  # it looks at the variable once in a process
     return note
 
 
 def addresses(note: Path) -> list[str]:
     """What the browser was asked for: it is started in a process of its own."""
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while not note.exists() and time.monotonic() < end:
         time.sleep(0.05)
     return note.read_text().split()

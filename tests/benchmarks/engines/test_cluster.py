@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ import pytest
 
 from tests.benchmarks.engines.clusters import Machines, kill, machines
 from tests.benchmarks.support import no_warning
+from unlearn_bench import __version__
 from unlearn_bench.benchmarks.engines.engine import Asked, Engine, Lost
 from unlearn_bench.benchmarks.engines.opening import open_engine
 from unlearn_bench.errors import InputError
@@ -244,7 +246,10 @@ OTHER = "import unlearn_bench; unlearn_bench.__version__ = '0.0.9'"
         (
             OTHER,
             1,
-            r"it has unlearn-bench 0\.0\.9 \(code \w+\), the sweep 0\.1\.0 .*install the same on all",
+            (
+                r"it has unlearn-bench 0\.0\.9 \(code \w+\), "
+                rf"the sweep {re.escape(__version__)} .*install the same on all"
+            ),
         ),
         ("", 2, r"it runs 2 tasks at a time in one process.*start workers with --nthreads 1"),
         (

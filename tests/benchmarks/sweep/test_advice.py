@@ -162,7 +162,7 @@ def test_a_run_ends_with_reasons_and_what_to_do(run: Call, tmp_path: Path) -> No
     lines = done.out.splitlines()
     assert done.code == 1
     assert re.search(r"^failed: bad: ValueError: no such layer \(.*\) \(1 cell\)$", done.out, re.MULTILINE)
-    assert lines[-2].startswith("1 ok, 0 skipped, 1 failed, 0 done before; all tables in ")
+    assert lines[-2].startswith("1 ok, 0 skipped, 1 failed, 0 done before; all of it to look at in ")
     assert "1 of 1 method did not forget, target AF/BF is over .5; they ran at defaults" in lines[-1]
 
 
