@@ -142,7 +142,7 @@ def unlearn_words(
         synthesize=synthesize,
         generator=lambda purpose: generator(seed, _WORDS, *words.forget, purpose),
         device=bench.clip.device,
-        report=lambda _, **__: None,
+        report=_unheard,
     )
     copy = bench.clip.copy()
     why_not = method.skip(copy, request)
@@ -158,6 +158,10 @@ def unlearn_words(
         raise CellFailure("the method changed the original model, not the copy that it was given")
     with torch.no_grad():
         return bench.clip.with_state(returned.state())
+
+
+def _unheard(step: int, **values: float | str) -> None:
+    """What a method says of its steps is not kept."""
 
 
 @torch.no_grad()
