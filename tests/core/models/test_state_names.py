@@ -136,7 +136,7 @@ def test_every_file_name_that_open_clip_takes(name: str, source: Clip, tmp_path:
 
 def write_shards(state: State, folder: Path, *, parts: int = 3) -> Path:
     """The state in several files and an index, as the hub's large models have it."""
-    places = {}
+    places: dict[str, str] = {}
     for part in range(parts):
         own = {name: value for number, (name, value) in enumerate(state.items()) if number % parts == part}
         file = f"open_clip_model-{part + 1:05}-of-{parts:05}.safetensors"

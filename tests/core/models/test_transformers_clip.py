@@ -78,7 +78,7 @@ def test_every_tensor_has_its_place(clip: TransformersClip) -> None:
 
 def test_projections_are_found() -> None:
     for tower in ("image", "text"):
-        found = find_projection(clip_of("CLIP"), tower)  # type: ignore[arg-type]
+        found = find_projection(clip_of("CLIP"), tower)
         assert found is not None
         assert found.matrix.shape == (32, 24)
     text = find_projection(clip_of("Siglip"), "text")
