@@ -121,7 +121,8 @@ def test_from_the_model_to_its_weights_without_a_class(call: Call, place: Path) 
     told = said.out.splitlines()[-1].removeprefix("next: unlearn-bench ")
 
     said = follow(call, told, "--metrics", "accuracy,average-score,linear-probe", "--jobs", "1")
-    assert said.err.startswith("before forgetting: my-clip on folder:pictures: zero-shot accuracy ")
+    assert said.err.startswith("data: folder:pictures: ")
+    assert "before forgetting: my-clip on folder:pictures: zero-shot accuracy " in said.err
     assert "is little" not in said.err
     assert "not tuned" not in said.out.split("Presets:")[0], "every row is tuned"
     records = read_folder(place / "runs" / "mini-own-data").records
