@@ -137,9 +137,9 @@ def _candidates(method: str, known: Presets) -> tuple[Candidate, ...]:
 
 def _on_data(bench: Workbench, made: Clip, words: Words) -> list[Share]:
     """Accuracy on each dataset that was given, and on those of its classes that are called as a concept."""
-    found = []
+    wanted = {name.casefold() for name in (*words.forget, *words.before)}
+    found: list[Share | None] = []
     for item in bench.evaluated.values():
-        wanted = {name.casefold() for name in (*words.forget, *words.before)}
         own = [name for name in item.dataset.choices if name.casefold() in wanted]
         found += [share(bench, item, made, name) for name in ("", *own)]
     return [item for item in found if item is not None]

@@ -160,6 +160,10 @@ def unlearn_words(
         return bench.clip.with_state(returned.state())
 
 
+def _unheard(step: int, **values: float | str) -> None:
+    """What a method says of its steps is not kept."""
+
+
 @torch.no_grad()
 def measured(
     original: Clip, start: Clip, unlearned: Clip, words: Words, *, settings: SynthesisSettings, seed: int

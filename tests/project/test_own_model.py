@@ -120,7 +120,8 @@ def test_from_the_model_to_its_weights_without_a_class(call: Call, place: Path) 
     told = said.out.splitlines()[-1].removeprefix("next: unlearn-bench ")
 
     said = follow(call, told, "--metrics", "accuracy,average-score,linear-probe", "--jobs", "1")
-    assert said.err.startswith("before forgetting: my-clip on folder:pictures: zero-shot accuracy ")
+    assert said.err.startswith("data: folder:pictures: ")
+    assert "before forgetting: my-clip on folder:pictures: zero-shot accuracy " in said.err
     assert "is little" not in said.err
     assert "my-clip, suite mini-own-data" in said.out
     assert "No method was tuned" not in said.out
@@ -156,11 +157,12 @@ def test_from_the_model_to_its_weights_without_a_class(call: Call, place: Path) 
     assert (place / "both" / "model.safetensors").is_file()
 
 
-def test_a_template_in_which_no_name_can_be_read_is_warned_of(call: Call, place: Path) -> None:
-    """The tokenizer cuts at 76 bytes: behind so long a sentence all names read alike, and the run says so first."""
+def test_a_template_in_which_no_name_can_be_read_is_refused(call: Call, place: Path) -> None:
+    """The tokenizer cuts at 76 bytes: behind so long a sentence all names read alike."""
     run = the_way()[2].replace("a drawing of a {}", "z" * 80 + " {}")
     said = call(*shlex.split(run), "--methods", "identity", "--jobs", "1", "--metrics", "accuracy,average-score")
-    known, warning, *_ = said.err.splitlines()
-    assert known.startswith("before forgetting: my-clip on folder:pictures: zero-shot accuracy 0.1")
-    assert warning.startswith("warning: 0.1")
-    assert "try the template that it was trained with" in warning
+    assert said.code == 2
+    (error,) = said.err.splitlines()
+    assert error.startswith("error: the classes ")
+    assert "are one text to my-clip" in error
+    assert "as it reads no more than the beginning" in error

@@ -86,7 +86,7 @@ def test_the_disk_is_asked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     class Usage:
         free = 1 << 20
 
-    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage)
+    monkeypatch.setattr("unlearn_bench.benchmarks.data.fetching.archives.shutil.disk_usage", lambda _: Usage)
     with pytest.raises(InputError, match=r"needs 5 MiB more at .*, where 1 MiB are free"):
         unpack(tmp_path / "a", tmp_path / "out")
     assert not (tmp_path / "out" / "x").exists()

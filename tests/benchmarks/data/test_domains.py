@@ -87,7 +87,7 @@ def test_the_shortest_way_to_say_it(
         ([("cat", "photo"), ("cat", "sketch")], "'x' has 1 classes with images"),
         ([("cat", "a@b"), ("dog", "c")], "a domain called 'a@b'"),
         ([("cat", "*"), ("dog", "c")], r"a domain called '\*'"),
-        ([("c@t", "photo"), ("dog", "sketch")], "a class called 'c@t'"),
+        ([("c@t", "photo"), ("c", "t")], "a class 'c@t', and a class of a domain that is said so"),
     ],
 )
 def test_what_can_not_be_parted(pairs: list[tuple[str, str]], message: str) -> None:
