@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -36,7 +37,7 @@ _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e]")
 
 def named(name: str) -> list[Record]:
     """Records in which everything that has a name has this one."""
-    changes = {"suite": name, "model": name}
+    changes: dict[str, Any] = {"suite": name, "model": name}
     records = sweep(name, seconds=1.5, **changes) + identity(**changes)
     cell = run(method="other", forget=(name, "red cube"), **changes)
     records.append(replace(records[0], run=cell, status="failed", reason=name, measurements=()))
