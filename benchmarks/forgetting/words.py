@@ -248,7 +248,3 @@ def _images(clip: Clip, words: Words, targets: Sequence[int], *, settings: Synth
 
 def _unit(embeddings: Tensor) -> Tensor:
     return nn.functional.normalize(embeddings, dim=-1)
-
-
-def _unheard(step: int, **values: float | str) -> None:
-    """What a method reports, where nobody keeps a history."""
