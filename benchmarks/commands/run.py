@@ -268,7 +268,11 @@ def _say_data(
     for line in dict.fromkeys(line for report in reports for line in report.warnings()):
         warn(line)
     if path is not None:
-        write_reports(reports, path)
+        try:
+            write_reports(reports, path)
+        except OSError as error:  # a run in which all is done need only be read; one that goes on says so itself
+            if error.errno not in READ_ONLY:
+                raise
         if told:
             console.print(f"data: all of it in {path}", markup=False, highlight=False, soft_wrap=True)
 
