@@ -10,6 +10,7 @@ import typer
 from unlearn_bench.benchmarks.commands.leaderboard import load_records
 from unlearn_bench.benchmarks.sweep.removal import Removed, remove
 from unlearn_bench.benchmarks.sweep.repeats import megabytes
+from unlearn_bench.benchmarks.sweep.so_far import LEADERBOARD, PAGE_FILE
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.selection import Selection, select
@@ -70,6 +71,7 @@ def _report(removed: Removed, run: Path) -> str:
         said.append(f"left, since a running sweep has them in hand: {removed.held}")
     if removed.changed:
         said.append(f"left, since they were written anew meanwhile: {removed.changed}")
-    if removed.records and (run / "leaderboard.md").is_file():
-        said.append(f"{run / 'leaderboard.md'} is as it was before, until the next run writes it")
+    written = [str(run / name) for name in (LEADERBOARD, PAGE_FILE) if (run / name).is_file()]
+    if removed.records and written:
+        said.append(f"as before, until the next run writes them: {', '.join(written)}")
     return "; ".join(said)

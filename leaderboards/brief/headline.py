@@ -7,6 +7,7 @@ from unlearn_bench.leaderboards.statistics.rows import Board, Row
 from unlearn_bench.leaderboards.tables.section import number
 
 _FEW = 3
+_WELL = "of those that forgot with less harm than good"
 
 
 def headline(board: Board) -> str:
@@ -116,10 +117,10 @@ def _undone(found: Findings) -> str:
         return ""
     row, most = found.hardest
     if found.retrained is None:
-        return f"The least reversible, {row.label}, has an irreversibility of {short(most)} (0: comes back whole)."
+        return f"{_WELL.capitalize()}, {row.label} is the least reversible: {short(most)} (0: comes back whole)."
     scale = f"the model that was trained again without it ({short(found.retrained)})"
     if not found.as_hard:
-        return f"None is as irreversible as {scale}; the nearest is {row.label} ({short(most)})."
+        return f"None {_WELL} is as irreversible as {scale}; the nearest is {row.label} ({short(most)})."
     names = listed([each.label for each in found.as_hard])
     return f"As irreversible as {scale}: {names}."
 

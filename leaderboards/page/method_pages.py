@@ -13,7 +13,7 @@ from unlearn_bench.leaderboards.statistics.curves import is_curve
 from unlearn_bench.leaderboards.statistics.intervals import OTHER, TARGET
 from unlearn_bench.leaderboards.statistics.rows import Board, Row, Summary
 from unlearn_bench.leaderboards.tables import costs
-from unlearn_bench.leaderboards.tables.captions import title
+from unlearn_bench.leaderboards.tables.captions import UNTUNED_SOURCES, title
 from unlearn_bench.leaderboards.tables.section import full_note, number, span
 from unlearn_bench.registry import Entry, catalogue
 
@@ -171,12 +171,7 @@ def how_found(record: Record) -> str:
     if not record.run.hyperparameters:
         return "It has no settings."
     if source != "tuned":
-        return {
-            "paper": "As its paper says.",
-            "paper-per-class": "As its paper says, chosen by class on the reported classes.",
-            "default": "Defaults; not tuned on this model.",
-            "given": "Given by hand.",
-        }.get(source, source)
+        return f"{UNTUNED_SOURCES.get(source, source).capitalize()}."
     trials, classes = preset.get("trials", preset.get("budget")), preset.get("classes", ())
     many = f" with {trials} trials" if isinstance(trials, int) else ""
     on = (

@@ -292,15 +292,19 @@ def _counts(board: Board, dataset: str, forget: tuple[str, ...] | None = None) -
     return f"test images: {', '.join(said)}" if said else "no test images counted"
 
 
+UNTUNED_SOURCES = {
+    "paper": "as its paper says",
+    "paper-per-class": "as its paper says, chosen by class on the reported classes",
+    "default": "by default, not tuned",
+    "given": "given by hand",
+}
+"""Where settings come from that nobody searched, in words."""
+
+
 def _preset(preset: Preset) -> str:
     source = str(preset.get("source", "default"))
     if source != "tuned":
-        return {
-            "paper": "as its paper says",
-            "paper-per-class": "as its paper says, chosen by class on the reported classes",
-            "default": "by default, not tuned",
-            "given": "given by hand",
-        }.get(source, source)
+        return UNTUNED_SOURCES.get(source, source)
     budget = preset.get("trials", preset.get("budget"))
     return f"tuned ({budget} trials)" if isinstance(budget, int) else "tuned"
 

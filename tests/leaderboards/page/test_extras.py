@@ -103,7 +103,7 @@ def test_the_history_that_is_shown_says_of_what_it_is() -> None:
 @pytest.mark.parametrize(
     ("preset", "said"),
     [
-        ({"source": "default"}, "Defaults; not tuned on this model."),
+        ({"source": "default"}, "By default, not tuned."),
         ({"source": "given"}, "Given by hand."),
         ({"source": "paper"}, "As its paper says."),
         ({"source": "tuned", "trials": 64, "classes": ["a", "b"], "forgetting": 0.9, "retention": 0.8, "score": 0.1},
