@@ -45,7 +45,7 @@ def execute(
     if fmt in PICTURES and out is None:
         raise InputError(f"a picture ({fmt}) goes into a file, got no --out; add --out front.{fmt}")
     if open_ and (fmt != PAGE or out is None):
-        raise InputError(f"--open shows a page that was written, got --format {fmt}; add --format html --out FILE")
+        raise InputError("--open shows a page that was written to a file; give both --format html and --out FILE")
     found = chosen_records(runs, methods=methods, datasets=datasets, classes=classes, models=models)
     if records is not None:
         _writable(records)

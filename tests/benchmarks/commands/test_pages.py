@@ -71,7 +71,7 @@ def test_what_can_t_be_opened_is_said_before_anything_is_written(sweep: Call, ca
     sweep("--classes", "red")
     said = call("leaderboard", tmp_path / "out", "--open")
     assert (said.code, said.out) == (2, "")
-    assert "--open shows a page that was written, got --format md; add --format html --out FILE" in said.err
+    assert "--open shows a page that was written to a file; give both --format html and --out FILE" in said.err
     assert call("site", tmp_path / "out", "--classes", "nobody", "--out", tmp_path / "site").code == 2
     assert not (tmp_path / "site").exists()
 
