@@ -102,6 +102,10 @@ def forget(
     template: Template = "",
     presets: Presets = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    timeout: Annotated[
+        float | None,
+        typer.Option(help="Seconds that a method may take; 0: without end. An hour by default.", min=0),
+    ] = None,
     threads: Threads = 0,
     device: Device = "auto",
     skip_bad_images: SkipBadImages = False,
@@ -128,6 +132,7 @@ def forget(
         template=template,
         presets=presets,
         seed=seed,
+        timeout=timeout,
         threads=threads,
         device=device,
         skip_bad=skip_bad_images,

@@ -18,6 +18,7 @@ from unlearn_bench.benchmarks.referee.conditions import Conditions, conditions_f
 from unlearn_bench.benchmarks.referee.referee import run_cell
 from unlearn_bench.benchmarks.referee.workbench import Workbench, choose_device, open_workbench
 from unlearn_bench.benchmarks.suites.suite import SEEDS, Suite, load_suite
+from unlearn_bench.benchmarks.sweep.patience import LEAST_S, Patience
 from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice, load_method
 from unlearn_bench.benchmarks.sweep.tasks import find_classes
@@ -114,6 +115,7 @@ def execute(
     keep: Path | None = None,
     fmt: str = "",
     push_to: str | None = None,
+    timeout: float | None = None,
 ) -> int:
     """Unlearn, measure before and after, and write the folder; 1 if the method failed or does not apply."""
     if bool(classes) == bool(concepts) or (keep is not None and not concepts):
@@ -140,11 +142,16 @@ def execute(
     check_convertible(bench.clip, fmt)
     examine([item.dataset for item in bench.evaluated.values()], bench.clip)
     if classes:
-        wanted = _Classes(suite=chosen, choice=choice, conditions=conditions, method=method, start=start)
+        wanted = _Classes(
+            suite=chosen, choice=choice, conditions=conditions, method=method, start=start, timeout=timeout
+        )
         return _forget_classes(wanted, bench, known, output)
     from unlearn_bench.benchmarks.commands.forget_words import WordOrder, forget_words  # noqa: PLC0415  (it needs this)
 
-    order = WordOrder(model=model, start=start, concepts=concepts, keep=keep, method=method, seed=seed)
+    seconds = LEAST_S if timeout is None else timeout
+    order = WordOrder(
+        model=model, start=start, concepts=concepts, keep=keep, method=method, seed=seed, timeout_s=seconds
+    )
     return forget_words(order, bench, known, template=template, output=output)
 
 
@@ -157,6 +164,7 @@ class _Classes:
     conditions: Conditions
     method: str
     start: Path | None
+    timeout: float | None
 
 
 def _forget_classes(wanted: _Classes, bench: Workbench, known: Presets, output: Output) -> int:
@@ -170,7 +178,8 @@ def _forget_classes(wanted: _Classes, bench: Workbench, known: Presets, output: 
         if wanted.method == BEST:
             typer.echo(f"method {candidate}", err=True)
         kept: list[Clip] = []
-        record = run_cell(cell, bench, wanted.conditions, keep=kept.append).record
+        seconds = Patience(given=wanted.timeout).of(cell)
+        record = run_cell(cell, bench, wanted.conditions, keep=kept.append, timeout_s=seconds).record
         if record.status == "ok":
             shares = still_forgotten(bench, whole, kept[0], earlier)
             for line in (*costs(record), *map(str, shares)):

@@ -30,6 +30,7 @@ from unlearn_bench.methods.base import Method
 from unlearn_bench.models.names import shown_name
 from unlearn_bench.models.sources import open_model
 from unlearn_bench.registry import catalogue
+from unlearn_bench.shown import visible
 
 USUAL = "text-null-space"
 """What forgets where no method has settings for a model: it has a closed form, and reads texts alone."""
@@ -37,7 +38,7 @@ USUAL = "text-null-space"
 
 @dataclass(frozen=True, kw_only=True)
 class WordOrder:
-    """What was asked for: concepts as they were typed, and the file of those to keep."""
+    """What was asked for: concepts as they were typed, the file of those to keep, and how long it may take."""
 
     model: str
     start: Path | None
@@ -45,6 +46,7 @@ class WordOrder:
     keep: Path | None
     method: str
     seed: int
+    timeout_s: float
 
 
 def forget_words(order: WordOrder, bench: Workbench, known: Presets, *, template: str, output: Output) -> int:
@@ -61,16 +63,24 @@ def forget_words(order: WordOrder, bench: Workbench, known: Presets, *, template
     for candidate in candidates:
         if order.method == BEST:
             typer.echo(f"method {candidate}", err=True)
-        preset = known.of(candidate.method)
-        method = build_method(load_method(candidate.method).kind, preset.hyperparameters)
+        preset, found = known.of(candidate.method), load_method(candidate.method)
+        method = build_method(found.kind, preset.hyperparameters)
         try:
-            made = unlearn_words(bench, words, method, settings=known.synthesis({}), seed=order.seed)
+            made = unlearn_words(
+                bench,
+                words,
+                found.target,
+                preset.hyperparameters,
+                settings=known.synthesis({}),
+                seed=order.seed,
+                timeout_s=order.timeout_s,
+            )
         except CellFailure as error:
-            typer.echo(f"failed: {error}", err=True)
+            typer.echo(f"failed: {visible(str(error))}", err=True)
             return 1
         if isinstance(made, Clip):
             return _write(order, bench, known, words, made, method=method, preset=preset, output=output)
-        typer.echo(f"skipped: {made}", err=True)
+        typer.echo(f"skipped: {visible(made)}", err=True)
     return 1
 
 

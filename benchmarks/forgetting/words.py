@@ -1,8 +1,9 @@
 """Forgetting by words alone: no dataset, so a method that needs none, and evidence that the model itself gives."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
@@ -12,11 +13,14 @@ from torch import Tensor, nn
 from unlearn_bench.benchmarks.data.dataset.base import Dataset, Index, Split
 from unlearn_bench.benchmarks.data.dataset.templates import DEFAULT_TEMPLATE, check_template
 from unlearn_bench.benchmarks.images.synthetic_cache import synthetic_images
+from unlearn_bench.benchmarks.isolation.measuring import Load
+from unlearn_bench.benchmarks.isolation.play import Task
+from unlearn_bench.benchmarks.isolation.wire import bytes_of
 from unlearn_bench.benchmarks.referee.workbench import Workbench
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure, InputError
-from unlearn_bench.methods.base import Concept, Method, Request
-from unlearn_bench.seeding import derive_seed, generator
+from unlearn_bench.methods.base import Concept
+from unlearn_bench.registry import absolute
 from unlearn_bench.synthesis.images import Synthetic
 from unlearn_bench.synthesis.settings import SynthesisSettings
 
@@ -115,53 +119,60 @@ def read_keep(path: Path | None) -> tuple[str, ...]:
 def unlearn_words(
     bench: Workbench,
     words: Words,
-    method: Method,
+    method: str,
+    hyperparameters: Mapping[str, Any],
     *,
     settings: SynthesisSettings,
     seed: int,
+    timeout_s: float = 0.0,
 ) -> Clip | str:
     """The model without the concepts, rebuilt from its tensors; or why the method does not apply.
 
-    The method gets a copy of the model, the texts, and synthetic images if it asks for them.
+    The method plays in a process of its own, with a copy of the model, the texts, and synthetic images if it asks.
+
+    Args:
+        method: where its class is loaded from. hyperparameters: of it.
+        timeout_s: of the method, synthesis left out; 0: as long as it takes.
 
     Raises:
-        CellFailure: what came back is no model of this architecture, or images can't be made.
+        CellFailure: the method raised something, ended its process or took too long; what came back is no model of
+            this architecture; or images can't be made.
     """
-
-    def synthesize() -> Synthetic:
-        made = _images(bench.clip, words, range(len(words.forget)), settings=settings, seed=seed)
-        return Synthetic(**{name: value.clone() for name, value in vars(made).items()})
-
     concepts = tuple(Concept(name=name, text=text) for name, text in zip(words.class_names, words.texts, strict=True))
     count, kept = len(words.forget), len(words.forget) + len(words.keep)
-    request = Request(
+    task = Task(
+        method_target=absolute(method),
+        hyperparameters=hyperparameters,
+        seed=(seed, _WORDS, *words.forget),
         forget=concepts[:count],
         retain=concepts[count:kept],
-        forget_examples=None,
-        retain_examples=None,
-        synthesize=synthesize,
-        generator=lambda purpose: generator(seed, _WORDS, *words.forget, purpose),
-        device=bench.clip.device,
-        report=_unheard,
     )
-    copy = bench.clip.copy()
-    why_not = method.skip(copy, request)
-    if why_not is not None:
-        return why_not
-    with torch.random.fork_rng(), torch.enable_grad():
-        torch.manual_seed(derive_seed(seed, _WORDS, *words.forget, "global"))
-        returned = method.unlearn(copy, request)
-    if not isinstance(returned, Clip):
-        raise CellFailure(f"unlearn returned a {type(returned).__name__}; it must return the clip")
-    if not bench.is_untouched():
-        bench.restore()
-        raise CellFailure("the method changed the original model, not the copy that it was given")
+    hearing = _Hearing(clip=bench.clip, words=words, settings=settings, seed=seed)
+    load = Load(torch.get_num_threads())
+    most = bytes_of(bench.clip.state())
+    with bench.player(task.method_target) as player:
+        played = player.play(task, hearing, load, most_bytes=most, timeout_s=timeout_s)
+    if played.state is None:
+        return played.skipped
     with torch.no_grad():
-        return bench.clip.with_state(returned.state())
+        return bench.clip.with_state(played.state)
 
 
-def _unheard(step: int, **values: float | str) -> None:
-    """What a method says of its steps is not kept."""
+@dataclass(frozen=True, kw_only=True)
+class _Hearing:
+    """Who answers a method that forgets words."""
+
+    clip: Clip
+    words: Words
+    settings: SynthesisSettings
+    seed: int
+
+    def report(self, step: int, **values: float | str) -> None:
+        """What a method says of its steps is not kept."""
+
+    def synthesize(self) -> Synthetic:
+        """Images of the concepts to forget."""
+        return _images(self.clip, self.words, range(len(self.words.forget)), settings=self.settings, seed=self.seed)
 
 
 @torch.no_grad()
