@@ -3,7 +3,9 @@
 import hashlib
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -12,7 +14,7 @@ from torch import Tensor
 from unlearn_bench.cache import cache_folder, locked
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure
-from unlearn_bench.sealing import is_whole, sealed_path
+from unlearn_bench.sealing import is_whole, seal_path, sealed_path
 from unlearn_bench.synthesis.ascent import OutOfTimeError, synthesize
 from unlearn_bench.synthesis.images import Say, Synthetic, silent
 from unlearn_bench.synthesis.settings import SynthesisSettings
@@ -22,6 +24,8 @@ _LATE_FOR_S = 3600.0
 """How long it is believed that a class takes too long: the rest of a sweep, not the rest of time."""
 _FAILED_FOR_S = 7 * 24 * 3600.0
 """How long it is believed that a class's images can't be made: what made it fail may have been repaired since."""
+_CLOCKS_DIFFER_S = 60.0
+"""Between two machines that share the cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +106,7 @@ def _one_class(
     late = folder / f"{stem}.late"
     with locked(path):
         for note, believed_s in ((failure, _FAILED_FOR_S), (late, _LATE_FOR_S)):
-            if is_whole(note) and time.time() - note.stat().st_mtime < believed_s:
-                raise CellFailure(note.read_text(encoding="utf-8"))
+            _raise_what_it_says(note, believed_s)
         if not is_whole(path):
             try:
                 made = _timed(
@@ -125,6 +128,20 @@ def _one_class(
         stored = load_file(path)
     seconds = float(stored.pop("seconds"))
     return Made(synthetic=Synthetic(**stored), seconds=seconds)
+
+
+def _raise_what_it_says(note: Path, believed_s: float) -> None:
+    """Fail as the note says that an earlier try did; one that is too old, from the future, or not what was written
+    (an older version's, a damaged one) is not believed, and removed.
+
+    Raises:
+        CellFailure: it is believed.
+    """
+    if is_whole(note) and 0 <= time.time() - note.stat().st_mtime + _CLOCKS_DIFFER_S < believed_s:
+        raise CellFailure(note.read_text(encoding="utf-8"))
+    with suppress(OSError):  # a cache that may only be read
+        note.unlink(missing_ok=True)
+        seal_path(note).unlink(missing_ok=True)
 
 
 def _timed(

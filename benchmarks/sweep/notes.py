@@ -52,6 +52,14 @@ def read_notes(out: Path) -> Mapping[str, str]:
     return found
 
 
+def remove_old_notes(out: Path) -> None:
+    """Remove the notes of processes that were killed long ago."""
+    for path in (out / CELLS).glob(f".*{_SUFFIX}"):
+        with suppress(OSError):
+            if time.time() - path.lstat().st_mtime >= _OLD_S:
+                path.unlink()
+
+
 @contextmanager
 def watching(out: Path, show: Callable[[Mapping[str, str]], None], *, every_s: float) -> Iterator[None]:
     """Show the notes of a folder every few seconds, beside whatever runs in this block."""

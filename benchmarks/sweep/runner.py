@@ -17,6 +17,7 @@ from unlearn_bench.benchmarks.referee.conditions import Conditions, describe
 from unlearn_bench.benchmarks.referee.kept import WEIGHTS
 from unlearn_bench.benchmarks.referee.workbench import Setting, open_workbench
 from unlearn_bench.benchmarks.referee.zero_shot import ZeroShot, zero_shot
+from unlearn_bench.benchmarks.sweep.notes import remove_old_notes
 from unlearn_bench.benchmarks.sweep.patience import UNHURRIED, Patience
 from unlearn_bench.benchmarks.sweep.work import Done, done, placed, stay_alive, work
 from unlearn_bench.cache import cache_root, remove_litter
@@ -153,6 +154,7 @@ def _tidy(out: Path) -> None:
     inner = [folder for cache in caches if cache.is_dir() for folder in cache.iterdir() if folder.is_dir()]
     for folder in (out, out / CELLS, out / WEIGHTS, out / SHEETS, *caches, *inner):
         remove_litter(folder)
+    remove_old_notes(out)
 
 
 def wait_until_seen(finished: Sequence[Done], out: Path, *, seconds: float = _SEEN_WITHIN_S) -> None:

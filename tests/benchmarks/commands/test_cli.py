@@ -249,7 +249,8 @@ def test_a_folder_and_a_cache_in_which_all_is_there_need_only_be_read(sweep: Cal
 
 def test_nothing_is_left_of_what_a_killed_sweep_was_writing(sweep: Call, tmp_path: Path) -> None:
     sweep("--limit", 1)
-    litter = [tmp_path / "out" / "cells" / ".0.json.abcdefgh.part", tmp_path / "out" / "cells" / ".0.lock"]
+    cells = tmp_path / "out" / "cells"
+    litter = [cells / ".0.json.abcdefgh.part", cells / ".0.lock", cells / ".ab.note"]
     litter += [
         tmp_path / "cache" / "images" / ".x.npy.01234567.part",
         tmp_path / "out" / ".leaderboard.md.0a1b2c3d.part",

@@ -100,6 +100,34 @@ def test_a_failure_is_remembered(bench: Workbench, made: list[tuple[int, ...]]) 
     assert reasons[0] == reasons[1]
 
 
+@pytest.mark.parametrize("what", ["a week old", "of the future", "damaged", "of an older version"])
+def test_a_failure_is_not_believed_for_ever(
+    what: str, bench: Workbench, made: list[tuple[int, ...]], tmp_path: Path
+) -> None:
+    """It is tried again, and the note that is not believed is gone once images could be made."""
+    hopeless = SynthesisSettings(images_per_class=1, max_steps=1, threshold=1.0, threshold_drop=0.0, max_attempts=1)
+    with pytest.raises(CellFailure):
+        images(bench, settings=hopeless)
+    folder = tmp_path / "cache" / "synthetic" / bench.fingerprint
+    (note,) = folder.glob("*.failed")
+    days = {"a week old": -8, "of the future": 3}
+    if what in days:
+        os.utime(note, (time.time() + days[what] * 24 * 3600,) * 2)
+    elif what == "damaged":
+        note.write_text("another reason")
+    else:
+        note.with_name(f"{note.name}.seal").unlink()
+    with pytest.raises(CellFailure, match="no synthetic image for"):
+        images(bench, settings=hopeless)
+    assert made == [(2,), (2,)]
+    images(bench)
+    (other,) = folder.glob("*.safetensors")
+    stale = other.with_suffix(".failed")  # of an earlier version: it has no seal
+    stale.write_text("can't be made")
+    assert len(images(bench).synthetic.labels) == 3
+    assert not stale.exists()
+
+
 def test_a_cut_file_is_made_again(bench: Workbench, made: list[tuple[int, ...]], tmp_path: Path) -> None:
     kept = images(bench).synthetic.unit.clone()
     folder = tmp_path / "cache" / "synthetic" / bench.fingerprint

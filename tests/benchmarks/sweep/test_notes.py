@@ -11,7 +11,7 @@ from tests.benchmarks.support import CONDITIONS, Call, bench_of, plan, write_met
 from unlearn_bench.benchmarks.referee.referee import run_cell
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.benchmarks.sweep import notes, progress
-from unlearn_bench.benchmarks.sweep.notes import Note, read_notes, watching
+from unlearn_bench.benchmarks.sweep.notes import Note, read_notes, remove_old_notes, watching
 
 
 def test_a_note_lives_as_long_as_its_cell(tmp_path: Path) -> None:
@@ -36,6 +36,11 @@ def test_what_a_killed_process_left_is_not_shown(tmp_path: Path) -> None:
     old.write_text("x: step 1")
     os.utime(old, (time.time() - 3600,) * 2)
     assert read_notes(tmp_path) == {}
+    young = tmp_path / "cells" / ".cd.note"
+    young.write_text("x: step 2")
+    remove_old_notes(tmp_path)
+    assert list((tmp_path / "cells").iterdir()) == [young]
+    remove_old_notes(tmp_path / "nowhere")
 
 
 def test_watching_shows_them_and_ends(tmp_path: Path) -> None:
