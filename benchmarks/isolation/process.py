@@ -83,8 +83,9 @@ class Room:
             folder=Path(folder.name).resolve(), hidden=hidden, writable=allowed_writes(), limit_memory=limit_memory
         )
         self.connection, theirs = multiprocessing.Pipe()
-        process = _context().Process(target=life, args=(theirs, fence, given), daemon=True)  # type: ignore[attr-defined]
-        with _main_unseen():
+        context = _context()
+        process = context.Process(target=life, args=(theirs, fence, given), daemon=True)  # type: ignore[attr-defined]
+        with _little_told(context):
             process.start()
         theirs.close()
         self._process: BaseProcess = process
@@ -331,15 +332,21 @@ _MAIN = threading.Lock()
 
 
 @contextlib.contextmanager
-def _main_unseen() -> Iterator[None]:
-    """Hide this program's main module, which a new process would run again: a script without a guard, or pytest."""
+def _little_told(context: BaseContext) -> Iterator[None]:
+    """Hide from a new process what it would otherwise do as this one did.
+
+    It would run this program's main module again (a script without a guard, or pytest), and begin processes as this
+    one does by default: the way of a joblib worker is not known where joblib is not imported.
+    """
     with _MAIN:
-        main = sys.modules["__main__"]
+        main, method = sys.modules["__main__"], multiprocessing.get_start_method(allow_none=True)
         sys.modules["__main__"] = types.ModuleType("__main__")
+        multiprocessing.set_start_method(context.get_start_method(), force=True)
         try:
             yield
         finally:
             sys.modules["__main__"] = main
+            multiprocessing.set_start_method(method, force=True)  # type: ignore[arg-type]  # None: not chosen yet
 
 
 def _end(process: BaseProcess, connection: Connection, folder: "tempfile.TemporaryDirectory[str]") -> None:

@@ -36,7 +36,7 @@ def pack(before: Outcomes, after: Outcomes) -> str:
 
 
 def unpack_sums(packed: Sequence[bytes], n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """In how many of several packed outcomes (as bytes) each image was a yes, before and after, each (n,).
+    r"""In how many of several packed outcomes (as bytes) each image was a yes, before and after, each (n,).
 
     >>> [side.tolist() for side in unpack_sums([b"\xa0\x20", b"\x80\x20"], 3)]
     [[2, 0, 1], [0, 0, 2]]

@@ -10,6 +10,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
+import psutil
 from PIL import Image
 
 from unlearn_bench.benchmarks.engines.local import Local
@@ -124,6 +125,14 @@ note = "+".join(concept.name for concept in request.forget)
 def calls(folder: Path) -> list[str]:
     """Forget sets of the noted calls, sorted."""
     return sorted(path.name.split(".")[0] for path in folder.iterdir())
+
+
+def referee_of(player: int) -> psutil.Process:
+    """The process that asked for a player: the parent of the one from which players are forked."""
+    forked_from = psutil.Process(player).parent()
+    referee = forked_from.parent() if forked_from is not None else None
+    assert referee is not None
+    return referee
 
 
 def colour_image(name: str, seed: int, side: int = 10) -> Image.Image:

@@ -10,7 +10,7 @@ def check_template(template: str, *, of: str) -> None:
     """Refuse a template that can't be filled with a class and a domain."""
     rest = template.replace("{}", "").replace("{domain}", "")
     if template.count("{}") != 1 or "{" in rest or "}" in rest:
-        raise InputError(f"the template {template!r} of {of!r} needs one {{}} for the class, and may hold {{domain}}")
+        raise InputError(f"the template {template!r} of {of} needs one {{}} for the class, and may hold {{domain}}")
 
 
 def set_template(dataset: Dataset, template: str) -> None:

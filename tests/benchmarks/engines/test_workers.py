@@ -130,6 +130,6 @@ def test_errors_are_results(tmp_path: Path) -> None:
     def wrong(kind: type[Exception]) -> None:
         raise kind("first line\nsecond")
 
-    assert carry(InputError, task=wrong, folder=tmp_path) == Raised(said="first line\nsecond", by_task=True)
+    assert carry(InputError, task=wrong, folder=tmp_path) == Raised(said="first line\\nsecond", by_task=True)
     assert carry(ValueError, task=wrong, folder=tmp_path) == Raised(said="ValueError: first line", by_task=False)
     assert in_short(ValueError()) == "ValueError: no message"

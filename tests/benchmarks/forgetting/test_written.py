@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from huggingface_hub import constants
 from tests.benchmarks.support import Call, is_one_error, write_method, write_suite
 from tests.core.tiny import RESNET, TRANSFORMER, clip_of
 from unlearn_bench.benchmarks.forgetting.written import write_out
+from unlearn_bench.cache import beside
 from unlearn_bench.errors import InputError
 from unlearn_bench.models.exchange.card import base_of, readme
 from unlearn_bench.models.sources import open_model, save_model
@@ -88,8 +90,10 @@ def test_formats_are_refused_first(call: Call, given: list[object], tmp_path: Pa
 def test_a_folder_is_whole_or_not_there(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who was killed while it was written can begin again."""
     clip, out = open_model(model), tmp_path / "out"
-    (tmp_path / ".out.part").mkdir()
-    (tmp_path / ".out.part" / "half").write_text("x")
+    half = beside(out)
+    half.mkdir()
+    (half / "half").write_text("x")
+    os.utime(half, (0, 0))
     with monkeypatch.context() as patched:
         patched.setattr("unlearn_bench.benchmarks.forgetting.written.readme", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -104,7 +108,7 @@ def test_a_folder_is_whole_or_not_there(model: str, tmp_path: Path, monkeypatch:
         "open_clip_config.json",
         "open_clip_model.safetensors",
     ]
-    assert not (tmp_path / ".out.part").exists()
+    assert not half.exists()
 
 
 def test_the_readme() -> None:

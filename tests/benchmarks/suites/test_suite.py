@@ -84,7 +84,7 @@ MINIMAL = 'models = ["m"]\ndatasets = ["d"]\n'
         (MINIMAL + 'seeds = ["0"]', "'seeds' must be a list of whole numbers"),
         (MINIMAL + "seeds = [true]", "'seeds' must be a list of whole numbers"),
         (MINIMAL + "seeds = [0.5]", "'seeds' must be a list of whole numbers"),
-        (MINIMAL + "seeds = 3", "'seeds' must be a list of whole numbers; it is 3"),
+        (MINIMAL + "seeds = 3", "'seeds' must be a list of whole numbers of at most 63 bits; it is 3"),
         (MINIMAL + "methods = []", "'methods' must be a list of names"),
         (MINIMAL + "summary = 3", "'summary' must be a text"),
         (MINIMAL + "test_split = ['test']", "'test_split' must be a text"),

@@ -170,7 +170,7 @@ def test_words_in_another_order_name_the_same_class(tmp_path: Path) -> None:
         ("[variants]\nx = 3\n", "lacks its method"),
         ('[variants.x]\nsource = "paper"\n', "lacks its method"),
         ('[variants.x]\nmethod = "lip"\nhyperparameter = {}\n', "did you mean 'hyperparameters'"),
-        ('[variants.x]\nmethod = "lip"\ntemplate = "a photo"\n', "must hold one {}"),
+        ('[variants.x]\nmethod = "lip"\ntemplate = "a photo"\n', "needs one {}"),
         ('[variants.x]\nmethod = "lip"\ntemplate = 3\n', "'template' must be a text"),
         ('[variants.x]\nmethod = "lip"\nsynthesis = "all"\n', "'synthesis' must be a table"),
         ('[variants.x]\nmethod = "lip"\nsource = "papers"\n', "did you mean 'paper'"),

@@ -12,7 +12,16 @@ import torch
 
 import unlearn_bench
 from tests.benchmarks.engines.clusters import Machines, kill, machines, wait_for
-from tests.benchmarks.support import NOISE, calls, counting, start, start_cli, write_method, write_suite
+from tests.benchmarks.support import (
+    NOISE,
+    calls,
+    counting,
+    referee_of,
+    start,
+    start_cli,
+    write_method,
+    write_suite,
+)
 from tests.benchmarks.tuning.support import TURN, tunable_method
 from unlearn_bench.benchmarks.isolation.fence import ALLOW_VARIABLE
 from unlearn_bench.leaderboards.records.storage import read_folder
@@ -225,14 +234,20 @@ def test_a_network_folder_without_locks_and_hard_links_that_shows_records_late(
         assert f"0 ok, 0 skipped, 0 failed, {CELLS} done before" in run.said()
 
 
-def test_a_cell_that_kills_its_workers_is_a_failed_record(
+def test_a_cell_that_costs_its_workers_is_a_failed_record(
     suite_file: Path, cluster: Machines, tmp_path: Path, noted: Path
 ) -> None:
-    deadly = "if request.forget[0].name == 'red':\n    os.kill(os.getpid(), signal.SIGKILL)\nreturn clip"
-    run = Sweep(suite_file, cluster, write_method(tmp_path, counting(deadly, noted)))
+    """As one does for which a machine has too little memory: whoever plays it, the worker is killed."""
+    waiting = "if request.forget[0].name == 'red':\n    import time\n    time.sleep(100)\nreturn clip"
+    run = Sweep(suite_file, cluster, write_method(tmp_path, counting(waiting, noted)))
     for _ in range(2):
         cluster.start_worker()
-    run.finish(run.start(), code=1)
+    process = run.start()
+    for times in (1, 2, 3):
+        wait_for(lambda times=times: calls(noted).count("red") == times)  # type: ignore[misc]
+        newest = max(noted.glob("red.*"), key=lambda path: path.stat().st_mtime_ns)
+        referee_of(int(newest.name.split(".")[1])).kill()
+    run.finish(process, code=1)
     records = {record.run.forget[0]: record for record in read_folder(run.out).records}
     assert records.pop("red").reason.startswith("its worker died 3 times (tcp://127.0.0.1:")
     assert {record.status for record in records.values()} == {"ok"}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.benchmarks.engines.clusters import wait_for
 from tests.benchmarks.support import CONDITIONS, calls, counting, start_cli, write_method, write_suite
 from tests.benchmarks.tuning.support import CLASSES, HARM, TUNING, TURN, tunable_method, tuned
 from unlearn_bench.benchmarks.commands import tune as command
@@ -237,17 +238,19 @@ def test_a_search_that_was_killed_in_a_trial_goes_on(
     stop.touch()
     body = f"""
     if len(list(Path({str(noted)!r}).iterdir())) == 6 and Path({str(stop)!r}).exists():
-        Path({str(stop)!r}).unlink()
-        os.kill(os.getpid(), {signal.SIGKILL.value})
+        import time
+        time.sleep(100)
     clip.module.text[0].weight.data *= 1 - self.strength
     return clip
     """
     spec = tunable_method(tmp_path, counting(body, noted))
     words = ["tune", "--suite", str(path), "--methods", spec, "--trials", "5", "--jobs", "1", "--threads", "1"]
     first = start_cli(*words, "--out", str(tmp_path / "a.toml"), cwd=tmp_path, log=tmp_path / "first")
+    wait_for(lambda: len(calls(noted)) == 6)
+    first.kill()
     first.join(120)
     assert first.exitcode == -signal.SIGKILL
-    assert len(calls(noted)) == 6
+    stop.unlink()
     again = start_cli(*words, "--out", str(tmp_path / "a.toml"), cwd=tmp_path, log=tmp_path / "again")
     again.join(120)
     assert again.exitcode == 0, (tmp_path / "again.err").read_text()
