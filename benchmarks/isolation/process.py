@@ -346,7 +346,7 @@ def _little_told(context: BaseContext) -> Iterator[None]:
             yield
         finally:
             sys.modules["__main__"] = main
-            multiprocessing.set_start_method(method, force=True)  # type: ignore[arg-type]  # None: not chosen yet
+            multiprocessing.set_start_method(method, force=True)  # None: not chosen yet
 
 
 def _end(process: BaseProcess, connection: Connection, folder: "tempfile.TemporaryDirectory[str]") -> None:

@@ -56,7 +56,10 @@ def test_a_run_says_it_first_and_warns(call: Call, suite_file: Path, tmp_path: P
         assert "warning" not in said.err
     picky = tmp_path / "picky_model.py"
     text = (tmp_path / "colours_model.py").read_text()
-    picky.write_text(text.replace("if name in text", "if text.startswith(name)"))
+    wrong = (
+        "(i + 1 if text.startswith(name) else (i + 1) % len(names) + 1 for"  # mid-sentence, the next colour's token
+    )
+    picky.write_text(text.replace("(i + 1 for", wrong))
     assert picky.read_text() != text
     given += ["--model", f"{picky}:build", "--jobs", "1"]
     bad = call(*given, "--out", tmp_path / "bad")
@@ -64,8 +67,9 @@ def test_a_run_says_it_first_and_warns(call: Call, suite_file: Path, tmp_path: P
     assert "now 'a photo of a {}.'" in bad.err
     good = call(*given, "--template", "{} thing", "--out", tmp_path / "mended")
     assert "is little" not in good.err
-    assert "zero-shot accuracy 1.000" in good.err.splitlines()[0]
-    assert "'{} thing'" in good.err.splitlines()[0]
+    told = [line for line in good.err.splitlines() if not line.startswith("data: ")]
+    assert "zero-shot accuracy 1.000" in told[0]
+    assert "'{} thing'" in told[0]
 
 
 def test_templates_of_folders(tmp_path: Path) -> None:
