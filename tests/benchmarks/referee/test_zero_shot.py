@@ -67,7 +67,7 @@ def test_a_run_says_it_first_and_warns(call: Call, suite_file: Path, tmp_path: P
     assert "now 'a photo of a {}.'" in bad.err
     good = call(*given, "--template", "{} thing", "--out", tmp_path / "mended")
     assert "is little" not in good.err
-    told = [line for line in good.err.splitlines() if not line.startswith("data: ")]
+    told = [line for line in good.err.splitlines() if line.startswith("before forgetting: ")]
     assert "zero-shot accuracy 1.000" in told[0]
     assert "'{} thing'" in told[0]
 
