@@ -21,7 +21,8 @@ from torch import Tensor
 
 from unlearn_bench.benchmarks.images.synthetic_cache import synthetic_images
 from unlearn_bench.benchmarks.presets.preset import build_method, presets_for, resolved
-from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench, open_workbench
+from unlearn_bench.benchmarks.referee.setting import Setting
+from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
 from unlearn_bench.benchmarks.sweep.players import LoadedMethod, load_method
 from unlearn_bench.clip import Clip
 from unlearn_bench.methods.base import Examples, Method, Request

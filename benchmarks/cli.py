@@ -128,7 +128,7 @@ def run(
     Example: unlearn-bench run --methods lip,salun --datasets mini-digits
     """
     _execute(
-        "run",
+        "dry_run" if dry_run else "run",
         suite=suite,
         methods=_split(methods),
         models=_split(model),
@@ -148,7 +148,6 @@ def run(
         precision=precision,
         out=out,
         shard=shard,
-        dry_run=dry_run,
         fresh=fresh,
         keep=keep,
         timeout=timeout,

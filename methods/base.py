@@ -1,17 +1,21 @@
 """What a method is given, and what it gives back."""
 
+from __future__ import annotations  # plans read what methods say of themselves without waiting for torch
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-import torch
-from torch import Tensor
-
-from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError
-from unlearn_bench.synthesis.images import Synthetic
-from unlearn_bench.training.candidates import Candidates
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from unlearn_bench.clip import Clip
+    from unlearn_bench.synthesis.images import Synthetic
+    from unlearn_bench.training.candidates import Candidates
 
 Access = Literal["ZS", "semi-ZS", "not-ZS"]
 """What a method may see: class names only; real images of the forget set too; real images of the retain set too."""
@@ -101,6 +105,8 @@ class Request:
     @property
     def candidates(self) -> Candidates:
         """Among which of `concepts` an image of each is told: all, or those of its domain, as in the evaluation."""
+        from unlearn_bench.training.candidates import Candidates  # noqa: PLC0415  (it needs torch)
+
         return Candidates([concept.domain for concept in self.concepts])
 
 
@@ -169,7 +175,7 @@ class Range:
     def __str__(self) -> str:
         return ", ".join(map(repr, self.choices)) if self.choices else f"{self.low!r} to {self.high!r}"
 
-    def at(self, rms: float, *also: float) -> "Range":
+    def at(self, rms: float, *also: float) -> Range:
         """The range for a model whose weights have this root mean square, in the hyperparameter's own unit.
 
         It is as wide as it takes to hold the published value and `also`.

@@ -3,7 +3,7 @@
 import typer
 
 from unlearn_bench.benchmarks.checkup.checkup import check_model
-from unlearn_bench.benchmarks.referee.workbench import choose_device
+from unlearn_bench.benchmarks.referee.conditions import choose_device
 
 _COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 import typer
 
-from unlearn_bench.benchmarks.commands.run import with_data
+from unlearn_bench.benchmarks.commands.dry_run import with_data
 from unlearn_bench.benchmarks.forgetting.earlier import Share, earlier_requests, read_card, set_aside, still_forgotten
 from unlearn_bench.benchmarks.forgetting.written import check_out, write_out
 from unlearn_bench.benchmarks.inspection.report import examine
 from unlearn_bench.benchmarks.presets.preset import Presets, presets_for
-from unlearn_bench.benchmarks.referee.conditions import Conditions, conditions_for
+from unlearn_bench.benchmarks.referee.conditions import Conditions, choose_device, conditions_for
 from unlearn_bench.benchmarks.referee.referee import run_cell
-from unlearn_bench.benchmarks.referee.workbench import Workbench, choose_device, open_workbench
+from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
 from unlearn_bench.benchmarks.suites.suite import SEEDS, Suite, load_suite
 from unlearn_bench.benchmarks.sweep.patience import LEAST_S, Patience
 from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for

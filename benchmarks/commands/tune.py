@@ -8,14 +8,14 @@ import torch
 import typer
 from rich.console import Console
 
-from unlearn_bench.benchmarks.commands.run import with_data
+from unlearn_bench.benchmarks.commands.dry_run import with_data
 from unlearn_bench.benchmarks.engines.local import Local
 from unlearn_bench.benchmarks.inspection.report import examine
 from unlearn_bench.benchmarks.presets.places import home_of, preset_name
 from unlearn_bench.benchmarks.presets.preset import SYNTHESIS, merged, presets_for
 from unlearn_bench.benchmarks.presets.written import preset_file
-from unlearn_bench.benchmarks.referee.conditions import conditions_for
-from unlearn_bench.benchmarks.referee.workbench import choose_device, open_workbench
+from unlearn_bench.benchmarks.referee.conditions import choose_device, conditions_for
+from unlearn_bench.benchmarks.referee.workbench import open_workbench
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.benchmarks.sweep.plan import settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice, LoadedMethod, chosen_methods, load_method

@@ -69,6 +69,11 @@ def known_datasets() -> dict[str, Entry]:
     return embedded | tasks | photographs | catalogue("datasets")
 
 
+def is_embedded(spec: str) -> bool:
+    """Whether it is a dataset of this package, drawn where it is needed."""
+    return spec in _EMBEDDED
+
+
 def open_dataset(spec: str) -> Dataset:
     """The dataset called `spec`, as it is on this machine: nothing is downloaded here.
 

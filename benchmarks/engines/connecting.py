@@ -15,8 +15,7 @@ from unlearn_bench.benchmarks.engines.cluster import Cluster
 from unlearn_bench.benchmarks.engines.engine import Asked, Machine
 from unlearn_bench.benchmarks.engines.flight import addresses, asking, misfit, no_workers
 from unlearn_bench.benchmarks.engines.workers import Expected, Found, Raised, Unfit, expecting, in_short, question
-from unlearn_bench.benchmarks.referee.conditions import Conditions, conditions_for, current_commit
-from unlearn_bench.benchmarks.referee.workbench import choose_device
+from unlearn_bench.benchmarks.referee.conditions import Conditions, choose_device, conditions_for, current_commit
 from unlearn_bench.documents import parse_json
 from unlearn_bench.errors import InputError
 

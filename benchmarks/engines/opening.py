@@ -7,8 +7,7 @@ from pathlib import Path
 
 from unlearn_bench.benchmarks.engines.engine import BACKENDS, Asked, Engine
 from unlearn_bench.benchmarks.engines.local import Local
-from unlearn_bench.benchmarks.referee.conditions import conditions_for
-from unlearn_bench.benchmarks.referee.workbench import choose_device
+from unlearn_bench.benchmarks.referee.conditions import choose_device, conditions_for
 from unlearn_bench.errors import InputError, unknown
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from unlearn_bench.benchmarks.isolation.fence import Fence, die_with_parent, raise_fence
 from unlearn_bench.benchmarks.isolation.process import Room
+from unlearn_bench.benchmarks.isolation.telling import mirror
 from unlearn_bench.benchmarks.isolation.wire import Message, send
 from unlearn_bench.cache import cache_root, data_root
-from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure, InputError
-from unlearn_bench.methods.base import Method, Range, Request
+from unlearn_bench.methods.base import Method, Range
 from unlearn_bench.registry import absolute, file_hash, load
 
 _SECONDS = 300.0
@@ -101,21 +101,9 @@ def _mirror(said: Mapping[str, Any]) -> type[Method]:
     fields = []
     for name, default, span in said["fields"]:
         metadata = {} if span is None else {"range": Range(**{**span, "choices": tuple(span["choices"])})}
-        fields.append((str(name), Any, _field(default, metadata)))
-    namespace = {name: said[name] for name in _ATTRIBUTES if said[name] is not None}
-    made = dataclasses.make_dataclass(
-        str(said["class"]), fields, bases=(_Elsewhere,), namespace=namespace, frozen=True, kw_only=True
-    )
-    made.__doc__ = str(said["doc"])
-    return made
-
-
-class _Elsewhere(Method):
-    """A method whose code is not here."""
-
-    def unlearn(self, clip: Clip, request: Request) -> Clip:
-        """It plays in a room of its own."""
-        raise NotImplementedError
+        fields.append((str(name), _field(default, metadata)))
+    attributes = {name: said[name] for name in _ATTRIBUTES if said[name] is not None}
+    return mirror(str(said["class"]), str(said["doc"]), attributes=attributes, fields=fields)
 
 
 def _field(default: object, metadata: Mapping[str, object]) -> Any:  # noqa: ANN401  (as dataclasses.field says)

@@ -1,19 +1,25 @@
 """Measuring what a block of work takes: seconds, memory, and its share of the machine."""
 
+from __future__ import annotations  # a plan asks for sizes without waiting for torch
+
 import ctypes
 import os
 import re
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import psutil
-import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType, TracebackType
+
+    import torch
 
 WORKER_MEMORY = "worker_memory_mib"
 """In a record's provenance: the most main memory that its process and the method's had by the end of the cell."""
@@ -37,7 +43,7 @@ class Stopwatch:
 
     def _synchronise(self) -> None:
         if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
+            _cuda().synchronize(self._device)
 
 
 class PeakMemory:
@@ -58,8 +64,8 @@ class PeakMemory:
 
     def __enter__(self) -> Self:
         if self._device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self._device)
-            self._base = torch.cuda.memory_allocated(self._device)
+            _cuda().reset_peak_memory_stats(self._device)
+            self._base = _cuda().memory_allocated(self._device)
             return self
         self._process = psutil.Process(self._pid)
         if self._pid is None:
@@ -85,11 +91,15 @@ class PeakMemory:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._device.type == "cuda":
-            self.bytes = torch.cuda.max_memory_allocated(self._device) - self._base
+            self.bytes = _cuda().max_memory_allocated(self._device) - self._base
             return
         self._done.set()
         self._watcher.join()
         self.bytes = max(self.bytes, self._own() - self._base, 0)
+
+
+def _cuda() -> ModuleType:
+    return import_module("torch").cuda  # type: ignore[no-any-return]  # loaded long ago where there is a GPU to ask
 
 
 def give_memory_back() -> None:

@@ -18,7 +18,8 @@ from rich.console import Console
 from unlearn_bench.benchmarks.data.dataset.base import Split
 from unlearn_bench.benchmarks.data.embedded.drawing.concepts import DATASETS
 from unlearn_bench.benchmarks.referee.embedding import embed_after
-from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench, open_workbench
+from unlearn_bench.benchmarks.referee.setting import Setting
+from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
 from unlearn_bench.cache import atomic_path, make_folder
 from unlearn_bench.clip import changed_names
 from unlearn_bench.documents import parse_json

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from unlearn_bench.errors import InputError
-from unlearn_bench.models.names import HUB_MODEL, LOCAL_FOLDER, PLAIN, QUICK, TRANSFORMERS
-from unlearn_bench.models.open_clip_names import is_file
+from unlearn_bench.models.names import HUB_MODEL, LOCAL_FOLDER, PLAIN, QUICK, TRANSFORMERS, is_file
 from unlearn_bench.registry import is_path_target
 
 _PACKAGE = Path(__file__).parent

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from unlearn_bench.benchmarks.referee.workbench import Setting
+from unlearn_bench.benchmarks.referee.setting import Setting
 from unlearn_bench.leaderboards.records.record import Run
+from unlearn_bench.shown import visible
 
 DESCRIPTIONS = "descriptions"
 """In a run's synthesis settings: the hash of the sentences for which images are made, where a variant names some."""
@@ -35,3 +36,9 @@ class Cell:
 def on_device(cell: Cell, device: str) -> Cell:
     """The same cell on another device (its record's key is the same)."""
     return replace(cell, setting=replace(cell.setting, device=device))
+
+
+def label(cell: Cell) -> str:
+    """A cell in a few words."""
+    run = cell.run
+    return visible(f"{run.model} {run.label} {run.dataset}/{'+'.join(run.forget)} seed {run.seed}")

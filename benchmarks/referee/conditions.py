@@ -3,21 +3,25 @@
 import os
 import platform
 import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import joblib
-import torch
 
 from unlearn_bench import __version__
 from unlearn_bench.benchmarks.isolation.measuring import counted_memory
 from unlearn_bench.errors import InputError
 
 _PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "scikit-learn", "matplotlib")
+
+_DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")
+"""On Linux, what NVIDIA's driver, AMD's, and that of Windows beneath it make there; one of them, where a GPU is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,30 @@ class Conditions:
     commit: str | None
 
 
+def choose_device(name: str) -> str:
+    """`auto` is the GPU where there is one; anything else is taken as it is, if this machine has it.
+
+    torch is asked only where the answer is not plain: where it is not needed for anything else, it is not waited for.
+    """
+    if name == "cpu" or (name == "auto" and _has_no_gpu()):
+        return "cpu"
+    import torch  # noqa: PLC0415
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name).item()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().split("\n", 1)[0]
+        raise InputError(f"device {name!r} can't be used ({reason}); give auto, cpu, cuda or cuda:N") from error
+    return name
+
+
+def _has_no_gpu() -> bool:
+    """Whether the system shows no driver of a GPU that torch could use; False where it would not show one anyway."""
+    return sys.platform == "linux" and "torch" not in sys.modules and not any(map(os.path.exists, _DRIVERS))
+
+
 def conditions_for(device: str, jobs: int, threads: int = 0) -> Conditions:
     """Workers and threads so that no core is asked twice: one worker per core, or per GPU.
 
@@ -47,7 +75,7 @@ def conditions_for(device: str, jobs: int, threads: int = 0) -> Conditions:
     """
     cores, threads = joblib.cpu_count(), threads or _wished_threads()
     if jobs == 0:
-        gpus = torch.cuda.device_count() if device == "cuda" else 1
+        gpus = import_module("torch").cuda.device_count() if device == "cuda" else 1
         jobs = max(1, cores // max(1, threads) if device == "cpu" else gpus)
     return Conditions(device=device, jobs=jobs, threads=threads or max(1, cores // jobs), commit=current_commit())
 
@@ -95,7 +123,7 @@ def _packages() -> tuple[tuple[str, str], ...]:
 def device_name(device: str) -> str:
     """The GPU's name, or the kind of processor."""
     if device.startswith("cuda"):
-        return torch.cuda.get_device_name(torch.device(device))
+        return str(import_module("torch").cuda.get_device_name(device))
     return f"cpu {platform.machine()}"
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -15,9 +14,9 @@ from numpy.lib.format import open_memmap
 from torch import Tensor, nn
 
 from unlearn_bench.benchmarks.images.image_cache import PreparedImages
+from unlearn_bench.benchmarks.referee.setting import Precision, as_precision
 from unlearn_bench.cache import cache_folder, locked
 from unlearn_bench.clip import Clip
-from unlearn_bench.errors import unknown
 from unlearn_bench.metrics.base import Embedded
 from unlearn_bench.sealing import is_whole, seal_path, sealed_path
 
@@ -34,9 +33,6 @@ INNER_LIMIT_BYTES = 2**29
 AGREEMENT_IMAGES = 512
 """Images on which half precision is held against fp32."""
 
-Precision = Literal["fp32", "bf16", "fp16"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Before:
@@ -50,13 +46,6 @@ class Before:
 
     embedded: Embedded
     trunk: Tensor | None
-
-
-def as_precision(name: str) -> Precision:
-    """`name` as a precision, or an error that lists them."""
-    if name not in PRECISIONS:
-        raise unknown("precision", name, PRECISIONS)
-    return name
 
 
 def embed_before(

@@ -14,10 +14,8 @@ from unlearn_bench.cache import atomic_path, make_folder
 from unlearn_bench.clip import Clip, changed_names
 from unlearn_bench.errors import CellFailure
 from unlearn_bench.leaderboards.records.record import Run
+from unlearn_bench.leaderboards.records.storage import weights_file
 from unlearn_bench.metrics.base import Cost
-
-WEIGHTS = "weights"
-"""The folder of the kept weights in a run's folder."""
 
 CONDITIONS = ("device", "jobs", "threads", "contended", "memory")
 """What of a provenance decides whether costs compare."""
@@ -50,11 +48,6 @@ class Unlearned:
     synthesized: bool
     cost: Cost
     provenance: Mapping[str, Any] = field(default_factory=dict)
-
-
-def weights_file(out: Path, run: Run) -> Path:
-    """Where the tensors of a run's unlearned model are kept in the run's folder: by what decides the model."""
-    return out / WEIGHTS / f"{run.unlearned_key}.safetensors"
 
 
 def keep_weights(out: Path, run: Run, bench: Workbench, unlearned: Unlearned) -> Path:

@@ -1,73 +1,35 @@
 """What a worker keeps from cell to cell: the original model, the images, and what the model made of them before."""
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from unlearn_bench.benchmarks.data.dataset.base import SPLITS, Dataset, Split
-from unlearn_bench.benchmarks.data.dataset.templates import set_template
-from unlearn_bench.benchmarks.data.sources import named_apart, open_dataset
+from unlearn_bench.benchmarks.data.dataset.base import Dataset
 from unlearn_bench.benchmarks.images.image_cache import PreparedImages, prepared_images
 from unlearn_bench.benchmarks.isolation.play import Opening
 from unlearn_bench.benchmarks.isolation.process import Player, player_for
-from unlearn_bench.benchmarks.referee.embedding import Before, Precision, agreement, embed_before, embed_texts
+from unlearn_bench.benchmarks.referee.embedding import Before, agreement, embed_before, embed_texts
+from unlearn_bench.benchmarks.referee.outline import Listed, listed
+from unlearn_bench.benchmarks.referee.setting import Setting, as_split
 from unlearn_bench.cache import cache_root, data_root
 from unlearn_bench.clip import Clip
-from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.methods.base import Concept
-from unlearn_bench.metrics.base import Captions, Embedded, Feature
+from unlearn_bench.metrics.base import Captions, Embedded
 from unlearn_bench.models.sources import open_model, with_weights
 from unlearn_bench.registry import is_own
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """What decides a workbench; plain data, so that it crosses processes.
-
-    Attributes:
-        model: spec. datasets, control: specs. train_split, test_split: names of splits.
-        device: `cpu`, `cuda`, `cuda:1`, ... skip_bad: leave unreadable images out.
-        precision: of the encoding of test images, one of `PRECISIONS`.
-        weights: a file or folder whose tensors the model starts from in place of its own; None: its own.
-        template: with which every dataset is asked for; empty: each with its own.
-        per_class: at most so many test images of each class, the first ones; 0: all.
-    """
-
-    model: str
-    datasets: tuple[str, ...]
-    control: tuple[str, ...]
-    train_split: str
-    test_split: str
-    device: str
-    skip_bad: bool = False
-    precision: Precision = "fp32"
-    template: str = ""
-    weights: str | None = None
-    per_class: int = 0
-
-
-class Evaluated:
+class Evaluated(Listed):
     """A dataset on which every run is measured; images and embeddings are made when first asked."""
 
     def __init__(self, bench: "Workbench", spec: str, *, control: bool) -> None:
-        self.dataset: Dataset = open_dataset(spec)
-        if bench.setting.template:
-            set_template(self.dataset, bench.setting.template)
-        self.control = control
+        super().__init__(bench.setting, spec, control=control)
         self._bench = bench
         self._texts: dict[str, Tensor] = {}  # by template
-
-    @property
-    def version(self) -> str:
-        """The dataset's, and what of its images is not looked at."""
-        setting = self._bench.setting
-        skipped = "+skip-bad" if setting.skip_bad else ""
-        first = f"+first-{setting.per_class}-of-each-class" if setting.per_class else ""
-        return self.dataset.version + skipped + first
 
     @cached_property
     def concepts(self) -> tuple[Concept, ...]:
@@ -78,13 +40,6 @@ class Evaluated:
             return tuple(plain)
         parts = zip(plain, domain_labels.classes, domain_labels.domains, strict=True)
         return tuple(replace(concept, class_name=name, domain=domain) for concept, name, domain in parts)
-
-    @cached_property
-    def features(self) -> frozenset[Feature]:
-        """What it has that some metrics are about."""
-        captions = self.dataset.index(as_split(self._bench.setting.test_split)).captions
-        had: dict[Feature, bool] = {"captions": bool(captions), "domains": self.dataset.domain_labels is not None}
-        return frozenset(name for name, there in had.items() if there)
 
     @cached_property
     def images(self) -> PreparedImages:
@@ -198,17 +153,17 @@ class Workbench:
         self.clip: Clip = (with_weights(clip, Path(setting.weights)) if setting.weights else clip).to(setting.device)
         self.fingerprint = self.clip.fingerprint()
         self.pristine = {name: value.clone() for name, value in self.clip.state().items()}
-        self.evaluated: dict[str, Evaluated] = {}
-        items = [
-            Evaluated(self, spec, control=control)
-            for specs, control in ((setting.datasets, False), (setting.control, True))
-            for spec in specs
-        ]
-        named_apart([item.dataset for item in items])
-        for item in items:
-            if item.dataset.name in self.evaluated:
-                raise InputError(f"dataset {item.dataset.name!r} is named twice; name each once")
-            self.evaluated[item.dataset.name] = item
+        self.evaluated = listed(setting, lambda spec, control: Evaluated(self, spec, control=control))
+
+    @property
+    def name(self) -> str:
+        """The model's own."""
+        return self.clip.name
+
+    @property
+    def architecture(self) -> str:
+        """The model's, in words."""
+        return self.clip.architecture
 
     def images(self, dataset: Dataset, split: str) -> PreparedImages:
         """A split as the model takes it."""
@@ -247,22 +202,3 @@ class Workbench:
 def open_workbench(setting: Setting) -> Workbench:
     """The workbench of a setting; a worker that lives long opens it once."""
     return Workbench(setting)
-
-
-def as_split(name: str) -> Split:
-    """`name` as a split, or an error that lists the splits."""
-    if name not in SPLITS:
-        raise unknown("split", name, SPLITS)
-    return name
-
-
-def choose_device(name: str) -> str:
-    """`auto` is the GPU where there is one; anything else is taken as it is, if this machine has it."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=name).item()
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().split("\n", 1)[0]
-        raise InputError(f"device {name!r} can't be used ({reason}); give auto, cpu, cuda or cuda:N") from error
-    return name

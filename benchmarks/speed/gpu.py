@@ -30,10 +30,10 @@ from tabulate import tabulate
 from unlearn_bench.benchmarks.engines.local import Local
 from unlearn_bench.benchmarks.isolation.measuring import PeakMemory, Stopwatch
 from unlearn_bench.benchmarks.referee.cell import Cell, on_device
-from unlearn_bench.benchmarks.referee.conditions import conditions_for, device_name
+from unlearn_bench.benchmarks.referee.conditions import choose_device, conditions_for, device_name
 from unlearn_bench.benchmarks.referee.embedding import encoding_in
 from unlearn_bench.benchmarks.referee.referee import run_cell
-from unlearn_bench.benchmarks.referee.workbench import choose_device, open_workbench
+from unlearn_bench.benchmarks.referee.workbench import open_workbench
 from unlearn_bench.benchmarks.speed.rehearsal import Noise, rehearse, summary
 from unlearn_bench.benchmarks.speed.sweep_against_loop import empty_cache
 from unlearn_bench.benchmarks.suites.suite import load_suite

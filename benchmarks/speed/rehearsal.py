@@ -30,10 +30,10 @@ from unlearn_bench.benchmarks.data.dataset.base import Dataset, Index, Split
 from unlearn_bench.benchmarks.isolation.measuring import Stopwatch
 from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.referee.cell import Cell
-from unlearn_bench.benchmarks.referee.conditions import Conditions, conditions_for, device_name
+from unlearn_bench.benchmarks.referee.conditions import Conditions, choose_device, conditions_for, device_name
 from unlearn_bench.benchmarks.referee.embedding import BATCH, agreement, embed_after, encoding_in
 from unlearn_bench.benchmarks.referee.referee import run_cell
-from unlearn_bench.benchmarks.referee.workbench import Evaluated, Workbench, choose_device, open_workbench
+from unlearn_bench.benchmarks.referee.workbench import Evaluated, Workbench, open_workbench
 from unlearn_bench.benchmarks.speed.sweep_against_loop import empty_cache
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
 from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for

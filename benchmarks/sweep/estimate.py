@@ -21,11 +21,13 @@ class Known:
         rates: of its architecture on this device, if it was rehearsed.
         sizes: of the evaluated datasets by name.
         audits: seconds of audits in a cell by the dataset of its forget set, where no record has them.
+        opened_mib: main memory of a process that has opened it and its data; None: as this process, which has.
     """
 
     rates: Rates | None = None
     sizes: Mapping[str, Sizes] = field(default_factory=dict)
     audits: Mapping[str, float] = field(default_factory=dict)
+    opened_mib: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,11 +60,14 @@ def peak_of(cells: Sequence[Cell], records: Iterable[Record], known: Mapping[str
     return Peak(mib=best.mib, row=best.row, rehearsed=best.rehearsed, unknown=tuple(unknown))
 
 
-def worker_memory(cells: Sequence[Cell], records: Iterable[Record], peak: Peak, *, device: str) -> tuple[float, str]:
+def worker_memory(
+    cells: Sequence[Cell], records: Iterable[Record], peak: Peak, known: Mapping[str, Known], *, device: str
+) -> tuple[float, str]:
     """MiB of main memory that a worker takes, and where the number is from.
 
-    Workers of the same models and suite have said what they held at most; where none has, this process stands for one
-    that has opened model and data, and the peak of a cell is added if cells run in main memory.
+    Workers of the same models and suite have said what they held at most; where none has, it is what a process holds
+    that has opened model and data, as this one unless it is known without, and the peak of a cell is added if cells
+    run in main memory.
     """
     planned = {(cell.run.suite, cell.run.model) for cell in cells}
     kind = counted_memory(device)
@@ -77,12 +80,18 @@ def worker_memory(cells: Sequence[Cell], records: Iterable[Record], peak: Peak, 
     ]
     if held:
         return max(held), f"the most of {len(held)} records"
-    base = own_mib()
+    told = [about.opened_mib for about in known.values()]
+    opened = [mib for mib in told if mib is not None]
+    whose = "a" if opened and len(opened) == len(told) else "this"
+    base = float(max(opened)) if whose == "a" else own_mib()
     if device.startswith("cuda"):
-        return base, "at least: what this process holds with model and data open; cells were never measured"
+        return base, f"at least: what {whose} process holds with model and data open; cells were never measured"
     if peak.mib is None:
-        return base, "at least: what this process holds with model and data open; for a cell unknown"
-    return base + peak.mib, f"at least: {base:.0f} as this process, with model and data open, and for a cell {peak}"
+        return base, f"at least: what {whose} process holds with model and data open; for a cell unknown"
+    return (
+        base + peak.mib,
+        f"at least: {base:.0f} as {whose} process, with model and data open, and for a cell {peak}",
+    )
 
 
 def own_mib() -> float:

@@ -10,8 +10,8 @@ from typing import Any
 from unlearn_bench.benchmarks.data.sources import with_topics
 from unlearn_bench.benchmarks.presets.preset import Preset, Presets, build_method, presets_for, resolved
 from unlearn_bench.benchmarks.referee.cell import DESCRIPTIONS, Cell
-from unlearn_bench.benchmarks.referee.embedding import as_precision
-from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench
+from unlearn_bench.benchmarks.referee.outline import Outline, Planned
+from unlearn_bench.benchmarks.referee.setting import Setting, as_precision
 from unlearn_bench.benchmarks.suites.suite import Suite
 from unlearn_bench.benchmarks.suites.variants import Variant, read_descriptions
 from unlearn_bench.benchmarks.sweep.players import (
@@ -40,20 +40,23 @@ QUICK = "-quick"
 _CURVE_METRICS = ("accuracy", "average-score")
 
 
-def cells_for(suite: Suite, choice: Choice, bench: Workbench) -> list[Cell]:
+def cells_for(suite: Suite, choice: Choice, bench: Planned) -> list[Cell]:
     """The cells of one model, method by method within each class, so that early records cover every method.
+
+    Of an `Outline` they are what they are of the workbench, and no code of a method or metric is imported.
 
     Raises:
         InputError: an unknown method, dataset, class or metric, or a class that two datasets share.
     """
-    players = [load_player(suite, name) for name in chosen_methods(suite, choice)]
+    told = isinstance(bench, Outline)
+    players = [load_player(suite, name, told=told) for name in chosen_methods(suite, choice)]
     names = [player.name for player in players]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"two of the methods are called {twice!r}, and tables could not part them; rename one")
     tasks = tasks_for(suite, choice, {n: e.dataset for n, e in bench.evaluated.items() if not e.control})
     owners = dict.fromkeys(dataset for dataset, _ in tasks)
-    metrics = {name: chosen_metrics(suite, choice, bench.evaluated[name].features) for name in owners}
+    metrics = {name: chosen_metrics(suite, choice, bench.evaluated[name].features, told=told) for name in owners}
     presets = presets_for(bench.setting.model, given=choice.presets, suite=suite.file, tuned=choice.tuned)
     cells: dict[str, Cell] = {}  # by key: what is named twice runs once
     seeds = choice.seeds if choice.seeds is not None else suite.seeds[: 1 if choice.quick else None]
@@ -71,7 +74,7 @@ def cells_for(suite: Suite, choice: Choice, bench: Workbench) -> list[Cell]:
 
 
 def _curve(
-    suite: Suite, bench: Workbench, players: Sequence[Player], presets: Presets, *, tasks: Sequence[Task], seed: int
+    suite: Suite, bench: Planned, players: Sequence[Player], presets: Presets, *, tasks: Sequence[Task], seed: int
 ) -> list[Cell]:
     """The points of each method's front on what is reported, with one seed and accuracies alone: a suite of its own.
 
@@ -79,7 +82,7 @@ def _curve(
     """
     cells: dict[str, Cell] = {}
     own = replace(suite, name=f"{suite.name}{CURVE}")
-    metrics = load_metrics(_CURVE_METRICS)
+    metrics = load_metrics(_CURVE_METRICS, told=isinstance(bench, Outline))
     for dataset, forget in tasks:
         for player in (player for player in players if not player.variant.name):
             for point in presets.of(player.method.kind.name).points():
@@ -92,7 +95,7 @@ def _curve(
 
 def _cell(
     suite: Suite,
-    bench: Workbench,
+    bench: Planned,
     player: Player,
     presets: Presets,
     metrics: Mapping[str, tuple[str, Metric]],
@@ -147,7 +150,7 @@ def _synthesis(presets: Presets, variant: Variant, forget: tuple[str, ...]) -> S
 
 
 def _descriptions(
-    bench: Workbench, variant: Variant, dataset: str, forget: tuple[str, ...]
+    bench: Planned, variant: Variant, dataset: str, forget: tuple[str, ...]
 ) -> tuple[tuple[str, ...], ...]:
     for name in variant.descriptions:
         if name not in bench.evaluated:
@@ -173,7 +176,7 @@ def _as_variant(run: Run, variant: Variant, descriptions: tuple[tuple[str, ...],
 
 def run_for(
     suite: str,
-    bench: Workbench,
+    bench: Planned,
     *,
     method: LoadedMethod,
     hyperparameters: Mapping[str, Any],
@@ -186,7 +189,7 @@ def run_for(
     """The identity of one cell."""
     return Run(
         suite=suite,
-        model=shown_name(bench.setting.model, bench.clip.name),
+        model=shown_name(bench.setting.model, bench.name),
         fingerprint=bench.fingerprint,
         method=method.kind.name,
         method_version=method.kind.version,

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from unlearn_bench.benchmarks.isolation.describing import outside_method
+from unlearn_bench.benchmarks.isolation.telling import told_method, told_metric
 from unlearn_bench.benchmarks.suites.suite import Suite
 from unlearn_bench.benchmarks.suites.variants import Variant
 from unlearn_bench.errors import InputError, unknown
@@ -52,17 +52,18 @@ class LoadedMethod:
     file: str | None
 
 
-def load_method(name: str, *, here: bool = False) -> LoadedMethod:
+def load_method(name: str, *, here: bool = False, told: bool = False) -> LoadedMethod:
     """The method called `name`, or the class in `path/to/file.py:Class`.
 
     Code from outside is not imported by this process: what stands for it can say all that the method says of itself,
-    and can't play. `here`: the class itself all the same, for those who check their own.
+    and can't play. `here`: the class itself all the same, for those who check their own. `told`: the same stands for
+    the package's own methods, for plans that run nothing: torch is not imported.
 
     Raises:
         InputError: unknown, does not import, no subclass of Method, or without a name.
     """
     target = find("methods", name, kind="method").target
-    kind = load(target) if here or is_own(target) else outside_method(target)
+    kind = _kind(target, here=here, told=told)
     if not (isinstance(kind, type) and issubclass(kind, Method)):
         raise InputError(f"method {name!r} is not a subclass of unlearn_bench.methods.base.Method")
     for attribute, example in (("name", "my-method"), ("access", "ZS")):
@@ -77,16 +78,28 @@ def load_method(name: str, *, here: bool = False) -> LoadedMethod:
     return LoadedMethod(target=target, kind=kind, file=file_hash(target))
 
 
-def load_metrics(names: Sequence[str], features: Collection[Feature] = ()) -> dict[str, tuple[str, Metric]]:
+def _kind(target: str, *, here: bool, told: bool) -> object:
+    if is_own(target):
+        return told_method(target) if told else load(target)
+    if here:
+        return load(target)
+    from unlearn_bench.benchmarks.isolation.describing import outside_method  # noqa: PLC0415  (it needs torch)
+
+    return outside_method(target)
+
+
+def load_metrics(
+    names: Sequence[str], features: Collection[Feature] = (), *, told: bool = False
+) -> dict[str, tuple[str, Metric]]:
     """Metrics by name, each with its target; `all` stands for every registered one whose `default` is true, or one
-    of the features of the dataset from which something is forgotten.
+    of the features of the dataset from which something is forgotten. `told`: see `load_method`.
     """
     known = catalogue("metrics")
     chosen = dict.fromkeys(item for name in names for item in (sorted(known) if name == ALL else [name]))
     found = {}
     for name in chosen:
         target = find("metrics", name, kind="metric").target
-        kind = load(target)
+        kind = told_metric(target) if told and is_own(target) else load(target)
         if not (isinstance(kind, type) and issubclass(kind, Metric)):
             raise InputError(f"metric {name!r} is not a subclass of unlearn_bench.metrics.base.Metric")
         for need in kind.needs:
@@ -112,14 +125,14 @@ class Player:
         return self.variant.name or self.method.kind.name
 
 
-def load_player(suite: Suite, name: str) -> Player:
-    """The variant of the suite called `name`, or the method."""
+def load_player(suite: Suite, name: str, *, told: bool = False) -> Player:
+    """The variant of the suite called `name`, or the method. `told`: see `load_method`."""
     if name in suite.variants and name in catalogue("methods"):
         raise InputError(f"variant {name!r} of suite {suite.name!r} has the name of a method; choose another")
     if suite.variants and name not in {*suite.variants, *catalogue("methods")} and not is_path_target(name):
         raise unknown("method or variant", name, [*catalogue("methods"), *suite.variants])
     variant = suite.variants.get(name, Variant(name="", method=name))
-    return Player(method=load_method(variant.method), variant=variant)
+    return Player(method=load_method(variant.method, told=told), variant=variant)
 
 
 def chosen_methods(suite: Suite, choice: Choice) -> list[str]:
@@ -135,7 +148,9 @@ def _in_all(method: Entry) -> bool:
     return method.facts.get("kind") != "ablation" and bool(method.facts.get("default", True))
 
 
-def chosen_metrics(suite: Suite, choice: Choice, features: Collection[Feature] = ()) -> dict[str, tuple[str, Metric]]:
+def chosen_metrics(
+    suite: Suite, choice: Choice, features: Collection[Feature] = (), *, told: bool = False
+) -> dict[str, tuple[str, Metric]]:
     """What is measured; see `load_metrics`. A quick look leaves out what needs further evidence: the audits."""
-    found = load_metrics(choice.metrics if choice.metrics is not None else suite.metrics, features)
+    found = load_metrics(choice.metrics if choice.metrics is not None else suite.metrics, features, told=told)
     return {name: item for name, item in found.items() if not (choice.quick and item[1].needs)}

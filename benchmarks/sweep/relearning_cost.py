@@ -17,7 +17,8 @@ from rich.console import Console
 
 from unlearn_bench.benchmarks.isolation.measuring import Stopwatch
 from unlearn_bench.benchmarks.referee.conditions import device_name
-from unlearn_bench.benchmarks.referee.workbench import Evaluated, Setting, Workbench, as_split
+from unlearn_bench.benchmarks.referee.setting import Setting, as_split
+from unlearn_bench.benchmarks.referee.workbench import Evaluated, Workbench
 from unlearn_bench.benchmarks.suites.suite import Suite
 from unlearn_bench.benchmarks.sweep.estimate import duration
 from unlearn_bench.benchmarks.sweep.players import Choice, chosen_metrics

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unlearn_bench.benchmarks.images.sheets import SHEETS, sheet_name
-from unlearn_bench.benchmarks.referee.kept import weights_file
 from unlearn_bench.benchmarks.sweep.work import hold
 from unlearn_bench.leaderboards.records.record import Record, Run
-from unlearn_bench.leaderboards.records.storage import CELLS, read_folder, read_records
+from unlearn_bench.leaderboards.records.storage import CELLS, read_folder, read_records, weights_file
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,13 @@
-"""What a sweep does again: cells that ran before and were measured in another way."""
+"""What is there already: cells that are done, and those that ran before and were measured in another way."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from unlearn_bench.benchmarks.referee.cell import Cell
-from unlearn_bench.benchmarks.referee.kept import WEIGHTS, weights_file
 from unlearn_bench.leaderboards.records.endings import endings
-from unlearn_bench.leaderboards.records.record import Run
-from unlearn_bench.leaderboards.records.storage import CELLS, read_folder, read_records
+from unlearn_bench.leaderboards.records.record import Run, Status
+from unlearn_bench.leaderboards.records.storage import CELLS, WEIGHTS, read_folder, read_records, weights_file
 
 _ASPECTS = {"metrics": "metrics", "evaluation": "evaluation sets or templates", "precision": "precision"}
 
@@ -38,6 +37,18 @@ class Repeats:
                 "keeps them"
             )
         return tuple(lines)
+
+
+def recorded(out: Path, *, warn: Callable[[str], None]) -> dict[str, Status]:
+    """How the cells with a record in `out` ended, by key; only those that are `ok` need not run again.
+
+    What failed may have been mended. What was skipped is asked again, which costs little: weights or images that it
+    lacked may be there by now.
+    """
+    found = endings(out)
+    for broken in found.set_aside:
+        warn(str(broken))
+    return {key: ending.status for key, ending in found.by_key.items()}
 
 
 def repeats(waiting: Sequence[Cell], folder: Path) -> Repeats:

@@ -14,17 +14,17 @@ from unlearn_bench.benchmarks.engines.engine import Engine, Lost
 from unlearn_bench.benchmarks.images.sheets import SHEETS
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions, describe
-from unlearn_bench.benchmarks.referee.kept import WEIGHTS
-from unlearn_bench.benchmarks.referee.workbench import Setting, open_workbench
+from unlearn_bench.benchmarks.referee.setting import Setting
+from unlearn_bench.benchmarks.referee.workbench import open_workbench
 from unlearn_bench.benchmarks.referee.zero_shot import ZeroShot, zero_shot
 from unlearn_bench.benchmarks.sweep.notes import remove_old_notes
 from unlearn_bench.benchmarks.sweep.patience import UNHURRIED, Patience
+from unlearn_bench.benchmarks.sweep.repeats import recorded
 from unlearn_bench.benchmarks.sweep.work import Done, done, placed, stay_alive, work
 from unlearn_bench.cache import cache_root, remove_litter
 from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.records.endings import endings
-from unlearn_bench.leaderboards.records.record import Record, Status
-from unlearn_bench.leaderboards.records.storage import CELLS, read_records, write_record
+from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.leaderboards.records.storage import CELLS, WEIGHTS, read_records, write_record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,18 +57,6 @@ _REMOTE_POLL_S = 3.0
 
 _SEEN_WITHIN_S = 90.0
 """So long is waited for a record to be seen: NFS keeps what it knows of a folder for up to a minute."""
-
-
-def recorded(out: Path, *, warn: Callable[[str], None]) -> dict[str, Status]:
-    """How the cells with a record in `out` ended, by key; only those that are `ok` need not run again.
-
-    What failed may have been mended. What was skipped is asked again, which costs little: weights or images that it
-    lacked may be there by now.
-    """
-    found = endings(out)
-    for broken in found.set_aside:
-        warn(str(broken))
-    return {key: ending.status for key, ending in found.by_key.items()}
 
 
 def sweep(

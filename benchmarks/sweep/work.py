@@ -17,9 +17,9 @@ from filelock import FileLock, Timeout
 from joblib.externals.loky import process_executor
 
 from unlearn_bench.benchmarks.images.sheets import write_sheet
-from unlearn_bench.benchmarks.referee.cell import Cell, on_device
+from unlearn_bench.benchmarks.referee.cell import Cell, label, on_device
 from unlearn_bench.benchmarks.referee.conditions import Conditions
-from unlearn_bench.benchmarks.referee.kept import keep_weights, weights_file
+from unlearn_bench.benchmarks.referee.kept import keep_weights
 from unlearn_bench.benchmarks.referee.referee import Outcome, run_cell
 from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
 from unlearn_bench.benchmarks.sweep.notes import Note
@@ -28,8 +28,7 @@ from unlearn_bench.cache import free, take_lock, write_text
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.endings import write_and_note
 from unlearn_bench.leaderboards.records.record import Record, Run
-from unlearn_bench.leaderboards.records.storage import CELLS, read_records, set_aside
-from unlearn_bench.shown import visible
+from unlearn_bench.leaderboards.records.storage import CELLS, read_records, set_aside, weights_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +48,6 @@ class Done:
     holder: str = ""
     warning: str = ""
     written: str = ""
-
-
-def label(cell: Cell) -> str:
-    """A cell in a few words."""
-    run = cell.run
-    return visible(f"{run.model} {run.label} {run.dataset}/{'+'.join(run.forget)} seed {run.seed}")
 
 
 def work(

@@ -6,7 +6,8 @@ from statistics import median
 
 import torch
 
-from unlearn_bench.benchmarks.referee.workbench import Workbench, as_split
+from unlearn_bench.benchmarks.referee.setting import as_split
+from unlearn_bench.benchmarks.referee.workbench import Workbench
 from unlearn_bench.benchmarks.sweep.players import LoadedMethod
 from unlearn_bench.benchmarks.tuning.found import PER_CLASS, VALIDATION_SPLIT
 from unlearn_bench.benchmarks.tuning.race import most_cells

@@ -16,9 +16,9 @@ import torch
 import typer
 
 from unlearn_bench.benchmarks.presets.preset import build_method, presets_for, resolved
-from unlearn_bench.benchmarks.referee.conditions import Conditions, conditions_for
+from unlearn_bench.benchmarks.referee.conditions import Conditions, choose_device, conditions_for
 from unlearn_bench.benchmarks.referee.referee import run_cell
-from unlearn_bench.benchmarks.referee.workbench import Workbench, choose_device, open_workbench
+from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
 from unlearn_bench.benchmarks.sweep.plan import settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice, LoadedMethod, chosen_methods, load_method

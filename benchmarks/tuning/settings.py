@@ -8,7 +8,8 @@ from typing import Any
 
 from unlearn_bench.benchmarks.engines.engine import Engine
 from unlearn_bench.benchmarks.presets.preset import SYNTHESIS, Presets
-from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench
+from unlearn_bench.benchmarks.referee.setting import Setting
+from unlearn_bench.benchmarks.referee.workbench import Workbench
 from unlearn_bench.benchmarks.suites.suite import Suite
 from unlearn_bench.benchmarks.sweep.players import LoadedMethod
 from unlearn_bench.benchmarks.sweep.tasks import Task

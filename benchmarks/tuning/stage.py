@@ -11,7 +11,8 @@ from unlearn_bench.benchmarks.presets.places import preset_name
 from unlearn_bench.benchmarks.presets.preset import presets_for
 from unlearn_bench.benchmarks.presets.written import preset_file
 from unlearn_bench.benchmarks.referee.cell import Cell
-from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench, open_workbench
+from unlearn_bench.benchmarks.referee.setting import Setting
+from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
 from unlearn_bench.benchmarks.referee.zero_shot import zero_shot
 from unlearn_bench.benchmarks.suites.suite import Suite
 from unlearn_bench.benchmarks.sweep.estimate import duration

@@ -13,13 +13,16 @@ from unlearn_bench.documents import parse_json
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records import index
 from unlearn_bench.leaderboards.records.encoding import from_json, to_json
-from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.leaderboards.records.record import Record, Run
 from unlearn_bench.leaderboards.records.wide_csv import read_csv, write_csv
 
 __all__ = ["Loaded", "SetAside", "read_csv", "read_folder", "read_records", "set_aside", "write_csv", "write_record"]
 
 CELLS = "cells"
 """The folder of the records inside a run's folder."""
+
+WEIGHTS = "weights"
+"""That of the kept weights, beside it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,11 @@ def write_record(folder: Path, record: Record) -> Path:
     text = json.dumps(to_json(record), indent=1, default=list, ensure_ascii=False)
     write_text(path, text + "\n")
     return path
+
+
+def weights_file(folder: Path, run: Run) -> Path:
+    """Where the tensors of a run's unlearned model are kept in a run's folder: by what decides the model."""
+    return folder / WEIGHTS / f"{run.unlearned_key}.safetensors"
 
 
 def read_folder(folder: Path) -> Loaded:

@@ -9,7 +9,8 @@ from unlearn_bench.benchmarks.presets.preset import build_method, presets_for, r
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions
 from unlearn_bench.benchmarks.referee.referee import run_cell
-from unlearn_bench.benchmarks.referee.workbench import Setting, open_workbench
+from unlearn_bench.benchmarks.referee.setting import Setting
+from unlearn_bench.benchmarks.referee.workbench import open_workbench
 from unlearn_bench.benchmarks.sweep.plan import run_for
 from unlearn_bench.benchmarks.sweep.players import load_method, load_metrics
 from unlearn_bench.models.embedded import NAMES

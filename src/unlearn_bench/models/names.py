@@ -20,7 +20,7 @@ TRANSFORMERS = "hf:"
 
 MINI = ("mini-rn", "mini-vit")
 
-
+_WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
@@ -49,6 +49,11 @@ _FORMS = (
         "image and text encoder; `check-model FILE.py:FUNCTION` says whether it fits",
     ),
 )
+
+
+def is_file(rest: str) -> bool:
+    """Whether what stands after the colon of `NAME:..` is a path, not a tag."""
+    return rest.endswith(_WEIGHT_SUFFIXES) or "/" in rest or Path(rest).is_file()
 
 
 def is_hub_id(rest: str) -> bool:

@@ -3,13 +3,12 @@
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import open_clip
 
 from unlearn_bench.errors import InputError, unknown
-from unlearn_bench.models.names import HUB_MODEL, LOCAL_FOLDER, MINI, PLAIN, QUICK, TRANSFORMERS, list_models
+from unlearn_bench.models.names import HUB_MODEL, LOCAL_FOLDER, MINI, PLAIN, QUICK, TRANSFORMERS, is_file, list_models
 from unlearn_bench.registry import catalogue, is_path_target
 
 _TOKENIZER_SETTINGS = {
@@ -20,7 +19,6 @@ _TOKENIZER_SETTINGS = {
     "additional_special_tokens",
     "use_fast",
 }
-_WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,11 +88,6 @@ def split_name(spec: str) -> tuple[str, str]:
     if name.removesuffix(PLAIN) not in open_clip.list_models():
         raise unknown_model(name)
     return name, rest
-
-
-def is_file(rest: str) -> bool:
-    """Whether what stands after the colon is a path, not a tag."""
-    return rest.endswith(_WEIGHT_SUFFIXES) or "/" in rest or Path(rest).is_file()
 
 
 def random_seed(rest: str) -> int | None:

@@ -20,12 +20,11 @@ from unlearn_bench.errors import CellFailure, InputError
 from unlearn_bench.models import embedded as mini_models
 from unlearn_bench.models.checkpoints import find_weights, load_strictly, read_tensors, refuse_torchscript
 from unlearn_bench.models.hub_models import HubModel, hub_model
-from unlearn_bench.models.names import HUB_MODEL, LOCAL_FOLDER, MINI, PLAIN, shown_name
+from unlearn_bench.models.names import HUB_MODEL, LOCAL_FOLDER, MINI, PLAIN, is_file, shown_name
 from unlearn_bench.models.open_clip_model import CONFIG_FILE, OpenClip, Tokenizer, build_open_clip
 from unlearn_bench.models.open_clip_names import (
     architecture_config,
     file_config,
-    is_file,
     random_seed,
     refuse_code,
     split_name,

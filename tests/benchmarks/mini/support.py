@@ -2,7 +2,8 @@
 
 from collections.abc import Collection
 
-from unlearn_bench.benchmarks.referee.workbench import Setting, open_workbench
+from unlearn_bench.benchmarks.referee.setting import Setting
+from unlearn_bench.benchmarks.referee.workbench import open_workbench
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.benchmarks.sweep.players import load_metrics
 

@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from unlearn_bench.benchmarks.mini.reference import app, compute, read_report
 from unlearn_bench.benchmarks.referee.embedding import embed_texts
-from unlearn_bench.benchmarks.referee.workbench import Setting, Workbench, open_workbench
+from unlearn_bench.benchmarks.referee.setting import Setting
+from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.retrained_predictions import Retrained
 from unlearn_bench.methods.retrain import Retrain

@@ -18,8 +18,7 @@ from tests.benchmarks.support import CONDITIONS, plan, start, write_method
 from unlearn_bench.benchmarks.isolation.measuring import Load, PeakMemory, Stopwatch, counted_memory
 from unlearn_bench.benchmarks.referee import conditions as provenance
 from unlearn_bench.benchmarks.referee.cell import Cell
-from unlearn_bench.benchmarks.referee.conditions import conditions_for, current_commit, describe
-from unlearn_bench.benchmarks.referee.workbench import choose_device
+from unlearn_bench.benchmarks.referee.conditions import choose_device, conditions_for, current_commit, describe
 from unlearn_bench.benchmarks.sweep.estimate import (
     PLANNED_STEPS,
     Estimate,

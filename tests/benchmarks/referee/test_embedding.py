@@ -14,13 +14,8 @@ from tests.core.tiny import TEXTS, resnet, transformer, two_towers
 from unlearn_bench.benchmarks.data.layouts.folder import FolderDataset
 from unlearn_bench.benchmarks.images.image_cache import PreparedImages, prepared_images
 from unlearn_bench.benchmarks.referee import embedding
-from unlearn_bench.benchmarks.referee.embedding import (
-    agreement,
-    as_precision,
-    embed_after,
-    embed_before,
-    embed_inputs,
-)
+from unlearn_bench.benchmarks.referee.embedding import agreement, embed_after, embed_before, embed_inputs
+from unlearn_bench.benchmarks.referee.setting import as_precision
 from unlearn_bench.clip import Clip, changed_names
 from unlearn_bench.errors import InputError
 

@@ -23,14 +23,13 @@ from tests.benchmarks.support import (
 from tests.core.tiny import RESNET, clip_of
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions
-from unlearn_bench.benchmarks.referee.kept import WEIGHTS, weights_file
 from unlearn_bench.benchmarks.referee.workbench import open_workbench
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice
 from unlearn_bench.benchmarks.sweep.work import Done, work
 from unlearn_bench.leaderboards.records.record import Record
-from unlearn_bench.leaderboards.records.storage import read_records
+from unlearn_bench.leaderboards.records.storage import WEIGHTS, read_records, weights_file
 from unlearn_bench.models.sources import save_model
 
 FEW = ("accuracy", "verification-gap", "seconds", "peak-memory", "share-changed")

@@ -15,7 +15,7 @@ from tests.benchmarks.support import Call, write_method
 from tests.leaderboards.examples import ended, identity, sweep
 from unlearn_bench.benchmarks import cli
 from unlearn_bench.benchmarks.referee.cell import Cell
-from unlearn_bench.benchmarks.referee.workbench import Setting
+from unlearn_bench.benchmarks.referee.setting import Setting
 from unlearn_bench.benchmarks.speed import rehearsal
 from unlearn_bench.benchmarks.sweep.advice import Given, rehearsal_command, what_next, why_no_numbers
 from unlearn_bench.benchmarks.sweep.rates import Sizes

@@ -25,13 +25,13 @@ from tests.benchmarks.support import (
 from unlearn_bench.benchmarks.engines import local
 from unlearn_bench.benchmarks.engines.local import Local
 from unlearn_bench.benchmarks.referee.cell import Cell
-from unlearn_bench.benchmarks.referee.kept import weights_file
 from unlearn_bench.benchmarks.sweep import runner as module
-from unlearn_bench.benchmarks.sweep.runner import Tally, recorded, spread, sweep
+from unlearn_bench.benchmarks.sweep.repeats import recorded
+from unlearn_bench.benchmarks.sweep.runner import Tally, spread, sweep
 from unlearn_bench.benchmarks.sweep.work import Done, claim_slot, label, work
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
-from unlearn_bench.leaderboards.records.storage import read_folder
+from unlearn_bench.leaderboards.records.storage import read_folder, weights_file
 
 TWO = Local(conditions=dataclasses.replace(CONDITIONS, jobs=2))
 

@@ -14,7 +14,8 @@ from unlearn_bench.benchmarks.data.embedded.drawing.concepts import DATASETS, Mi
 from unlearn_bench.benchmarks.data.embedded.drawing.domain_sets import MINI_DOMAINS, DomainSets
 from unlearn_bench.benchmarks.data.embedded.drawing.splits import render_image
 from unlearn_bench.benchmarks.data.sources import known_datasets, open_dataset
-from unlearn_bench.benchmarks.referee.workbench import Setting, open_workbench
+from unlearn_bench.benchmarks.referee.setting import Setting
+from unlearn_bench.benchmarks.referee.workbench import open_workbench
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.metrics.shared.classification import predictions
 
