@@ -333,18 +333,24 @@ _MAIN = threading.Lock()
 
 @contextlib.contextmanager
 def _little_told(context: BaseContext) -> Iterator[None]:
-    """Hide from a new process what it would otherwise do as this one did.
+    """Hide from a new process what it would otherwise do as this one did, or be refused.
 
     It would run this program's main module again (a script without a guard, or pytest), and begin processes as this
-    one does by default: the way of a joblib worker is not known where joblib is not imported.
+    one does by default: the way of a joblib worker is not known where joblib is not imported. The workers of a
+    cluster are daemons, which may have no children, lest these outlive them; a player ends with its parent.
     """
     with _MAIN:
-        main, method = sys.modules["__main__"], multiprocessing.get_start_method(allow_none=True)
+        this, main = multiprocessing.current_process(), sys.modules["__main__"]
+        daemon, method = this.daemon, multiprocessing.get_start_method(allow_none=True)
         sys.modules["__main__"] = types.ModuleType("__main__")
         multiprocessing.set_start_method(context.get_start_method(), force=True)
+        if daemon:
+            this.daemon = False
         try:
             yield
         finally:
+            if daemon:
+                this.daemon = True
             sys.modules["__main__"] = main
             multiprocessing.set_start_method(method, force=True)  # None: not chosen yet
 

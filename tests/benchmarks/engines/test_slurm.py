@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,16 @@ def end(pid_file: Path) -> None:
         return
 
 
+@contextmanager
+def ended(process: "subprocess.Popen[str]") -> Iterator[None]:
+    """Killed if what is tried with it fails: else it would be waited for."""
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        raise
+
+
 @pytest.mark.slow
 @pytest.mark.large
 def test_a_sweep_on_jobs_one_of_which_is_killed(suite_file: Path, tmp_path: Path, stand_in: Path) -> None:
@@ -94,7 +105,10 @@ def test_a_sweep_on_jobs_one_of_which_is_killed(suite_file: Path, tmp_path: Path
     spec, out = write_method(tmp_path, counting(gate, tmp_path / "calls")), tmp_path / "out"
     env = {**os.environ, "PATH": f"{stand_in}{os.pathsep}{os.environ['PATH']}"}
     command = [sys.executable, "-m", "unlearn_bench.benchmarks.engines.slurm", "--workers", "2", "--memory", "1GB"]
-    with subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as cluster:
+    with (
+        subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as cluster,
+        ended(cluster),
+    ):
         wait_for((tmp_path / "scheduler.json").exists)
         given = ["run", "--suite", str(suite_file), "--methods", spec, "--out", str(out), "--device", "cpu"]
         where = ["--backend", "dask", "--scheduler", "scheduler.json"]

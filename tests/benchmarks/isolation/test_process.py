@@ -251,6 +251,27 @@ def test_a_model_that_does_not_open_is_the_reason(tmp_path: Path) -> None:
         Player(opening, hidden=())
 
 
+@pytest.mark.parametrize("method", ["loky", "spawn"])
+def test_workers_of_clusters_and_of_joblib_have_players_too(tmp_path: Path, method: str) -> None:
+    """The first are daemons, which may have no children, and the second begin processes in a way of their own."""
+    spec = write_model(tmp_path)
+    source = f"""
+import multiprocessing
+import joblib.externals.loky
+from unlearn_bench.benchmarks.isolation.play import Opening
+from unlearn_bench.benchmarks.isolation.process import Player
+multiprocessing.set_start_method({method!r}, force=True)
+this = multiprocessing.current_process()
+this.daemon = True
+Player(Opening(model={spec!r}, weights=None, device="cpu", threads=1), hidden=()).close()
+assert this.daemon
+assert multiprocessing.get_start_method() == {method!r}
+"""
+    process = start(source)
+    process.join(60)
+    assert process.exitcode == 0
+
+
 @pytest.mark.skipif(os.name != "posix", reason="processes are ended by signals")
 def test_players_end_with_the_process_that_began_them(tmp_path: Path) -> None:
     spec = write_model(tmp_path)
