@@ -167,7 +167,7 @@ def _check_names(suite: Suite, choice: Choice) -> None:
     """
     for name in chosen_methods(suite, choice):
         load_player(suite, name, told=True)
-    chosen_metrics(suite, choice, told=True)
+    chosen_metrics(suite, choice)
     for model in choice.models if choice.models is not None else suite.models:
         presets_for(model, given=choice.presets, suite=suite.file)
 
@@ -356,7 +356,7 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
 
 def show_plan(ready: Ready, order: Order, engine: Engine) -> None:
     """The cells with their keys, the workers with what they take, and at last how many cells and how long."""
-    records = [*read_folder(order.folder).records, *published_records(metrics=_ASKED)]
+    records = [*read_folder(order.folder).records, *published_records(metrics=_ASKED)] if ready.lasting else []
     conditions, workers = engine.conditions, sum(machine.workers for machine in engine.machines)
     guess = estimate(ready.lasting, records, ready.known, measured=ready.again.measured)
     for cell in ready.waiting:

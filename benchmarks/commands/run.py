@@ -116,7 +116,7 @@ def _say_before(console: Console, models: Sequence[ZeroShot], warn: Callable[[st
             warn(known.advice())
 
 
-def _finish(order: Order, cells: list[Cell], tally: Tally, *, resumed: int) -> None:
+def _finish(order: Order, cells: Sequence[Cell], tally: Tally, *, resumed: int) -> None:
     """Write the leaderboard of the planned cells, as text and as a page; say what it comes to and what to do next."""
     folder, planned = order.folder, {cell.run.key for cell in cells}
     records = [record for record in read_folder(folder).records if record.run.key in planned]

@@ -43,20 +43,20 @@ _CURVE_METRICS = ("accuracy", "average-score")
 def cells_for(suite: Suite, choice: Choice, bench: Planned) -> list[Cell]:
     """The cells of one model, method by method within each class, so that early records cover every method.
 
-    Of an `Outline` they are what they are of the workbench, and no code of a method or metric is imported.
+    Of an `Outline` they are what they are of the workbench, and no method is imported.
 
     Raises:
         InputError: an unknown method, dataset, class or metric, or a class that two datasets share.
     """
-    told = isinstance(bench, Outline)
-    players = [load_player(suite, name, told=told) for name in chosen_methods(suite, choice)]
+    unopened = isinstance(bench, Outline)
+    players = [load_player(suite, name, told=unopened) for name in chosen_methods(suite, choice)]
     names = [player.name for player in players]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"two of the methods are called {twice!r}, and tables could not part them; rename one")
     tasks = tasks_for(suite, choice, {n: e.dataset for n, e in bench.evaluated.items() if not e.control})
     owners = dict.fromkeys(dataset for dataset, _ in tasks)
-    metrics = {name: chosen_metrics(suite, choice, bench.evaluated[name].features, told=told) for name in owners}
+    metrics = {name: chosen_metrics(suite, choice, bench.evaluated[name].features) for name in owners}
     presets = presets_for(bench.setting.model, given=choice.presets, suite=suite.file, tuned=choice.tuned)
     cells: dict[str, Cell] = {}  # by key: what is named twice runs once
     seeds = choice.seeds if choice.seeds is not None else suite.seeds[: 1 if choice.quick else None]
@@ -82,7 +82,7 @@ def _curve(
     """
     cells: dict[str, Cell] = {}
     own = replace(suite, name=f"{suite.name}{CURVE}")
-    metrics = load_metrics(_CURVE_METRICS, told=isinstance(bench, Outline))
+    metrics = load_metrics(_CURVE_METRICS)
     for dataset, forget in tasks:
         for player in (player for player in players if not player.variant.name):
             for point in presets.of(player.method.kind.name).points():

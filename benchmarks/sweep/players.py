@@ -88,18 +88,16 @@ def _kind(target: str, *, here: bool, told: bool) -> object:
     return outside_method(target)
 
 
-def load_metrics(
-    names: Sequence[str], features: Collection[Feature] = (), *, told: bool = False
-) -> dict[str, tuple[str, Metric]]:
+def load_metrics(names: Sequence[str], features: Collection[Feature] = ()) -> dict[str, tuple[str, Metric]]:
     """Metrics by name, each with its target; `all` stands for every registered one whose `default` is true, or one
-    of the features of the dataset from which something is forgotten. `told`: see `load_method`.
+    of the features of the dataset from which something is forgotten. Those of the package are told of, not imported.
     """
     known = catalogue("metrics")
     chosen = dict.fromkeys(item for name in names for item in (sorted(known) if name == ALL else [name]))
     found = {}
     for name in chosen:
         target = find("metrics", name, kind="metric").target
-        kind = told_metric(target) if told and is_own(target) else load(target)
+        kind = told_metric(target) if is_own(target) else load(target)
         if not (isinstance(kind, type) and issubclass(kind, Metric)):
             raise InputError(f"metric {name!r} is not a subclass of unlearn_bench.metrics.base.Metric")
         for need in kind.needs:
@@ -148,9 +146,7 @@ def _in_all(method: Entry) -> bool:
     return method.facts.get("kind") != "ablation" and bool(method.facts.get("default", True))
 
 
-def chosen_metrics(
-    suite: Suite, choice: Choice, features: Collection[Feature] = (), *, told: bool = False
-) -> dict[str, tuple[str, Metric]]:
+def chosen_metrics(suite: Suite, choice: Choice, features: Collection[Feature] = ()) -> dict[str, tuple[str, Metric]]:
     """What is measured; see `load_metrics`. A quick look leaves out what needs further evidence: the audits."""
-    found = load_metrics(choice.metrics if choice.metrics is not None else suite.metrics, features, told=told)
+    found = load_metrics(choice.metrics if choice.metrics is not None else suite.metrics, features)
     return {name: item for name, item in found.items() if not (choice.quick and item[1].needs)}

@@ -352,3 +352,19 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"device 'gpu' can't be used .*; give auto, cpu, cuda or cuda:N") as caught:
         choose_device("gpu")
     assert "\n" not in str(caught.value)
+
+
+def test_where_no_driver_is_torch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto") == "cuda"  # torch is here, so it is asked
+    monkeypatch.setattr(provenance, "_has_no_gpu", lambda: True)
+    assert choose_device("auto") == "cpu"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere torch is always asked")
+def test_a_driver_is_a_file_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delitem(sys.modules, "torch")
+    for there in (False, True):
+        monkeypatch.setattr(provenance, "_DRIVERS", (str(tmp_path / "none"), str(tmp_path / "nvidiactl")))
+        assert provenance._has_no_gpu() is not there
+        (tmp_path / "nvidiactl").touch()

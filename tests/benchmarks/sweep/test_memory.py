@@ -86,23 +86,34 @@ def test_memory_of_gpus_and_of_processes_are_not_mixed(cells: list[Cell]) -> Non
 def test_a_worker_takes_what_workers_took(cells: list[Cell]) -> None:
     small, large = cells
     told = [record(small, 3.0, held=800), record(large, 20.0, held=950)]
-    assert worker_memory(cells, told, Peak(), device="cpu") == (950.0, "the most of 2 records")
+    assert worker_memory(cells, told, Peak(), {}, device="cpu") == (950.0, "the most of 2 records")
     other = replace(large, run=replace(large.run, suite="another"))
     foreign = [record(other, 3.0, held=9999), record(large, 3.0, counted=GPU, held=9999)]
-    assert worker_memory(cells, [*told, *foreign], Peak(), device="cpu")[0] == 950.0
+    assert worker_memory(cells, [*told, *foreign], Peak(), {}, device="cpu")[0] == 950.0
 
 
 def test_where_none_did_this_process_stands_for_one(cells: list[Cell], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "own_mib", lambda: 500.0)
-    mib, source = worker_memory(cells, [], Peak(mib=20.0, row="large"), device="cpu")
+    mib, source = worker_memory(cells, [], Peak(mib=20.0, row="large"), {}, device="cpu")
     assert mib == 520.0
     assert source.startswith("at least: 500 as this process, with model and data open, and for a cell at most 20 MiB")
-    assert worker_memory(cells, [], Peak(), device="cpu") == (
+    assert worker_memory(cells, [], Peak(), {}, device="cpu") == (
         500.0,
         "at least: what this process holds with model and data open; for a cell unknown",
     )
-    mib, source = worker_memory(cells, [], Peak(mib=900.0, row="large"), device="cuda")
+    mib, source = worker_memory(cells, [], Peak(mib=900.0, row="large"), {}, device="cuda")
     assert (mib, source.startswith("at least: ")) == (500.0, True)  # 900 MiB of the GPU
+
+
+def test_of_a_model_that_was_not_opened_it_is_what_one_took_that_was(
+    cells: list[Cell], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "own_mib", lambda: 50.0)
+    known = {"a": Known(opened_mib=500), "b": Known(opened_mib=600)}
+    mib, source = worker_memory(cells, [], Peak(mib=20.0, row="large"), known, device="cpu")
+    assert (mib, source.startswith("at least: 600 as a process, with model and data open, and for")) == (620.0, True)
+    both = {**known, "c": Known()}  # this process has opened one of them
+    assert worker_memory(cells, [], Peak(), both, device="cpu")[0] == 50.0
 
 
 def test_this_process_has_memory_and_had_more() -> None:

@@ -14,6 +14,7 @@ from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
 from unlearn_bench.benchmarks.sweep import relearning_cost
 from unlearn_bench.benchmarks.sweep.estimate import Known, estimate, seconds_per_audit
+from unlearn_bench.benchmarks.sweep.plan import settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice
 from unlearn_bench.benchmarks.sweep.relearning_cost import LIMIT_S, bounded
 from unlearn_bench.cache import cache_root
@@ -100,6 +101,15 @@ def test_over_the_limit_only_who_names_it_gets_it(
         assert named.choice == Choice(metrics=METRICS)
         assert not named.is_left_out
         assert "relearning takes about" in named.said
+
+
+def test_a_model_of_the_package_has_it_however_busy_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = load_suite("mini")
+    (setting,) = settings_for(suite, Choice(), device="cpu", skip_bad=False)
+    with limit(1e-6, monkeypatch):
+        found = bounded(suite, Choice(), open_workbench(setting))
+    assert (found.choice, found.is_left_out) == (Choice(), False)
+    assert found.said.startswith("mini-rn: relearning takes about ")
 
 
 def test_the_first_forecast_stands(audited: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
