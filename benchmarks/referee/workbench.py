@@ -69,6 +69,11 @@ class Evaluated:
         first = f"+first-{setting.per_class}-of-each-class" if setting.per_class else ""
         return self.dataset.version + skipped + first
 
+    @property
+    def split(self) -> Split:
+        """The one that is measured on."""
+        return as_split(self._bench.setting.test_split)
+
     @cached_property
     def concepts(self) -> tuple[Concept, ...]:
         """What can be forgotten, in the order of the labels."""
@@ -82,7 +87,7 @@ class Evaluated:
     @cached_property
     def features(self) -> frozenset[Feature]:
         """What it has that some metrics are about."""
-        captions = self.dataset.index(as_split(self._bench.setting.test_split)).captions
+        captions = self.dataset.index(self.split).captions
         had: dict[Feature, bool] = {"captions": bool(captions), "domains": self.dataset.domain_labels is not None}
         return frozenset(name for name, there in had.items() if there)
 

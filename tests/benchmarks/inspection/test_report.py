@@ -88,7 +88,7 @@ def test_a_sweep_says_it_first_and_scores_without_the_class(call: Call, data: Pa
     assert said.code == 0, said
     assert "data: folder:own: left out: 'train/blue': class 'blue' has no image in test" in said.err
     assert said.err.index("left out: 'train/blue'") < said.err.index("before forgetting:")
-    assert "| mine" in said.out
+    assert " mine " in said.out
     report = (tmp_path / "runs" / "mini-own-data" / "data.md").read_text()
     assert "train/red/notes.txt" in report
     assert "1 ok, 0 skipped, 0 failed" in said.out
