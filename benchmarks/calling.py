@@ -27,7 +27,10 @@ def split_names(names: str | None) -> list[str] | None:
     """
     if names is None:
         return None
-    fields = next(csv.reader([names.replace("\n", " ")], skipinitialspace=True), [])
+    try:
+        fields = next(csv.reader([names.replace("\n", " ")], skipinitialspace=True), [])
+    except csv.Error:  # a carriage return in a name
+        fields = names.split(",")
     return [name.strip() for name in fields if name.strip()]
 
 

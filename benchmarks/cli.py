@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +48,7 @@ from unlearn_bench.benchmarks.commands.options import (
     Yes,
 )
 from unlearn_bench.errors import InputError
+from unlearn_bench.shown import visible
 
 app = typer.Typer(
     name="unlearn-bench",
@@ -62,10 +64,13 @@ app = typer.Typer(
 def main() -> None:
     """The console script: errors of the user's, and files that fail, are one line and exit code 2."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # of batch systems and service managers: as Ctrl-C
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what can't be written in its encoding is shown as its code
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except InputError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {visible(str(error))}", err=True)
         sys.exit(2)
     except OSError as error:  # a full disk, a folder taken away: what was written before is whole
         where, reason = f" {error.filename!r}" if error.filename else "", error.strerror or repr(error)

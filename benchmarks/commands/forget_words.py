@@ -57,7 +57,7 @@ def forget_words(order: WordOrder, bench: Workbench, known: Presets, *, template
     words = Words(new, read_keep(order.keep), before=earlier, template=template)
     words = words.without_twins(read_texts(bench.clip, words).equal)
     for warning in examine([words], bench.clip)[0].warnings():
-        typer.echo(f"warning: {warning}", err=True)
+        typer.echo(f"warning: {visible(warning)}", err=True)
     aside = f"; forgotten before, and neither: {', '.join(words.before)}" if words.before else ""
     typer.echo(f"to forget: {len(words.forget)}; to keep: {len(words.keep)} names{aside}", err=True)
     for candidate in candidates:

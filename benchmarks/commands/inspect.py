@@ -10,6 +10,7 @@ from unlearn_bench.benchmarks.data.dataset.templates import set_template
 from unlearn_bench.benchmarks.data.sources import named_apart, open_dataset
 from unlearn_bench.benchmarks.inspection.report import SPLITS, DataReport, report_on, write_reports
 from unlearn_bench.errors import InputError
+from unlearn_bench.shown import visible
 
 
 def execute(*, data: Sequence[str], model: str | None, template: str, read: bool, out: Path | None) -> int:
@@ -42,13 +43,13 @@ def _say(report: DataReport) -> int:
     for line in report.lines():
         typer.echo(line)
     for line in report.warnings():
-        typer.echo(f"warning: {line}", err=True)
+        typer.echo(f"warning: {visible(line)}", err=True)
     if report.read is None:
         typer.echo(f"data: {report.name}: no model was asked what it reads of the class names; --model does")
     try:
         report.refuse()
     except InputError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {visible(str(error))}", err=True)
         return 1
     return 0
 

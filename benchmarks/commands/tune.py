@@ -24,6 +24,7 @@ from unlearn_bench.benchmarks.tuning.found import in_words
 from unlearn_bench.benchmarks.tuning.settings import Found, Wanted, find_settings, tunable_methods, validation
 from unlearn_bench.benchmarks.tuning.telling import Lines
 from unlearn_bench.errors import InputError
+from unlearn_bench.shown import visible
 
 RUNS = Path("runs")
 """Where settings go that have no place beside a model or a suite."""
@@ -67,6 +68,8 @@ def execute(
     bench = open_workbench(validation(setting))  # decode and embed once, before the workers ask
     examine([item.dataset for item in bench.evaluated.values()], bench.clip)
     tasks = tuning_tasks(chosen, bench, choice)
+    for line in tasks.warnings():
+        typer.echo(f"warning: {visible(line)}", err=True)
     file = preset_file(target, name, bench.fingerprint)
     order = Wanted(suite=chosen, tasks=tasks.tasks, methods=wanted, trials=trials, images_anew=synthesis, fresh=fresh)
     lines = Lines(Console(stderr=True), preset_name(name))

@@ -13,6 +13,7 @@ from unlearn_bench.benchmarks.inspection.texts import ReadTexts, read_texts
 from unlearn_bench.cache import write_text
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError
+from unlearn_bench.shown import one_line, visible
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 _NAMED = 3
@@ -80,6 +81,9 @@ class DataReport:
 
     def lines(self) -> Iterator[str]:
         """The report for the terminal."""
+        yield from map(visible, self._lines())
+
+    def _lines(self) -> Iterator[str]:
         parts = ", ".join(f"{sum(self.counts[split])} {split}" for split in SPLITS)
         classes = _counted(len(set(self.class_names)), "class", "classes")
         layout = f"; {self.layout}" if self.layout else ""
@@ -96,7 +100,12 @@ class DataReport:
     def whole(self) -> str:
         """All of it, in Markdown: every class with its text and counts, every file that is left out."""
         rows = [
-            [name, *(self.counts[split][label] for split in SPLITS), self.texts[label], self._marks(label)]
+            [
+                _cell(name),
+                *(self.counts[split][label] for split in SPLITS),
+                _cell(self.texts[label]),
+                _cell(self._marks(label)),
+            ]
             for label, name in enumerate(self.class_names)
         ]
         about = [
@@ -105,10 +114,10 @@ class DataReport:
             f"- source: {self.source}; licence: {self.licence}",
             f"- images: {', '.join(f'{sum(self.counts[split])} {split}' for split in SPLITS)}",
             f"- texts as read by: {self.read.model if self.read else 'no model was asked'}",
-            *(f"- warning: {line}" for line in self.warnings()),
+            *(f"- warning: {one_line(line)}" for line in self.warnings()),
         ]
         table = tabulate(rows, headers=["class", *SPLITS, "text", "note"], tablefmt="pipe", disable_numparse=True)
-        left = [[item.name, item.count, item.reason] for item in self.left_out]
+        left = [[_cell(item.name), item.count, _cell(item.reason)] for item in self.left_out]
         out = tabulate(left, headers=["left out", "files", "why"], tablefmt="pipe", disable_numparse=True)
         return "\n".join([f"# {self.name}", "", *about, "", table, "", out if left else "Nothing was left out.", ""])
 
@@ -163,6 +172,11 @@ def write_reports(reports: Iterable[DataReport], path: Path) -> None:
 def _some(names: Sequence[str]) -> str:
     shown = ", ".join(repr(name if len(name) <= 60 else f"{name[:57]}..") for name in names[:_NAMED])
     return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"
+
+
+def _cell(text: str) -> str:
+    """In a table of Markdown."""
+    return one_line(text).replace("|", "\\|")
 
 
 def _short(text: str) -> str:

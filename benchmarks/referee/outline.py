@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, TypeVar
 
-from unlearn_bench.benchmarks.data.dataset.base import Dataset
+from unlearn_bench.benchmarks.data.dataset.base import Dataset, Split
 from unlearn_bench.benchmarks.data.dataset.templates import set_template
 from unlearn_bench.benchmarks.data.sources import is_embedded, named_apart, open_dataset
 from unlearn_bench.benchmarks.referee.setting import Setting, as_split
@@ -31,10 +31,15 @@ class Listed:
         first = f"+first-{setting.per_class}-of-each-class" if setting.per_class else ""
         return self.dataset.version + skipped + first
 
+    @property
+    def split(self) -> Split:
+        """The one that is measured on."""
+        return as_split(self.setting.test_split)
+
     @cached_property
     def features(self) -> frozenset[Feature]:
         """What it has that some metrics are about."""
-        captions = self.dataset.index(as_split(self.setting.test_split)).captions
+        captions = self.dataset.index(self.split).captions
         had: dict[Feature, bool] = {"captions": bool(captions), "domains": self.dataset.domain_labels is not None}
         return frozenset(name for name, there in had.items() if there)
 

@@ -8,6 +8,7 @@ from typing import Any
 from unlearn_bench.benchmarks.suites.variants import Variant, parse_variants
 from unlearn_bench.documents import parse_toml
 from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.shown import visible
 
 _FOLDER = Path(__file__).parent
 
@@ -79,7 +80,7 @@ def load_suite(name: str) -> Suite:
             raise InputError(f"suite file {str(path)!r} lacks {key!r}: a list of at least one name")
     variants = parse_variants(table.pop("variants", {}), where=f"suite file {str(path)!r}")
     values = {key: _value(path, key, value) for key, value in table.items()}
-    return Suite(name=path.stem, variants=variants, file=path if name.endswith(".toml") else None, **values)
+    return Suite(name=visible(path.stem), variants=variants, file=path if name.endswith(".toml") else None, **values)
 
 
 def _parse(path: Path) -> dict[str, Any]:

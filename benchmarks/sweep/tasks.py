@@ -96,7 +96,10 @@ def quoted_names(text: str) -> list[str]:
     >>> quoted_names('cat, "tench, Tinca tinca"')
     ['cat', 'tench, Tinca tinca']
     """
-    fields = next(csv.reader([text], skipinitialspace=True), [])
+    try:
+        fields = next(csv.reader([text], skipinitialspace=True), [])
+    except csv.Error:  # a line's end in a name
+        fields = text.split(",")
     return [name.strip() for name in fields if name.strip()]
 
 

@@ -127,11 +127,8 @@ def _tune_model(stage: Stage, setting: Setting, console: Console, warn: Callable
 
 def _warn_of(tasks: TuningTasks, bench: Workbench, model: str, warn: Callable[[str], None]) -> None:
     """What is special about the classes, and what the model knows too little of."""
-    if tasks.withheld:
-        which = ", ".join(f"{dataset}/{'+'.join(names)}" for dataset, names in tasks.withheld)
-        warn(f"{which} serve to tune, since no other classes are left, and are not reported")
-    for dataset in tasks.unknown:
-        warn(f"no tuning class of {dataset!r}: the model gets all of them wrong that are not reported")
+    for line in tasks.warnings():
+        warn(line)
     for item in bench.evaluated.values():
         knows = zero_shot(item, model)
         if knows is not None and knows.is_low:

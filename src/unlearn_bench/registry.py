@@ -9,6 +9,7 @@ import ast
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -126,7 +127,7 @@ def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise InputError(f"no plug-in file at {str(path)!r}; give path/to/file.py:Name")
     resolved = path.resolve()
-    name = f"unlearn_bench_plugin_{hashlib.sha256(str(resolved).encode()).hexdigest()[:12]}"
+    name = f"unlearn_bench_plugin_{hashlib.sha256(os.fsencode(resolved)).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, resolved)

@@ -21,6 +21,8 @@ def visible(text: str, *, lines: bool = False) -> str:
     >>> print(visible("one\ntwo"), visible("one\ntwo", lines=True))
     one\ntwo one
     two
+    >>> print(visible("caf\udce9"))  # a file's name, of which a byte is no UTF-8
+    caf\xe9
     """
     return _UNSEEN.sub(lambda found: found[0] if lines and found[0] == "\n" else _code(found[0]), text)
 
@@ -35,4 +37,6 @@ def one_line(text: str) -> str:
 
 
 def _code(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # as Python names a byte that is no UTF-8
+        return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode("ascii")

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -74,10 +75,38 @@ def test_the_next_one_s_numbers_are_what_they_were(name: str, stage: Stage) -> N
 
 
 def test_no_process_is_left(stage: Stage) -> None:
-    time.sleep(0.1)
-    left = [child for child in psutil.Process().children(recursive=True) if "sleep" in " ".join(child.cmdline())]
+    """Of the method's own or below it: neither one that sleeps nor one that keeps a core busy for all later cells."""
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    body = f"import subprocess\nsubprocess.Popen(['sleep', '600'])\n{TRACES['busy-thread']}\nreturn clip"
+    assert stage.play(stage.cell(body, "busy")).status == "ok"
+    end = time.monotonic() + 20
+    while (left := _players(before)) and time.monotonic() < end:
+        time.sleep(0.1)
     assert not left
-    assert stage.alone.status == "ok"
+
+
+def _players(before: set[int]) -> list[psutil.Process]:
+    """Processes that were begun since then and live: but for what starts and tracks processes."""
+    found = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
+    lasting = ("resource_tracker", "forkserver")
+    return [
+        child
+        for child in found
+        if child.is_running()
+        and child.status() != psutil.STATUS_ZOMBIE
+        and not any(word in " ".join(child.cmdline()) for word in lasting)
+    ]
+
+
+def test_a_patched_clock_counts_nobody_s_seconds(stage: Stage) -> None:
+    """Its own neither: the referee's watch is in another process."""
+    body = f"{PATCHES['clock']}\ntime.sleep(0.3)\nreturn clip"
+    for name, cell in (("clock", stage.cell(body, "clock")), ("innocent", stage.innocent)):
+        timed = replace(cell, metric_targets=(*cell.metric_targets, "unlearn_bench.metrics.cost:Seconds"))
+        found = stage.play(timed).find("seconds", group="method")
+        assert found is not None
+        assert found.after is not None
+        assert (found.after > 0.29) == (name == "clock")
 
 
 def test_there_are_many(stage: Stage) -> None:

@@ -14,14 +14,16 @@ from urllib.parse import parse_qsl
 
 from PIL import Image
 
-from unlearn_bench.benchmarks.data.dataset.base import Dataset, Index, Split
+from unlearn_bench.benchmarks.data.dataset.base import Dataset, Index, LeftOut, Split
 from unlearn_bench.benchmarks.data.dataset.partition import WHOLE, cut_by_hash
 from unlearn_bench.benchmarks.data.dataset.pictures import read_rgb
 from unlearn_bench.benchmarks.data.dataset.prefixes import CAPTIONS_PREFIX
 from unlearn_bench.benchmarks.data.dataset.templates import DEFAULT_TEMPLATE
 from unlearn_bench.benchmarks.data.layouts.official import BY_HASH
+from unlearn_bench.benchmarks.data.layouts.tree import Tree, shown
 from unlearn_bench.documents import parse_json
 from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.shown import visible
 
 USUAL = ("dataset_flickr30k.json", "results_20130124.token", "results.csv", "captions.txt")
 REST = "anything else"
@@ -44,7 +46,8 @@ class CaptionFiles(Dataset):
     Captions come from `image.jpg#0<tab>caption` lines, from a table with the columns `image,caption` or
     `image_name| comment_number| comment`, or from Karpathy's JSON, whose splits are used; otherwise images are
     ordered by a hash of their names and cut 50 : 20 : 30. Images that no line names are left out. The version is a
-    hash of the captions, the sizes of the images, the split and the topics.
+    hash of the captions, the sizes of the images, the split and the topics. A line about a link to nothing counts as
+    none; `left_out` names it, each picture without a line, and all else that is there.
 
     Args:
         path: the folder of the images. captions: the file. topics: words or phrases.
@@ -64,14 +67,18 @@ class CaptionFiles(Dataset):
     ) -> None:
         if not path.is_dir():
             raise InputError(f"no folder at {str(path)!r}; give captions:/path/to/images?captions=FILE")
-        self.path, self.name = path.resolve(), f"{CAPTIONS_PREFIX}{path.resolve().name}"
-        self.template, self.source = template, f"images of the user's with {captions.name}"
+        self.path, self.name = path.resolve(), f"{CAPTIONS_PREFIX}{visible(path.resolve().name)}"
+        self.template, self.source = template, f"images of the user's with {visible(captions.name)}"
         self._topics = tuple(dict.fromkeys(topic.strip() for topic in topics if topic.strip()))
         if not self._topics:
             raise InputError(f"{self.name!r} names no topic; add ?topic=WORD, or --classes WORD")
         self._captions, splits = read_captions(captions)
         self._check_images(captions)
+        self.left_out = self._leave_out(captions)
         self.split_name = "karpathy" if splits else BY_HASH
+        how = "the splits of the captions' file" if splits else "cut by a hash of the names"
+        lines = sum(map(len, self._captions.values()))
+        self.layout = f"images with {lines} captions from {shown(captions.name)!r}; {how}"
         self._images: Mapping[str, Sequence[str]] = _split(list(self._captions), splits)
         self._shown = {image: self._topics_of(texts) for image, texts in self._captions.items()}
         self._check_topics()
@@ -132,6 +139,24 @@ class CaptionFiles(Dataset):
                 f"{str(captions)!r} names {len(missing)} images that are not in {str(self.path)!r}, {missing[0]!r} "
                 "first; complete the images, or take their lines out"
             )
+
+    def _leave_out(self, captions: Path) -> tuple[LeftOut, ...]:
+        """Take out what is no file, and say what else in the folder is not used."""
+        tree = Tree(self.path)
+        for path in tree.pictures(self.path):
+            if path.name not in self._captions:
+                tree.leave(path, f"no line of {shown(captions.name)!r} names it")
+        for leaf in tree.leaves(self.path):
+            tree.leave(self.path.joinpath(*leaf.parts), "below the folder of the images", count=len(leaf.files))
+        used = {image for image in self._captions if (self.path / image).is_file()}
+        if not used:
+            raise InputError(
+                f"{str(captions)!r} names {len(self._captions)} images, and none of them is a file in "
+                f"{str(self.path)!r}; complete the images"
+            )
+        self._captions = {image: texts for image, texts in self._captions.items() if image in used}
+        own = {captions.name} if captions.resolve().parent == self.path else set()
+        return tuple(item for item in tree.left_out if item.name not in used | own)
 
     def _check_topics(self) -> None:
         for topic in self._topics:

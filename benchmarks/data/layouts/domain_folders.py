@@ -29,6 +29,7 @@ from unlearn_bench.benchmarks.data.layouts.official import BY_HASH
 from unlearn_bench.benchmarks.data.layouts.split_folders import OPTIONS, find_split_folders
 from unlearn_bench.benchmarks.data.layouts.tree import Tree, is_text, shown
 from unlearn_bench.errors import InputError
+from unlearn_bench.shown import visible
 
 _LISTED: tuple[Split, ...] = ("train", "test")
 
@@ -78,7 +79,7 @@ class DomainFolders(Dataset):
         if not path.is_dir():
             raise InputError(f"no folder at {str(path)!r}; give domains:/path with <domain>/<class>/ folders in it")
         self.path = path.resolve()
-        self.name = f"{DOMAINS_PREFIX}{shown(self.path.name)}"
+        self.name = f"{DOMAINS_PREFIX}{visible(self.path.name)}"
         self.template, self.source = template, "a folder of the user's"
         tree = Tree(self.path)
         self.split_name, words, self._files = _find_splits(tree, given=splits, of=self.name)

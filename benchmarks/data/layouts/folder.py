@@ -22,6 +22,7 @@ from unlearn_bench.benchmarks.data.layouts.split_folders import OPTIONS, find_sp
 from unlearn_bench.benchmarks.data.layouts.tree import Leaf, Tree, is_text, shown
 from unlearn_bench.documents import parse_json
 from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.shown import visible
 
 CLASS_NAMES_FILE = "classnames.json"
 
@@ -70,7 +71,7 @@ class FolderDataset(Dataset):
         if not path.is_dir():
             raise InputError(f"no folder at {str(path)!r}; give folder:/path with one sub-folder per class")
         self.path = path.resolve()
-        self.name = f"{FOLDER_PREFIX}{shown(name or self.path.name)}"
+        self.name = f"{FOLDER_PREFIX}{visible(name or self.path.name)}"
         self.template = template
         self.source = "a folder of the user's"
         tree = Tree(self.path)

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 from torch import Tensor, nn
 
 from unlearn_bench.errors import InputError
 from unlearn_bench.models.state_names import fitted
+from unlearn_bench.shown import visible
 
 PREFERRED = (
     "open_clip_model.safetensors",
@@ -52,7 +53,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         if path.name.endswith(INDEX):
             return _read_sharded(path)
         if path.suffix == ".safetensors":
-            return dict(load_file(path))
+            return load_safetensors(path)
         refuse_torchscript(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch remarks on a pickle's protocol; the refusal below says enough
@@ -76,6 +77,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if not isinstance(loaded, Mapping) or not loaded or not all(isinstance(item, Tensor) for item in loaded.values()):
         raise InputError(f"weights {str(path)!r} are no state dict (name to tensor); save model.state_dict()")
     return {str(name): value for name, value in loaded.items()}
+
+
+def load_safetensors(path: Path) -> dict[str, Tensor]:
+    """What is in the file; safetensors itself opens none whose path is no UTF-8."""
+    if visible(str(path)) == str(path):
+        return dict(load_file(path))
+    return dict(load(path.read_bytes()))
 
 
 def find_weights(folder: Path) -> Path:
@@ -110,7 +118,7 @@ def _read_sharded(index: Path) -> dict[str, Tensor]:
         part = index.with_name(file)
         if not part.is_file():
             raise InputError(f"index {str(index)!r} names {file!r}, which is not there; complete the folder")
-        found |= load_file(part)
+        found |= load_safetensors(part)
     lacking = sorted(places.keys() - found.keys())
     if lacking:
         raise InputError(f"the files of index {str(index)!r} lack {lacking[0]!r}; fetch them again")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unlearn_bench.registry import catalogue, is_path_target
+from unlearn_bench.shown import visible
 
 QUICK, PLAIN = "-quickgelu", "-gelu"
 """What open_clip, and we, hang on an architecture's name for its activation."""
@@ -86,7 +87,7 @@ def shown_name(spec: str, own: str) -> str:
         if f"{kind}{colon}" in {HUB_MODEL, TRANSFORMERS} and is_hub_id(rest):
             return spec
         path = "/" in rest or f"{kind}{colon}" == LOCAL_FOLDER
-    return f"{kind}{colon}{Path(rest).resolve().name if path else rest}"
+    return visible(f"{kind}{colon}{Path(rest).resolve().name if path else rest}")
 
 
 def list_models() -> tuple[ModelInfo, ...]:

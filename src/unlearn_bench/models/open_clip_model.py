@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from unlearn_bench.cache import write_text
 from unlearn_bench.clip import Clip, Place, Role, resize_and_crop, write_tensors
+from unlearn_bench.models.hub_code import refuse_text_code
 from unlearn_bench.models.quick import resnet, transformer
 from unlearn_bench.models.quick.plain import is_plain, is_unheard
 
@@ -266,8 +267,13 @@ def _transformer_role(inner: str, *, text: bool) -> Role:
 
 
 def build_open_clip(config: Mapping[str, Any]) -> nn.Module:
-    """An open_clip model of this `model_cfg`, with open_clip's own random weights."""
+    """An open_clip model of this `model_cfg`, with open_clip's own random weights.
+
+    Raises:
+        InputError: its text tower is code of a repository's own, which nobody runs here.
+    """
     chosen = dict(config)
+    refuse_text_code(chosen.get("text_cfg", {}))
     custom = chosen.pop("custom_text", False) or "hf_model_name" in chosen.get("text_cfg", {})
     builder = open_clip.CustomTextCLIP if custom else open_clip.CLIP
     return cast(nn.Module, builder(**chosen)).to(torch.float32)

@@ -124,7 +124,7 @@ class Weights(Asset):
         self.licence = self._licence()
         if self._tokenizer_lacks():
             try:
-                open_clip.get_tokenizer(self.published.name)
+                open_clip.get_tokenizer(self.published.name, trust_remote_code=False)
             except Exception as error:  # the hub's client raises errors of many libraries
                 raise InputError(f"the tokenizer of {self.name!r} can't be fetched ({brief(error)})") from error
 

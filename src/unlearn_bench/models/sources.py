@@ -218,6 +218,8 @@ def _build(spec: str, config: Mapping[str, Any], *, seed: int = 0) -> nn.Module:
         with torch.random.fork_rng(devices=[]):  # open_clip initialises from the global generator
             torch.manual_seed(seed)
             return build_open_clip(config)
+    except InputError as error:
+        raise InputError(f"model {spec!r} can't be built: {error}") from error
     except Exception as error:  # a configuration from a file, or a library that is not installed
         raise InputError(
             f"model {spec!r} can't be built ({brief(error)}); check its configuration, "

@@ -211,6 +211,8 @@ CASES: dict[str, Case] = {
     "tune: binary presets": case(f"{TUNE} --presets {{tmp}}/x.toml", "is not TOML", x__toml=BINARY),
     "tune: binary settings to go on from": case(f"{TUNE} --out {{tmp}}/x.toml", "is not TOML", x__toml=BINARY),
     "tune: words about settings": case(f"{TUNE} --out {{tmp}}/x.toml", "must hold a table", x__toml="about = 3\n"),
+    "tune: a file in place of a folder": case(f"{TUNE} --out {{suite}}/x.toml", "preset folder", "can't be written"),
+    "tune: settings of a folder's name": case(f"{TUNE} --presets {{tmp}}/data.toml", "data.toml"),
     "tune: a class of nobody": case(f"{TUNE} --classes rde", "unknown class 'rde'"),
     "tune: no trials": case(f"{TUNE} --trials 0", "trials"),
     "tune: 5,000 digits of trials": case(f"{TUNE} --trials {LONG}", "trials"),

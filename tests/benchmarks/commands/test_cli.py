@@ -61,6 +61,22 @@ def test_failed_cells_are_exit_code_1(sweep: Call, tmp_path: Path) -> None:
     assert "ValueError: no such layer" in said.err
 
 
+def test_methods_that_end_their_process_end_no_sweep(sweep: Call, tmp_path: Path) -> None:
+    """One job, and the first cells end their process in a friendly way: the others go on, here and in a resume."""
+    ends = {"blue": "os._exit(0)", "green": "import ctypes; ctypes.string_at(0)", "red": "raise GeneratorExit"}
+    body = "\n".join(f"if request.forget[0].name == {name!r}:\n    {end}" for name, end in ends.items())
+    spec = write_method(tmp_path, f"{body}\nreturn clip", name="hasty")
+    for done in ("0 done before", "3 done before"):
+        said = sweep("--methods", spec)
+        assert said.code == 1, said
+        assert f"0 skipped, 3 failed, {done}" in said.out
+    found = {record.run.forget[0]: record.reason for record in read_folder(tmp_path / "out").records}
+    assert "exit code 0, and gave no model back" in found["blue"]
+    assert "SIGSEGV" in found["green"]
+    assert "GeneratorExit" in found["red"]
+    assert "hasty" in (tmp_path / "out" / "leaderboard.md").read_text()
+
+
 def test_dry_run_runs_nothing(sweep: Call, tmp_path: Path) -> None:
     said = sweep("--dry-run")
     assert said.code == 0

@@ -303,3 +303,38 @@ def test_from_the_command_line(path: Path, call: Call, tmp_path: Path) -> None:
     is_one_error(call("run", *usual), "names no topic")
     is_one_error(call("run", *usual, "--classes", "gren"), "has the words 'gren'; near it are green")
     assert "captions:/path" in call("list", "datasets").out
+
+
+def test_what_is_left_out_is_named(images: Path, tmp_path: Path, call: Call) -> None:
+    """Pictures without a line, files that are no pictures, links to nothing, pictures in a folder below."""
+    captions = images / "captions.txt"
+    captions.write_text(table())
+    colour_image("red", seed=1).save(images / "spare.jpg")
+    (images / "notes.md").write_text("x")
+    write_colours(images / "more", ("red",), count=2)
+    (images / "007.jpg").unlink()
+    (images / "007.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    dataset = CaptionFiles(images, captions, topics=["dog"])
+    left = {item.name: (item.reason, item.count) for item in dataset.left_out}
+    assert left == {
+        "007.jpg": ("a link to nothing", 1),
+        "more/red": ("below the folder of the images", 2),
+        "notes.md": ("the ending .md is not one of pictures", 1),
+        "spare.jpg": ("no line of 'captions.txt' names it", 1),
+    }
+    assert "007.jpg" not in {name for split in SPLITS for name in dataset.index(split).names}
+    assert dataset.version  # the link is not looked at
+    said = call("inspect", f"captions:{images}?captions=captions.txt&topic=dog", "--out", tmp_path / "data.md")
+    assert said.code == 0, said
+    assert "images with 78 captions from 'captions.txt'; cut by a hash of the names" in said.out
+    assert "left out: 'spare.jpg': no line of 'captions.txt' names it (1 file)" in said.out
+    assert "| notes.md" in (tmp_path / "data.md").read_text()
+
+
+def test_a_folder_of_links_to_nothing(images: Path) -> None:
+    (images.parent / "captions.txt").write_text(table(2))
+    for number in range(2):
+        (images / f"{number:03}.jpg").unlink()
+        (images / f"{number:03}.jpg").symlink_to(images / "nowhere.jpg")
+    with pytest.raises(InputError, match="names 2 images, and none of them is a file in"):
+        CaptionFiles(images, images.parent / "captions.txt", topics=["dog"])

@@ -1,12 +1,13 @@
 """Datasets of the hub as people have them: splits of other names, classes without images, turned pictures."""
 
 import io
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.benchmarks.data.hub_stand_in import parquet, write_cache
+from tests.benchmarks.data.hub_stand_in import COMMIT, parquet, write_cache
 from tests.benchmarks.support import colour_image
 from unlearn_bench.benchmarks.data.sources import open_dataset
 from unlearn_bench.errors import InputError
@@ -74,3 +75,19 @@ def test_pictures_are_read_as_stored_from_every_source(cache: Path, tmp_path: Pa
     found = [dataset.picture("test", 0) for dataset in (hub, folder)]
     assert [picture.size for picture in found] == [(20, 10), (20, 10)]
     assert found[0].tobytes() == found[1].tobytes()
+
+
+def test_a_program_in_the_repository_is_not_run(cache: Path, tmp_path: Path) -> None:
+    """Neither where it is called as the dataset or its folder is, nor where the card asks for it."""
+    sign = tmp_path / "code-ran"
+    code = f"open({str(sign)!r}, 'w').close()\n".encode()
+    card = b"---\nconfigs:\n- config_name: default\n  data_files: data/*.parquet\n---\n"
+    files = {
+        "data/train-00000-of-00001.parquet": parquet([0, 1, 2] * 5, names=NAMES),
+        "data/test-00000-of-00001.parquet": parquet([0, 1, 2], names=NAMES),
+        "README.md": card,
+    }
+    write_cache(cache, REPOSITORY, {**files, "animals.py": code, f"{COMMIT}.py": code})
+    with suppress(InputError):
+        assert open_dataset(f"hf:{REPOSITORY}").class_names == NAMES
+    assert not sign.exists()

@@ -128,11 +128,14 @@ def test_a_failure_is_not_believed_for_ever(
     assert not stale.exists()
 
 
-def test_a_cut_file_is_made_again(bench: Workbench, made: list[tuple[int, ...]], tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", [lambda data: data[:50], lambda data: data[:-1] + bytes([data[-1] ^ 1])])
+def test_what_was_cut_or_changed_is_made_again(
+    change: Callable[[bytes], bytes], bench: Workbench, made: list[tuple[int, ...]], tmp_path: Path
+) -> None:
     kept = images(bench).synthetic.unit.clone()
     folder = tmp_path / "cache" / "synthetic" / bench.fingerprint
     (path,) = folder.glob("*.safetensors")
-    path.write_bytes(path.read_bytes()[:50])
+    path.write_bytes(change(path.read_bytes()))
     assert torch.equal(images(bench).synthetic.unit, kept)
     assert len(made) == 2
     assert len(list(folder.glob("*.broken"))) == 1

@@ -106,8 +106,12 @@ def test_before_is_kept(clip: Clip, images: PreparedImages, tmp_path: Path) -> N
     assert len(list(folder.glob("*.npy"))) == (1 if first.trunk is None else 2)
 
 
+@pytest.mark.parametrize("change", [lambda data: data[:-5], lambda data: data[:-1] + bytes([data[-1] ^ 1])])
 @pytest.mark.parametrize("which", ["final", "trunk"])
-def test_a_cut_file_is_set_aside(which: str, clip: Clip, images: PreparedImages, tmp_path: Path) -> None:
+def test_what_was_cut_or_changed_is_set_aside(
+    which: str, change: Callable[[bytes], bytes], clip: Clip, images: PreparedImages, tmp_path: Path
+) -> None:
+    """A poisoned "before" would spoil later sweeps: one bit is enough to be found."""
     first = embed_before(clip, images, TEXTS, fingerprint=clip.fingerprint())
     if which == "trunk" and first.trunk is None:
         pytest.skip("a tower of one stage keeps none")
@@ -115,7 +119,7 @@ def test_a_cut_file_is_set_aside(which: str, clip: Clip, images: PreparedImages,
     del first
     folder = tmp_path / "cache" / "embeddings" / clip.fingerprint()
     (path,) = (p for p in folder.glob("*.npy") if p.stem.endswith("-trunk") == (which == "trunk"))
-    path.write_bytes(path.read_bytes()[:-5])
+    path.write_bytes(change(path.read_bytes()))
     again = embed_before(clip, images, TEXTS, fingerprint=clip.fingerprint())
     assert torch.equal(again.embedded.images, kept)
     assert len(list(folder.glob("*.broken"))) == 1

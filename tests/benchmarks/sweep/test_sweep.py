@@ -225,17 +225,18 @@ def test_what_all_cells_need_is_made_once_before_the_first(suite_file: Path, tmp
     assert sorted(parts(blind, seeing)) == sorted({*everywhere, ("folder:warm", "train")})
 
 
-def test_a_worker_that_is_killed_fails_its_cell_alone(
+def test_methods_that_are_killed_fail_their_cells_alone(
     suite_file: Path, noted: Path, tmp_path: Path, out: Path, pool: None
 ) -> None:
-    body = counting(
-        "if request.forget[0].name == 'red':\n    os.kill(os.getpid(), signal.SIGKILL)\nreturn clip", noted
-    )
-    cells = warm_cells(suite_file, write_method(tmp_path, body))
+    """Each with its true reason: native code that crashed is not "out of memory"."""
+    ends = {"red": "os.kill(os.getpid(), signal.SIGKILL)", "blue": "import ctypes; ctypes.string_at(0)"}
+    body = "\n".join(f"if request.forget[0].name == {name!r}:\n    {end}" for name, end in ends.items())
+    cells = warm_cells(suite_file, write_method(tmp_path, counting(f"{body}\nreturn clip", noted)))
     tally, heard = run(cells, out, engine=TWO)
-    assert tally == Tally(ok=2, failed=1)
-    assert sorted(done.status for done in heard) == ["failed", "ok", "ok"]
-    assert "ended by SIGKILL" in records(out)["red"].reason
+    assert tally == Tally(ok=1, failed=2)
+    assert sorted(done.status for done in heard) == ["failed", "failed", "ok"]
+    assert "ended by SIGKILL: most often that means out of memory" in records(out)["red"].reason
+    assert "ended by SIGSEGV: native code crashed" in records(out)["blue"].reason
     assert records(out)["red"].provenance["jobs"] == 2
     assert calls(noted).count("red") == 1
 

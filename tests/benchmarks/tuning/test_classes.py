@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.support import COLD, WARM, bench_of, write_colours, write_suite
-from tests.benchmarks.tuning.support import CLASSES, TUNING
-from unlearn_bench.benchmarks.referee.workbench import Workbench
+from tests.benchmarks.support import COLD, WARM, Call, bench_of, write_colours, write_suite
+from tests.benchmarks.tuning.support import CLASSES, TUNING, tunable_method
+from unlearn_bench.benchmarks.data.dataset.base import Index
+from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
+from unlearn_bench.benchmarks.sweep.plan import settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice
 from unlearn_bench.benchmarks.tuning.classes import spread, tuning_tasks
+from unlearn_bench.benchmarks.tuning.settings import validation
 from unlearn_bench.errors import InputError
 
 
@@ -111,3 +114,57 @@ def test_a_class_that_the_model_gets_all_wrong_is_passed_over(six: tuple[Suite, 
     assert tuning_tasks(suite, bench, Choice(classes=["red"])).tasks == (("folder:six", ("yellow",)),)
     with pytest.raises(InputError, match="gets every class of folder:six all wrong that is not reported"):
         tuning_tasks(suite, bench, Choice(classes=["red", "yellow"]))
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Path:
+    """Six colours with train, val and test, of which two have no val images."""
+    root = tmp_path / "six"
+    for part in ("train", "test"):
+        write_colours(root / part, (*WARM, *COLD), count=4)
+    write_colours(root / "val", ("blue", "cyan", "green", "magenta"), count=3)
+    return root
+
+
+def validated(suite: Suite, root: Path) -> tuple[Suite, Workbench]:
+    own = replace(suite, datasets=(f"folder:{root}",))
+    (setting,) = settings_for(own, Choice(), device="cpu", skip_bad=False)
+    return own, open_workbench(validation(setting))
+
+
+def test_classes_without_validation_images_do_not_serve(tmp_path: Path, split: Path) -> None:
+    suite, bench = validated(load_suite(str(write_suite(tmp_path))), split)
+    found = tuning_tasks(suite, bench, Choice(classes=["blue"]))
+    assert len(found.tasks) == 2
+    assert not {name for _, (name,) in found.tasks} & {"blue", "red", "yellow"}
+    (line,) = found.warnings()
+    assert line.startswith(
+        "folder:six: 2 classes without validation images ('red', 'yellow'): no trial measures them"
+    )
+    with pytest.raises(InputError, match=r"has 1 tuning classes \(3 of its 6 are reported, 2 have no validation"):
+        tuning_tasks(suite, bench, Choice(classes=["blue", "cyan", "green"]))
+    named = replace(suite, tuning={"folder:six": ("magenta", "red")})
+    with pytest.raises(InputError, match="tuning class 'red' of 'folder:six' has no validation images"):
+        tuning_tasks(named, bench, Choice(classes=["blue"]))
+
+
+def test_it_is_said_before_the_search(tmp_path: Path, split: Path, call: Call) -> None:
+    suite, folder = write_suite(tmp_path), tmp_path / "presets"
+    folder.mkdir()
+    spec = tunable_method(tmp_path)
+    given = ["tune", "--suite", suite, "--data", f"folder:{split}", "--methods", spec, "--classes", "blue"]
+    said = call(*given, "--trials", 1, "--jobs", 1, "--device", "cpu", "--out", folder)
+    assert said.code == 0, said
+    lines = said.err.splitlines()
+    (place,) = [place for place, line in enumerate(lines) if "2 classes without validation images" in line]
+    assert not [line for line in lines[:place] if "trial" in line and "measures" not in line]
+    assert (folder / "colours_model.py.toml").is_file(), "in the folder, whose file is called as the model is"
+
+
+def test_a_dataset_without_validation_images_is_refused(tmp_path: Path, split: Path) -> None:
+    suite, bench = validated(load_suite(str(write_suite(tmp_path))), split)
+    dataset = bench.evaluated["folder:six"].dataset
+    plain = dataset.index
+    dataset.index = lambda part: plain(part) if part != "val" else Index(labels=(), names=())  # type: ignore[method-assign]
+    with pytest.raises(InputError, match="has no images in its split 'val', on which trials are measured"):
+        tuning_tasks(suite, bench, Choice(classes=["blue"]))

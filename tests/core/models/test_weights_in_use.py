@@ -77,11 +77,12 @@ def test_siglip_with_transformers(hub: Path, server: Server, content: bytes, mon
 
     place(hub, repository, "tokenizer_config.json", b"{}")
 
-    def client(name: str) -> None:
+    def client(name: str, *, trust_remote_code: bool) -> None:
+        assert not trust_remote_code
         for file in ("tokenizer.json", "tokenizer_config.json"):
             place(hub, repository, file, b"{}")
 
-    def offline(name: str) -> None:
+    def offline(name: str, *, trust_remote_code: bool) -> None:
         raise OSError("no connection")
 
     monkeypatch.setattr(open_clip, "get_tokenizer", offline)

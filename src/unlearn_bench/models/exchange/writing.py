@@ -112,6 +112,11 @@ def as_open_clip(clip: Clip) -> OpenClip:
         return clip
     if not isinstance(clip, TransformersClip):
         raise _of_another(clip, "open_clip")
+    if clip.is_siglip:
+        raise InputError(
+            f"{clip.name!r} is a SigLIP, whose image tower open_clip takes from timm in timm's own sizes only; give "
+            "--format transformers, which keeps it"
+        )
     state, config = to_open_clip(clip.state(), plain_config(cast(Any, clip.module).config))
     tokenizer = SimpleTokenizer(context_length=config["text_cfg"]["context_length"])
     if not _same_texts(clip, tokenizer):
