@@ -10,6 +10,7 @@ from torch import Tensor
 from unlearn_bench import seeding
 from unlearn_bench.metrics.base import Embedded, Evidence, Measurement, Metric, Once
 from unlearn_bench.metrics.shared.classification import belongs, cosines, mean
+from unlearn_bench.metrics.shared.rankings import MOST, Found, Ranking
 
 CUTOFFS = (1, 5, 10)
 _CHUNK = 512  # rows of similarities held at once: 40 MiB for a gallery of 20,000 images
@@ -85,6 +86,36 @@ class Retrieval(Metric):
                 (f"{kind}@{k}/chance/{part}", (chance, chance)),
             ):
                 yield self.say(before=sides[0], after=sides[1], n=len(rows), dataset=dataset, group=group)
+
+
+def nearest(evidence: Evidence) -> tuple[Ranking, ...]:
+    """What the text of each forget class finds first in the gallery of `ift@5`; of images that tie, the earlier one.
+
+    Raises:
+        CellFailure: embeddings that are not finite.
+    """
+    pool, own = pool_of(evidence), evidence.own
+    images = tuple(
+        Found(dataset=name, row=row, shows=dataset.class_names[label])
+        for name, dataset in evidence.datasets.items()
+        if name in pool.offsets
+        for row, label in enumerate(dataset.labels.tolist())
+    )
+
+    def first(side: Embedded, query: int) -> tuple[Found, ...]:
+        similarity = cosines(side.texts[query : query + 1], side.images)[0]  # (P,)
+        order = similarity.argsort(descending=True, stable=True)[:MOST]
+        return tuple(images[place] for place in order.tolist())
+
+    return tuple(
+        Ranking(
+            dataset=evidence.dataset,
+            query=own.class_names[label],
+            before=first(pool.before, query),
+            after=first(pool.after, query),
+        )
+        for label, query in zip(evidence.forget, pool.target, strict=True)
+    )
 
 
 def precision_at(similarity: Tensor, query_labels: Tensor, gallery_labels: Tensor, cutoffs: Sequence[int]) -> Tensor:

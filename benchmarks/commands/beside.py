@@ -1,7 +1,7 @@
-"""What stands beside records on a page: contact sheets, test images, histories, the trials of tuning."""
+"""What stands beside records on a page: contact sheets, test images, what retrieval found, histories, trials."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -11,10 +11,12 @@ from unlearn_bench.benchmarks.data.sources import open_dataset
 from unlearn_bench.benchmarks.images.sheets import SHEETS, sheet_name
 from unlearn_bench.benchmarks.presets.preset import FRONT, presets_for
 from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.page.extras import Example, Extras, MethodKey, Trial
+from unlearn_bench.leaderboards.page.extras import Example, Extras, MethodKey, Place, Trial
 from unlearn_bench.leaderboards.records.histories import read_histories
+from unlearn_bench.leaderboards.records.rankings import read_rankings
 from unlearn_bench.leaderboards.records.record import EvaluationSet, Record
 from unlearn_bench.leaderboards.statistics.intervals import ClassKey
+from unlearn_bench.metrics.shared.rankings import Ranking
 
 _EXAMPLES = 6
 """Test images of a forget set: few, since a page holds all of them."""
@@ -26,12 +28,54 @@ def extras_of(runs: Sequence[Path], records: Sequence[Record]) -> Extras:
     """All that can be had without a network; what is not there is left out."""
     folders = [run for run in runs if run.is_dir()]
     done = [record for record in records if record.status == "ok"]
+    rankings = read_rankings(folders, _first_of_each_set(done))
     return Extras(
         sheets=_sheets(folders, done),
         examples=_examples(done),
         histories=read_histories(folders, _first_of_each(done)),
         trials=_trials(done),
+        rankings=rankings,
+        pictures=_found_pictures(rankings, done),
     )
+
+
+def _first_of_each_set(records: Iterable[Record]) -> list[Record]:
+    """Of each method on each model and forget set, its record of the first seed."""
+    found: dict[tuple[object, ...], Record] = {}
+    for record in sorted(records, key=lambda record: record.run.seed):
+        run = record.run
+        found.setdefault((run.suite, run.model, run.label, run.dataset, run.forget), record)
+    return list(found.values())
+
+
+def _found_pictures(rankings: Mapping[str, Sequence[Ranking]], records: Iterable[Record]) -> dict[Place, bytes]:
+    """The pictures that rankings name, of datasets that are here as they were then."""
+    sets = {item.name: item for record in records if record.run.key in rankings for item in record.run.evaluation}
+    images = {
+        (image.dataset, image.row): image.shows
+        for each in rankings.values()
+        for ranking in each
+        for image in (*ranking.before, *ranking.after)
+    }
+    opened = {name: _opened(sets[name]) for name in dict.fromkeys(name for name, _ in images) if name in sets}
+    found = {}
+    for (name, row), shows in images.items():
+        dataset = opened.get(name)
+        picture = _picture(dataset, sets[name], row, shows) if dataset else None
+        if picture is not None:
+            found[name, row] = picture
+    return found
+
+
+def _picture(dataset: Dataset, item: EvaluationSet, row: int, shows: str) -> bytes | None:
+    """A test image, if there is such a row and it shows what it should."""
+    try:
+        labels = dataset.index(item.split).labels  # type: ignore[arg-type]
+        if row >= len(labels) or dataset.class_names[labels[row]] != shows:
+            return None
+        return _small(dataset.picture(item.split, row))  # type: ignore[arg-type]
+    except (InputError, OSError):
+        return None
 
 
 def _first_of_each(records: Iterable[Record]) -> list[Record]:

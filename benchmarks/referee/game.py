@@ -16,6 +16,7 @@ from unlearn_bench.benchmarks.referee.kept import Unlearned
 from unlearn_bench.benchmarks.referee.workbench import Workbench
 from unlearn_bench.leaderboards.records.record import Run
 from unlearn_bench.methods.base import Examples
+from unlearn_bench.metrics.shared.rankings import Ranking
 from unlearn_bench.registry import absolute
 from unlearn_bench.synthesis.images import Synthetic
 from unlearn_bench.synthesis.settings import SynthesisSettings
@@ -32,7 +33,8 @@ class Game:
     Attributes:
         history: what the method reports. made: synthetic images, once they were asked for.
         unlearned: the model that came back, or was kept by an earlier run if `from_kept`.
-        refused: why weights that were kept are not measured. player_mib: what the method's process held at most.
+        rankings: what the words of the forget classes find. refused: why weights that were kept are not measured.
+        player_mib: what the method's process held at most.
     """
 
     cell: Cell
@@ -44,6 +46,7 @@ class Game:
     made: Made | None = None
     unlearned: Unlearned | None = None
     from_kept: bool = False
+    rankings: tuple[Ranking, ...] = ()
     refused: str = ""
     player_mib: int = 0
     load: Load = field(default_factory=lambda: Load(1))

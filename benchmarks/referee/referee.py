@@ -27,6 +27,8 @@ from unlearn_bench.metrics.base import (
     Measurement,
     Metric,
 )
+from unlearn_bench.metrics.retrieval import Retrieval, nearest
+from unlearn_bench.metrics.shared.rankings import Ranking
 from unlearn_bench.registry import file_hash, load
 from unlearn_bench.synthesis.images import Synthetic
 
@@ -37,6 +39,7 @@ class Outcome:
 
     Attributes:
         history: what the method reported. synthetic: images to look at, if any were made.
+        rankings: the test images that the words of the forget classes find, where retrieval was measured.
         unlearned: what the method made, if it ran and all went well.
         refused: why the kept weights were not taken, though there were some; empty otherwise.
     """
@@ -44,6 +47,7 @@ class Outcome:
     record: Record
     history: tuple[dict[str, float | str], ...]
     synthetic: Synthetic | None = None
+    rankings: tuple[Ranking, ...] = ()
     unlearned: Unlearned | None = None
     refused: str = ""
 
@@ -110,6 +114,7 @@ def run_cell(
         record=record,
         history=tuple(game.history),
         synthetic=game.made.synthetic if game.made is not None else None,
+        rankings=game.rankings if status == "ok" else (),
         unlearned=replace(made, provenance=record.provenance) if made is not None else None,
         refused=game.refused,
     )
@@ -205,7 +210,10 @@ def _measure(game: Game, unlearned: Clip, evidence: Evidence, cost: Cost) -> tup
         if "evaluation" in cost.seconds:
             cost = replace(cost, seconds={**cost.seconds, "audit": audit.seconds})
     evidence = replace(evidence, cost=cost)
-    parts = (found[metric.name] if metric.name in found else measure(metric) for metric in metrics)
+    parts = [found[metric.name] if metric.name in found else measure(metric) for metric in metrics]
+    seen = classified(evidence, bench)
+    if Retrieval.name in game.run.metrics and seen is not None:
+        game.rankings = nearest(seen)
     return tuple(item for part in parts for item in part)
 
 

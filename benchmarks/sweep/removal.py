@@ -27,7 +27,7 @@ class Removed:
 
 
 def remove(out: Path, records: Sequence[Record]) -> Removed:
-    """Remove these records with their histories, and the weights and sheets that no other record shares.
+    """Remove these records with their histories and rankings, and the weights and sheets that no other record shares.
 
     A cell that another process holds stays as it is, and so does one whose record is no longer the one given here.
 
@@ -62,7 +62,8 @@ def _remove(out: Path, record: Record) -> str:
         if [(item.status, item.provenance) for item in now] != [(record.status, record.provenance)]:
             return "changed"
         path.unlink()
-        path.with_name(f"{key}.history.jsonl").unlink(missing_ok=True)
+        for beside in ("history", "found"):
+            path.with_name(f"{key}.{beside}.jsonl").unlink(missing_ok=True)
         return "gone"
 
 

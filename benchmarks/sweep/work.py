@@ -27,6 +27,7 @@ from unlearn_bench.benchmarks.sweep.patience import UNHURRIED, Patience
 from unlearn_bench.cache import free, take_lock, write_text
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.endings import write_and_note
+from unlearn_bench.leaderboards.records.rankings import write_rankings
 from unlearn_bench.leaderboards.records.record import Record, Run
 from unlearn_bench.leaderboards.records.storage import CELLS, read_records, set_aside, weights_file
 
@@ -160,6 +161,7 @@ def _carry_out(
     if keep and outcome.unlearned is not None:
         keep_weights(out, run, bench, outcome.unlearned)
     write_text(out / CELLS / f"{run.key}.history.jsonl", _history(out, outcome))
+    write_rankings(out, run, outcome.rankings)
     if outcome.synthetic is not None:
         write_sheet(out, run, outcome.synthetic)
     write_and_note(out, outcome.record)

@@ -7,6 +7,7 @@ from typing import Any
 from unlearn_bench.leaderboards.page.addresses import slug
 from unlearn_bench.leaderboards.page.extras import Trial
 from unlearn_bench.leaderboards.statistics.curves import curves, is_curve
+from unlearn_bench.leaderboards.statistics.frame import least_shown, told
 from unlearn_bench.leaderboards.statistics.intervals import Interval
 from unlearn_bench.leaderboards.statistics.rows import Board, Row
 
@@ -18,7 +19,10 @@ Chart = dict[str, Any]
 
 
 def front_of(board: Board) -> Chart | None:
-    """Forgetting against retention, a point for each row or a line for each curve; None without any point."""
+    """Forgetting against retention, a point for each row or a line for each curve; None without any point.
+
+    Points that lie below the frame say so, and `outside` tells of them in words.
+    """
     if is_curve(board):
         points = [
             _point(point.row, curve.label) | {"line": curve.label, "order": point.number}
@@ -29,10 +33,26 @@ def front_of(board: Board) -> Chart | None:
     else:
         rows = [row for row in board.rows if None not in (row.overall.forgetting, row.overall.retention)]
         points = [_point(row, row.label) | {"page": slug(row.label)} for row in rows]
-    return {"kind": "front", "points": points} if points else None
+    return _framed(points) if points else None
 
 
-def _point(row: Row, name: str) -> dict[str, object]:
+def _framed(points: Sequence[Chart]) -> Chart:
+    """The chart of these points, those that it does not show at first marked; a line is shown as a whole or not."""
+    competing = (point for point in points if point["access"] != "reference")
+    least = least_shown(
+        (point["retention"], Interval(low=point["r_low"], high=point["r_high"])) for point in competing
+    )
+    within = {point["name"] for point in points if point["retention"] >= least}
+    below = [point for point in points if point["name"] not in within]
+    said = {point["name"]: (point["name"], point["forgetting"], point["retention"]) for point in reversed(below)}
+    return {
+        "kind": "front",
+        "points": [point | {"outside": point["name"] not in within} for point in points],
+        "outside": told(list(reversed(said.values()))),
+    }
+
+
+def _point(row: Row, name: str) -> Chart:
     summary = row.overall
     gone, kept = summary.intervals.get("forgetting"), summary.intervals.get("retention")
     return {

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from unlearn_bench.leaderboards.statistics.curves import Curve
+from unlearn_bench.leaderboards.statistics.frame import least_shown
 from unlearn_bench.leaderboards.statistics.intervals import Interval
 from unlearn_bench.leaderboards.statistics.ranking import UNRANKED
 from unlearn_bench.leaderboards.statistics.rows import Board, Row
@@ -195,11 +196,14 @@ def _holds(cell: Cell) -> bool:
 
 
 def _scale(board: Board) -> float:
-    """The score at which a whisker ends: just over the worst competitor's; a wrecked reference shrinks none."""
+    """The score at which a whisker ends: just over that of the worst method that a picture shows."""
+    scored = [row for row in board.rows if row.standing != "reference" and row.overall.score is not None]
+    kept = [(row.overall.retention or 0.0, row.overall.intervals.get("retention")) for row in scored]
+    least = least_shown(kept)
     found = [
-        max(row.overall.score, row.overall.interval.high if row.overall.interval else 0.0)
-        for row in board.rows
-        if row.standing != "reference" and row.overall.score is not None
+        max(row.overall.score or 0.0, row.overall.interval.high if row.overall.interval else 0.0)
+        for row, (retention, _) in zip(scored, kept, strict=True)
+        if retention >= least
     ]
     return 1.05 * max(found, default=1.0) or 1.0
 

@@ -4,9 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from unlearn_bench.leaderboards.statistics.intervals import ClassKey
+from unlearn_bench.metrics.shared.rankings import Ranking
 
 MethodKey = tuple[str, str]
 """A model and a method, or a variant's name."""
+
+Place = tuple[str, int]
+"""A dataset, and the row of one of its test images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +40,13 @@ class Extras:
         examples: by forget set, real test images.
         histories: by run key, what the method reported at each step.
         trials: by model and method, the settings that its tuning kept.
+        rankings: by run key, the test images that the words of the forget classes find.
+        pictures: of these images, by dataset and row, the file's bytes.
     """
 
     sheets: Mapping[tuple[str, ClassKey], bytes] = field(default_factory=dict)
     examples: Mapping[ClassKey, Sequence[Example]] = field(default_factory=dict)
     histories: Mapping[str, Sequence[Mapping[str, object]]] = field(default_factory=dict)
     trials: Mapping[MethodKey, Sequence[Trial]] = field(default_factory=dict)
+    rankings: Mapping[str, Sequence[Ranking]] = field(default_factory=dict)
+    pictures: Mapping[Place, bytes] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from unlearn_bench.leaderboards.page.columns import NO_NUMBER, Cell
 from unlearn_bench.leaderboards.page.extras import Extras
 from unlearn_bench.leaderboards.page.heat import share_kept
 from unlearn_bench.leaderboards.page.pictures import first_row, small
+from unlearn_bench.leaderboards.page.retrieved import Retrieved, retrieved
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.curves import is_curve
 from unlearn_bench.leaderboards.statistics.intervals import OTHER, TARGET, ClassKey, Interval
@@ -54,7 +55,7 @@ class SetOnBoard:
 
     Attributes:
         headings: of the lines' cells. before: what images are called before forgetting. synthetic: the source of a
-            strip of synthetic images. images: real ones.
+            strip of synthetic images. images: real ones. retrieved: what the words of its classes find.
     """
 
     title: str
@@ -63,6 +64,7 @@ class SetOnBoard:
     before: str = ""
     synthetic: str = ""
     images: tuple[Shown, ...] = ()
+    retrieved: tuple[Retrieved, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +144,7 @@ def _of_class(board: Board, key: ClassKey, extras: Extras) -> SetOnBoard:
         before=named(with_answers[0].by_class[key][0], "before") if with_answers else "",
         synthetic=first_row(sheet) if sheet else "",
         images=_images(board, key, extras),
+        retrieved=retrieved(board, key, extras),
     )
 
 

@@ -2,8 +2,9 @@
 
 import base64
 import io
+from collections.abc import Sequence
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 _QUALITY = 60
 _GAP = 2  # px between the images of a contact sheet
@@ -23,6 +24,17 @@ def small(image: bytes, *, side: int = 64) -> str:
         plain = picture.convert("RGB")
         plain.thumbnail((side, side))
         return _source(plain)
+
+
+def sheet(images: Sequence[bytes], *, side: int, columns: int) -> str:
+    """Images as squares of `side` pixels in one picture, row by row, as the source of an image element."""
+    size = (side * min(columns, len(images)), side * -(-len(images) // columns))
+    whole = Image.new("RGB", size, "white")
+    for place, image in enumerate(images):
+        with Image.open(io.BytesIO(image)) as picture:
+            square = ImageOps.fit(picture.convert("RGB"), (side, side))
+        whole.paste(square, (side * (place % columns), side * (place // columns)))
+    return _source(whole)
 
 
 def _source(picture: Image.Image) -> str:

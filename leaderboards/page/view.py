@@ -26,7 +26,8 @@ from unlearn_bench.leaderboards.tables.tables import costs_of, missing
 _PLOT = (
     "Up and to the right is better; doing nothing is the upper left corner. The dashed line joins the front: "
     "methods of which none forgets and keeps more. Of curves, a line joins the settings of one method. Names "
-    "that find no room are left out: point at a mark, or go from one to the next with the arrow keys."
+    "that find no room are left out: point at a mark, or go from one to the next with the arrow keys. The plot ends "
+    "at the least of the methods that kept half; those below are named under it, and drawn on the whole scale."
 )
 _REFERENCES = (
     "Rows that show the scale: identity does nothing, retrain was trained again without the class, finetune-retain "

@@ -2,14 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from unlearn_bench.leaderboards.records.layout import Layout
 from unlearn_bench.leaderboards.statistics.intervals import ClassKey
 from unlearn_bench.leaderboards.statistics.rows import Board, Row
 from unlearn_bench.leaderboards.tables import captions, costs
 from unlearn_bench.leaderboards.tables.section import Section, both, label, sides
-from unlearn_bench.metrics.base import FEATURES
 from unlearn_bench.registry import catalogue
 
 _RETRIEVAL = re.compile(r"(?P<kind>[^@/]+)@(?P<k>\d+)/(?P<part>[^/]+)")
@@ -29,15 +28,10 @@ _RETRIEVALS = {"retrieval": "Retrieval", "pair-retrieval": "Retrieval of pairs"}
 _SHOWN_ELSEWHERE = {"accuracy", "average-score", "predictions", *_RETRIEVALS, *costs.METRICS}
 
 
-def special() -> set[str]:
-    """Metrics that are about a feature which few datasets have: where they were measured, they are the point."""
-    return {name for name, entry in catalogue("metrics").items() if entry.facts.get("default") in FEATURES}
-
-
-def retrieval(board: Board, metrics: Collection[str] = tuple(_RETRIEVALS)) -> tuple[Section, ...]:
-    """One table for each kind of query of these: precision or recall @k before and after, with ceiling and chance."""
+def retrieval(board: Board) -> tuple[Section, ...]:
+    """One table for each kind of query: precision or recall @k before and after, with ceiling and chance."""
     found: dict[tuple[str, str], dict[tuple[str, int], None]] = {}
-    for metric in [name for name in _RETRIEVALS if name in metrics]:
+    for metric in _RETRIEVALS:
         for group in _groups(board, metric):
             match = _RETRIEVAL.fullmatch(group)
             if match:
@@ -68,12 +62,12 @@ def _retrieval(board: Board, metric: str, kind: str, places: Sequence[tuple[str,
     )
 
 
-def further(board: Board, metrics: Collection[str] | None = None) -> tuple[Section, ...]:
-    """A table for every other metric (of these), each group before and after; above it, what the metric is."""
+def further(board: Board) -> tuple[Section, ...]:
+    """A table for every other metric, each group before and after; above it, what the metric is."""
     known = catalogue("metrics")
     found = []
     measured = {metric for layout in _layouts(board) for metric in layout.places} - _SHOWN_ELSEWHERE
-    for metric in sorted(measured if metrics is None else measured & set(metrics)):
+    for metric in sorted(measured):
         groups = _groups(board, metric)
         said = (known[metric].summary,) if metric in known else ()
         left_out = f" {captions.PARTIAL}" if any(_partial(row, metric, groups) for row in board.rows) else ""

@@ -84,11 +84,6 @@ class Costs:
         return f"{said}Tuned parameters: of all that the method has; {UNKNOWN}: not recorded."
 
     @property
-    def about_seconds(self) -> str:
-        """The same where seconds are all that is shown."""
-        return f"Method, s: medians over the cells. {self._measured_seconds}{_MARKED}"
-
-    @property
     def _measured_seconds(self) -> str:
         if not self.conditions:
             return ""

@@ -1,7 +1,6 @@
 """Forgetting against retention, a line through the points of each method; the largest areas in colour."""
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -11,11 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unlearn_bench.leaderboards.statistics.curves import Curve, CurvePoint, curves
+from unlearn_bench.leaderboards.statistics.frame import least_shown, told
 from unlearn_bench.leaderboards.statistics.intervals import Interval
 from unlearn_bench.leaderboards.statistics.ranking import UNRANKED
 from unlearn_bench.leaderboards.statistics.rows import Board
 from unlearn_bench.leaderboards.tables.captions import title
-from unlearn_bench.leaderboards.tables.front_plot import LOOKS, OTHER_LOOK, REFERENCE_LOOK, access_entries, entry
+from unlearn_bench.leaderboards.tables.front_plot import (
+    LOOKS,
+    OTHER_LOOK,
+    REFERENCE_LOOK,
+    access_entries,
+    entry,
+    write_under,
+)
 from unlearn_bench.leaderboards.tables.labels import write_beside
 from unlearn_bench.shown import visible
 
@@ -78,10 +85,10 @@ def lines(board: Board, coloured: Mapping[str, str] = MappingProxyType({})) -> t
 def shown(
     board: Board, coloured: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
-    """The lines that are drawn, and references below all methods, which are only named."""
+    """The lines that are drawn, and those that lie below them with all their points and are only named."""
     found = lines(board, coloured)
-    least = min((dot.retention for line in found if not line.is_reference for dot in line.dots), default=-math.inf)
-    below = [line for line in found if line.is_reference and all(dot.retention < least for dot in line.dots)]
+    least = least_shown((dot.retention, dot.along) for line in found if not line.is_reference for dot in line.dots)
+    below = [line for line in found if all(dot.retention < least for dot in line.dots)]
     return tuple(line for line in found if line not in below), tuple(below)
 
 
@@ -99,11 +106,7 @@ def panel(axes: "Axes", board: Board, boards: Sequence[Board]) -> None:
     axes.set_title(visible(title(board)), fontsize=10, parse_math=False)
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.set_yticks([tick for tick in axes.get_yticks() if max(0.0, axes.get_ylim()[0]) <= tick <= 1 + 1e-9])
-    if below:
-        corners = [(line.name, line.dots[0]) for line in below]
-        said = ", ".join(f"{name} ({dot.forgetting:.2f}, {dot.retention:.2f})" for name, dot in corners)
-        axes.text(0.01, 0.02, visible(f"below: {said}"), transform=axes.transAxes, color=REFERENCE_LOOK[0],
-                  fontsize=8.5, style="italic", parse_math=False, zorder=6)  # fmt: skip
+    write_under(axes, told([(line.name, line.dots[0].forgetting, line.dots[0].retention) for line in below]))
     axes.grid(color="#eeeeee", linewidth=0.7)
     axes.set_axisbelow(True)
     for side in ("top", "right"):

@@ -63,7 +63,7 @@ class Kind:
 
 
 _FRONT = Kind(
-    size=(6.6, 5.0),
+    size=(6.8, 5.3),
     can_draw=lambda board: bool(front_plot.marks(board)),
     panel=front_plot.panel,
     label=front_plot.label,

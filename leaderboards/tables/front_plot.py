@@ -1,7 +1,7 @@
 """Forgetting against retention, one point for each method, with intervals on both axes."""
 
 import itertools
-import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from unlearn_bench.leaderboards.statistics.frame import least_shown, told
 from unlearn_bench.leaderboards.statistics.intervals import Interval
 from unlearn_bench.leaderboards.statistics.ranking import UNRANKED
 from unlearn_bench.leaderboards.statistics.rows import Board, Row
@@ -26,6 +27,9 @@ LOOKS = {"ZS": ("#0072B2", "o"), "semi-ZS": ("#D55E00", "^"), "not-ZS": ("#009E7
 OTHER_LOOK = ("#CC79A7", "P")
 _LINE = "#9a9a9a"
 REFERENCE_LOOK = ("#6b6b6b", "x")
+
+_LINE_LENGTH = 98  # letters of a remark that fit under a panel
+_UNDER_AXIS = -34  # points from the axis to what stands below its label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,16 +69,12 @@ def marks(board: Board) -> tuple[Mark, ...]:
 
 
 def shown(board: Board) -> tuple[tuple[Mark, ...], tuple[Mark, ...]]:
-    """The marks that are drawn, and those that are only named.
-
-    References that lie below all methods are named: random weights at the bottom would press everything else into the
-    upper edge.
-    """
+    """The marks that are drawn, and those that lie below them and are only named."""
     found = marks(board)
-    least = min((mark.along.low for mark in found if not mark.is_reference), default=-math.inf)
+    least = least_shown((mark.retention, mark.along) for mark in found if not mark.is_reference)
     return (
-        tuple(mark for mark in found if mark.retention >= least or not mark.is_reference),
-        tuple(mark for mark in found if mark.retention < least and mark.is_reference),
+        tuple(mark for mark in found if mark.retention >= least),
+        tuple(mark for mark in found if mark.retention < least),
     )
 
 
@@ -108,7 +108,7 @@ def panel(axes: "Axes", board: Board, boards: Sequence[Board]) -> None:  # noqa:
     low = min(mark.along.low for mark in found)
     room = max(1 - low, 0.05)
     axes.set_xlim(-0.14, 1.08)
-    axes.set_ylim(max(low - 0.25 * room, -0.08), 1 + 0.3 * room)
+    axes.set_ylim(max(low - 0.15 * room, -0.08), 1 + 0.3 * room)
     x, y = _stairs(board, axes.get_ylim()[0])
     axes.plot(x, y, color=_LINE, linestyle="--", linewidth=1, zorder=2, scalex=False, scaley=False)
     axes.set_xlabel("forgetting: 1 - AF/BF of the target (more is better)")
@@ -116,14 +116,20 @@ def panel(axes: "Axes", board: Board, boards: Sequence[Board]) -> None:  # noqa:
     axes.set_title(visible(title(board)), fontsize=10, parse_math=False)
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.set_yticks([tick for tick in axes.get_yticks() if axes.get_ylim()[0] <= tick <= 1 + 1e-9])
-    if below:
-        said = ", ".join(f"{mark.name} ({mark.forgetting:.2f}, {mark.retention:.2f})" for mark in below)
-        axes.text(0.01, 0.02, visible(f"below: {said}"), transform=axes.transAxes, color=REFERENCE_LOOK[0],
-                  fontsize=8.5, style="italic", parse_math=False, zorder=6)  # fmt: skip
+    write_under(axes, told([(mark.name, mark.forgetting, mark.retention) for mark in below]))
     axes.grid(color="#e6e6e6", linewidth=0.7)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
+
+
+def write_under(axes: "Axes", text: str) -> None:
+    """A remark under a panel's axis, in as many lines as it needs."""
+    if text:
+        lines = "\n".join(textwrap.wrap(visible(text), _LINE_LENGTH))
+        axes.annotate(lines, (0.5, 0), (0, _UNDER_AXIS), xycoords="axes fraction", textcoords="offset points",
+                      ha="center", va="top", color=REFERENCE_LOOK[0], fontsize=8.5, style="italic",
+                      parse_math=False)  # fmt: skip
 
 
 def _reach(value: float, interval: Interval) -> list[list[float]]:

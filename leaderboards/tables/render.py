@@ -32,7 +32,6 @@ def render(
     *,
     fmt: Format | str,
     baseline: str | None = None,
-    short: bool = False,
     plan: Collection[Cell] = (),
     all_settings: bool = False,
 ) -> str:
@@ -41,7 +40,6 @@ def render(
     Args:
         fmt: `md`; `latex` (needs the package booktabs); `csv`, a row for each number.
         baseline: to which method differences are taken; without it, the best-ranked one of each board.
-        short: only the overall tables.
         plan: cells that there should be, besides those of which there are records.
         all_settings: also of records that fuller ones of the same model stand for (`main_settings`); else those are
             named in a short section at the end, and left out of `csv`.
@@ -57,11 +55,8 @@ def render(
             lambda cell: literal(visible(cell)) if isinstance(cell, str) else cell
         )
         return numbers.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    parts = [part for board in found for part in parts_of(board, baseline, short=short)]
-    reading = reading_of(found, title="" if short else "How to read the tables")
-    parts = [*parts, reading] if short else [reading, *parts]
-    parts.extend(section_of(aside))
-    return _WRITERS[cast("Format", fmt)](parts, short)
+    parts = [reading_of(found), *(part for board in found for part in parts_of(board, baseline)), *section_of(aside)]
+    return _WRITERS[cast("Format", fmt)](parts)
 
 
 def boards_of(
@@ -81,20 +76,20 @@ def boards_of(
     return found, aside
 
 
-def reading_of(found: Sequence[Board], *, title: str = "How to read the tables") -> Section:
+def reading_of(found: Sequence[Board]) -> Section:
     """What holds for all of these boards."""
+    title = "How to read the tables"
     if all(is_curve(board) for board in found):
         return Section(title=title, level=2, paragraphs=(SHARES, INTERVALS))
     said = (*READING, audits.READING) if any(audits.sections(board) for board in found) else READING
     return Section(title=title, level=2, paragraphs=said)
 
 
-def parts_of(board: Board, baseline: str | None, *, short: bool = False) -> tuple[Section, ...]:
-    """All sections of a board, or those of its short form."""
+def parts_of(board: Board, baseline: str | None) -> tuple[Section, ...]:
+    """All sections of a board."""
     if is_curve(board):
         return (*curves.sections(board), *missing(board))
-    found = sections(board, _baseline(board, baseline), short=short)
-    return found if short else (*found, *predictions(board))
+    return (*sections(board, _baseline(board, baseline)), *predictions(board))
 
 
 def _baseline(board: Board, name: str | None) -> Row | None:
@@ -113,17 +108,17 @@ def _alignment(section: Section, left: str = "left", right: str = "right") -> li
     return [left if place < section.words else right for place in range(len(section.headers))]
 
 
-def _markdown(parts: Sequence[Section], short: bool) -> str:
-    return markdown(parts, bold=True) if short else markdown([Section(title="Leaderboard", level=1), *parts])
+def _markdown(parts: Sequence[Section]) -> str:
+    return markdown([Section(title="Leaderboard", level=1), *parts])
 
 
-def markdown(parts: Sequence[Section], *, bold: bool = False) -> str:
-    """Sections as Markdown, ending in a line feed; their titles as headings, or `bold`."""
+def markdown(parts: Sequence[Section]) -> str:
+    """Sections as Markdown, ending in a line feed; their titles as headings."""
     blocks = []
     for section in parts:
         title = _markdown_escape(section.title)
         if title:
-            blocks.append(f"**{title}**" if bold else f"{'#' * section.level} {title}")
+            blocks.append(f"{'#' * section.level} {title}")
         blocks.extend(_markdown_escape(text) for text in section.paragraphs)
         if section.headers:
             frame = _frame(section).map(_markdown_escape)
@@ -153,7 +148,7 @@ def _latex_escape(text: str) -> str:
     return "".join(_LATEX.get(letter, letter) for letter in one_line(text))
 
 
-def _latex(parts: Sequence[Section], short: bool) -> str:  # noqa: ARG001  (writers share a signature)
+def _latex(parts: Sequence[Section]) -> str:
     blocks = ["% needs \\usepackage{booktabs}"]
     for section in parts:
         caption = " ".join(_latex_escape(text) for text in (section.title + ".", *section.paragraphs))
@@ -179,7 +174,7 @@ def _booktabs(table: str) -> str:
     return re.sub(r"\\hline", lambda _: next(lines), table)
 
 
-_WRITERS: Mapping[Format, Callable[[Sequence[Section], bool], str]] = {
+_WRITERS: Mapping[Format, Callable[[Sequence[Section]], str]] = {
     "md": _markdown,
     "latex": _latex,
 }

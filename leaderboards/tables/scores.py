@@ -6,7 +6,7 @@ from unlearn_bench.leaderboards.statistics.aggregate import difference
 from unlearn_bench.leaderboards.statistics.intervals import OTHER, ClassKey
 from unlearn_bench.leaderboards.statistics.ranking import UNRANKED
 from unlearn_bench.leaderboards.statistics.rows import Board, Row, Summary
-from unlearn_bench.leaderboards.tables import captions, costs
+from unlearn_bench.leaderboards.tables import captions
 from unlearn_bench.leaderboards.tables.section import Section, both, full_note, label, number, short_note, sides, span
 
 OWN = "-"
@@ -21,36 +21,25 @@ NO_RANK = "-"
 """In the column of ranks, for competitors that are not ranked; the note says why."""
 
 
-_LONG = (
+_OVERALL = (
     "rank", "method", "access", "target BF", "target AF", "Avg. Score", "95 % interval", "forgetting",
     "95 % interval", "retention", "95 % interval", "H", "irreversibility", "front", "cells", "note",
 )  # fmt: skip
 
 
-_SHORT = (
-    "rank", "method", "access", "Avg. Score", "95 % interval", "forgetting", "retention", "H", "irreversibility",
-    "front", "method, s", "note",
-)  # fmt: skip
-
-
-def overall(board: Board, *, short: bool = False) -> tuple[Section, ...]:
-    """The competitors by their score, ranked or not, and the references.
-
-    The short one says seconds, as no table of costs follows it, and leaves out intervals but the score's.
-    """
-    headers = _SHORT if short else _LONG
-    spent = costs.Costs(board)
+def overall(board: Board) -> tuple[Section, ...]:
+    """The competitors by their score, ranked or not, and the references."""
     found = []
     for name, is_reference in (("Overall", False), ("References", True)):
         rows = [row for row in board.rows if (row.standing == "reference") == is_reference]
         if rows:
-            cells = [_short_row(row, spent) if short else _long_row(row) for row in rows]
+            cells = [_overall_row(row) for row in rows]
             title = f"{name}: {captions.title(board)}"
-            found.append(Section(title=title, level=3, headers=headers, rows=tuple(cells), words=3))
+            found.append(Section(title=title, level=3, headers=_OVERALL, rows=tuple(cells), words=3))
     return tuple(found)
 
 
-def _long_row(row: Row) -> tuple[str, ...]:
+def _overall_row(row: Row) -> tuple[str, ...]:
     summary = row.overall
     return (
         *_names(row),
@@ -63,20 +52,6 @@ def _long_row(row: Row) -> tuple[str, ...]:
         span(summary.intervals.get("retention")),
         *_tail(row),
         _cells(summary),
-        full_note(row, summary),
-    )
-
-
-def _short_row(row: Row, spent: costs.Costs) -> tuple[str, ...]:
-    summary = row.overall
-    return (
-        *_names(row),
-        number(summary.score),
-        span(summary.interval),
-        number(summary.forgetting),
-        number(summary.retention),
-        *_tail(row),
-        spent.shown(row, "seconds", "method"),
         full_note(row, summary),
     )
 

@@ -2,26 +2,13 @@
 
 from unlearn_bench.leaderboards.statistics.rows import Board, Row
 from unlearn_bench.leaderboards.tables import audits, captions, costs
-from unlearn_bench.leaderboards.tables.by_metric import controls, further, retrieval, special
+from unlearn_bench.leaderboards.tables.by_metric import controls, further, retrieval
 from unlearn_bench.leaderboards.tables.scores import differences, for_class, for_dataset, overall
 from unlearn_bench.leaderboards.tables.section import Section
 
 
-def sections(board: Board, baseline: Row | None, *, short: bool = False) -> tuple[Section, ...]:
-    """Everything that is said about one suite and model.
-
-    If `short`: the overall tables, narrow ones, what metrics say that are about this kind of dataset, what remains.
-    """
-    if short:
-        about = Section(title="", level=4, paragraphs=(*captions.about(board), costs.Costs(board).about_seconds))
-        few = special()
-        return (
-            *overall(board, short=True),
-            *retrieval(board, few),
-            *further(board, few),
-            *audits.sections(board),
-            about,
-        )
+def sections(board: Board, baseline: Row | None) -> tuple[Section, ...]:
+    """Everything that is said about one suite and model."""
     name = captions.title(board)
     return (
         Section(title=name, level=2, paragraphs=captions.about(board)),

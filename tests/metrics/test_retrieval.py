@@ -16,7 +16,8 @@ from tests.metrics.evidence import (
 )
 from unlearn_bench.errors import CellFailure
 from unlearn_bench.metrics.base import Embedded, Evidence
-from unlearn_bench.metrics.retrieval import Retrieval, precision_at
+from unlearn_bench.metrics.retrieval import Retrieval, nearest, precision_at
+from unlearn_bench.metrics.shared.rankings import Found
 
 Shown = tuple[str, int]  # dataset and class
 
@@ -234,3 +235,31 @@ def test_a_gallery_of_2400_images_takes_well_under_a_second() -> None:
     started = time.process_time()
     Retrieval().measure(evidence)
     assert time.process_time() - started < 2.0  # a tenth of it on one thread of a desktop; room for slower ones
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_nearest_images_are_those_of_a_search_by_hand(seed: int) -> None:
+    evidence = random_evidence(seed)
+    gallery = [
+        Found(dataset=name, row=row, shows=dataset.class_names[label])
+        for name, dataset in evidence.datasets.items()
+        if not dataset.control
+        for row, label in enumerate(dataset.labels.tolist())
+    ]
+    rankings = nearest(evidence)
+    assert [ranking.query for ranking in rankings] == [evidence.own.class_names[label] for label in evidence.forget]
+    measured = by_group(Retrieval(), evidence)
+    for side in ("before", "after"):
+        for label, ranking in zip(evidence.forget, rankings, strict=True):
+            near = [float(image @ getattr(evidence.own, side).texts[label]) for _, image in pooled(evidence, side)]
+            order = sorted(range(len(gallery)), key=lambda place: (-near[place], place))[:5]
+            assert getattr(ranking, side) == tuple(gallery[place] for place in order)
+        hits = [[ranking.is_hit(image) for image in getattr(ranking, side)] for ranking in rankings]
+        share = sum(sum(found) / 5 for found in hits) / len(hits)
+        assert getattr(measured["own", "ift@5/target"], side) == pytest.approx(share)
+
+
+def test_of_images_that_tie_the_earlier_ones_are_named() -> None:
+    evidence = make_evidence(dataset_from_predictions("own", [0] * 9, [1] * 9, [0] * 9))
+    (ranking,) = nearest(evidence)
+    assert [image.row for image in ranking.before] == [image.row for image in ranking.after] == [0, 1, 2, 3, 4]

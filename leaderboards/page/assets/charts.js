@@ -20,18 +20,17 @@
     { orient: "left", scale: "y", title: y, grid: true, tickCount: 6, format: "~g" },
   ];
 
-  // Where competitors are, or all from 0 to 1: one wrecked reference would push the rest into a corner.
-  function domain(points, low, whole) {
-    if (whole) return [0, 1.02];
-    const near = points.filter((point) => point.access !== "reference").map((point) => point[low]);
-    const least = Math.min(1, ...(near.length ? near : points.map((point) => point[low])));
-    return [Math.max(0, Math.floor((least - 0.015) * 20) / 20), 1.01];
+  // From the lowest mark in the frame up, or all from 0 to 1.
+  function domain(points, whole) {
+    if (whole) return [-0.02, 1.02];
+    const least = Math.min(1, ...points.map((point) => point.retention));
+    return [Math.max(-0.02, Math.floor((least - 0.015) * 20) / 20), 1.01];
   }
 
   function front(data, width, choice) {
     const points = data.points.map((point) => ({ ...point, colour: colour(COLOURS[point.access] ?? "other"), shape: SHAPES[point.access] ?? "diamond", area: point.access === "semi-ZS" ? 125 : 95 }));
-    const y = domain(points, "retention", choice.whole), x = [-0.03, 1.04];
-    const inside = points.filter((point) => point.retention >= y[0]);
+    const inside = points.filter((point) => choice.whole || !point.outside);
+    const y = domain(inside, choice.whole), x = [-0.03, 1.04];
     const best = inside.filter((point) => point.front && !("line" in point)).sort((a, b) => a.forgetting - b.forgetting);
     const height = width > 640 ? 430 : Math.round(Math.max(width * 0.9, 300)); // beside the table, or above it
     const rule = (from, low, high, across) => ({
@@ -62,6 +61,7 @@
         { type: "symbol", name: "dots", clip: false, from: { data: "points" }, encode: {
           enter: {
             x: { scale: "x", field: "forgetting" }, y: { scale: "y", field: "retention" }, shape: { field: "shape" }, size: { field: "area" },
+            angle: { signal: "datum.access === 'reference' ? 45 : 0" },
             fill: { field: "colour" }, stroke: { value: colour("paper") }, strokeWidth: { value: 1.2 }, cursor: { value: "pointer" },
             description: { signal: "datum.name + ': forgetting ' + format(datum.forgetting, '.3f') + ', retention ' + format(datum.retention, '.3f')" },
           },
@@ -127,7 +127,9 @@
     chart.view?.finalize();
     const holder = chart.querySelector(".drawing") ?? chart.appendChild(document.createElement("div"));
     holder.className = "drawing";
-    const choice = Object.fromEntries(["bars", "whole"].map((name) => [name, Boolean(chart.closest("figure").querySelector(`[data-chart="${name}"]`)?.checked)]));
+    const figure = chart.closest("figure"), words = figure.querySelector(".outside");
+    const choice = Object.fromEntries(["bars", "whole"].map((name) => [name, Boolean(figure.querySelector(`[data-chart="${name}"]`)?.checked)]));
+    if (words) words.hidden = choice.whole;
     const view = new vega.View(vega.parse(SPECS[data.kind](data, width, choice)), { renderer: "svg", container: holder, hover: true, logLevel: vega.Error, tooltip: () => {} });
     chart.view = view;
     const open = (point) => { if (point.page) location.href = chart.dataset.link.replace("@", point.page); };

@@ -84,6 +84,14 @@ def test_weights_that_another_record_was_measured_from_stay(call: Call, sweep: C
     assert calls(noted).count("red") == 1  # measured from them again
 
 
+def test_what_retrieval_found_goes_with_its_record(call: Call, out: Path) -> None:
+    gone, stays = (out / "cells" / f"{of(out, name, 'red').run.key}.found.jsonl" for name in ("mine", "other"))
+    for path in (gone, stays):
+        path.write_text("")
+    call("drop", out, "--methods", "mine", "--yes")
+    assert (gone.exists(), stays.exists()) == (False, True)
+
+
 def test_a_dropped_cell_runs_again(call: Call, sweep: Call, noted: Path, out: Path) -> None:
     call("drop", out, "--methods", "mine", "--classes", "red", "--yes")
     assert "1 ok, 0 skipped, 0 failed, 2 done before" in sweep("--datasets", "folder:warm").out

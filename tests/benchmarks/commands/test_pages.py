@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.support import Call
+from tests.benchmarks.support import NOISE, Call, write_method, write_suite
 from tests.leaderboards.examples import record, run
 from unlearn_bench.benchmarks.commands import beside
 from unlearn_bench.benchmarks.commands.beside import extras_of
+from unlearn_bench.benchmarks.data.sources import open_dataset
 from unlearn_bench.benchmarks.presets.preset import merged
 from unlearn_bench.leaderboards.brief.terminal import summary
 from unlearn_bench.leaderboards.records.record import EvaluationSet, Record
 from unlearn_bench.leaderboards.records.storage import read_folder
+from unlearn_bench.metrics.shared.rankings import Found, Ranking
 
 
 @pytest.fixture
@@ -112,6 +114,43 @@ def test_histories_of_a_run_stand_beside_it(sweep: Call, tmp_path: Path) -> None
     path.write_text('{"step": 0, "loss": 2.0}\n{"step": 1, "loss": 1.0}\n')
     assert list(extras_of([tmp_path / "out"], records).histories) == [first.run.key]
     assert extras_of([tmp_path / "out.csv"], records).histories == {}
+
+
+def test_what_retrieval_found_is_kept_beside_records_and_shown(call: Call, tmp_path: Path) -> None:
+    suite, out = write_suite(tmp_path, metrics=("accuracy", "retrieval", "seconds")), tmp_path / "out"
+    mine = write_method(tmp_path, NOISE)
+    said = call("run", "--suite", suite, "--methods", mine, "--classes", "red", "--jobs", 1, "--out", out)
+    assert said.code == 0, said
+    (record,) = read_folder(out).records
+    found = extras_of([out], [record])
+    ((ranking,),) = found.rankings.values()
+    assert (ranking.query, len(ranking.before), len(ranking.after)) == ("red", 5, 5)
+    assert found.pictures.keys() == {(image.dataset, image.row) for image in (*ranking.before, *ranking.after)}
+    text = (out / "leaderboard.html").read_text(encoding="utf-8")
+    assert "test images that the words for <bdi>red</bdi> find first" in text
+    assert text.count('class="pic"') == 10
+    measured = record.find("retrieval", group="ift@5/target")
+    assert measured is not None
+    assert measured.before == sum(map(ranking.is_hit, ranking.before)) / 5 > 0
+    assert measured.after == sum(map(ranking.is_hit, ranking.after)) / 5
+
+
+def test_no_pictures_of_images_that_are_others_by_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    of, dataset = digits(), open_dataset("mini-digits")
+    labels = dataset.index("test").labels
+    known = tuple(Found(dataset="mini-digits", row=row, shows=dataset.class_names[labels[row]]) for row in (0, 9))
+    others = (
+        replace(known[0], row=5, shows="cat"),
+        replace(known[0], row=10**6),
+        replace(known[0], dataset="folder:gone"),
+    )
+    ranking = Ranking(dataset="mini-digits", query="digit two", before=known, after=others)
+    monkeypatch.setattr(beside, "read_rankings", lambda folders, records: {of.run.key: (ranking,)})
+    assert extras_of([], [of]).pictures.keys() == {("mini-digits", 0), ("mini-digits", 9)}
+    (tested,) = of.run.evaluation
+    monkeypatch.setattr(beside, "read_rankings", lambda folders, records: {records[0].run.key: (ranking,)})
+    old = replace(of, run=replace(of.run, evaluation=(replace(tested, version="0"),)))
+    assert extras_of([], [old]).pictures == {}
 
 
 def test_trials_are_those_of_the_settings_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.leaderboards.examples import identity, sweep
 from tests.leaderboards.page.opened import Opened, Scheme
 from tests.leaderboards.page.page_examples import LONG, NASTY, RIGHT_TO_LEFT
 from unlearn_bench.leaderboards.page.addresses import slug
+from unlearn_bench.leaderboards.page.page import gathered, one_file
 
 RANKED = ["slug", "lip", "emb", "graddiff", "amns", "broken"]
 
@@ -137,6 +139,25 @@ def test_the_plot_tells_names_and_numbers_and_leads_on(opened: Opened) -> None:
     assert opened.page.title() == "lip"
     opened.page.go_back()
     expect(opened.page.locator("#table-0")).to_be_visible()
+
+
+def test_who_lies_far_below_the_rest_is_named_under_the_plot_until_asked_for(
+    browser: Browser, tmp_path: Path
+) -> None:
+    wrecked = sweep("wrecked", targets=(0,), measured={"other": 2, "rest": 3})
+    path = tmp_path / "page.html"
+    path.write_text(one_file(gathered([*sweep("lip"), *wrecked, *identity()])), encoding="utf-8")
+    with Opened(browser, path) as opened:
+        words, dot = opened.page.locator(".outside"), opened.page.locator(".dots path[aria-label^='wrecked:']")
+        expect(words).to_have_text("not shown: wrecked (forgetting 1.00, retention .07)")
+        expect(dot).to_have_count(0)
+        expect(opened.page.locator(".chart svg", has_text="0.95")).to_be_visible()
+        opened.page.locator("[data-chart=whole]").check()
+        expect(dot).to_have_count(1)
+        expect(words).to_be_hidden()
+        opened.page.locator("[data-chart=whole]").uncheck()
+        expect(words).to_be_visible()
+        assert opened.complaints == []
 
 
 def test_the_plot_is_one_stop_of_the_keyboard(opened: Opened) -> None:

@@ -150,6 +150,25 @@ def test_curves_have_a_table_of_areas_and_points_of_one_line() -> None:
     assert gathered(records + sweep("lip")).boards[0].table is not None
 
 
+def test_a_wrecked_method_is_told_of_and_shrinks_no_whisker() -> None:
+    wrecked = sweep("wrecked", targets=(0,), measured={"other": 2, "rest": 3})
+    (board,), (without,) = (gathered(records).boards for records in ([*many(), *wrecked], many()))
+    assert board.chart is not None
+    assert [point["name"] for point in board.chart["points"] if point["outside"]] == ["wrecked"]
+    assert board.chart["outside"] == "not shown: wrecked (forgetting 1.00, retention .07)"
+    cells = {line.label: line.cells["score"] for line in board.table.lines}
+    assert cells["lip"].value == without.table.lines[0].cells["score"].value
+    assert cells["wrecked"].value == 1.0
+    lines = gathered(front("lip", (12, 30, 45), (2, 3, 4)) + front("low", (0, 2, 3)) + nothing()).boards[0].chart
+    assert lines is not None
+    assert {point["name"] for point in lines["points"] if point["outside"]} == {"low"}
+
+
+def many() -> list[Record]:
+    """Two methods and what does nothing."""
+    return [*sweep("lip"), *sweep("emb", targets=(9,)), *identity()]
+
+
 def test_the_page_of_a_method_tells_what_it_is_and_each_run() -> None:
     view = gathered(many_kinds())
     lip, outside = (next(page for page in view.methods if page.label == name) for name in ("lip", "broken"))

@@ -63,14 +63,13 @@ def test_the_section() -> None:
 
 
 @pytest.mark.parametrize("fmt", ["md", "latex"])
-@pytest.mark.parametrize("short", [False, True])
-def test_a_page_has_one_report_and_a_word_on_the_rest(fmt: str, short: bool) -> None:
-    alone = render(sweep(metrics=MORE), fmt=fmt, short=short)
-    page = render(sweep(metrics=FEW) + sweep(metrics=MORE), fmt=fmt, short=short)
+def test_a_page_has_one_report_and_a_word_on_the_rest(fmt: str) -> None:
+    alone = render(sweep(metrics=MORE), fmt=fmt)
+    page = render(sweep(metrics=FEW) + sweep(metrics=MORE), fmt=fmt)
     assert HEADING not in alone
     assert page.startswith(alone.removesuffix("\n"))
     assert HEADING in page[len(alone) - 20 :]
-    everything = render(sweep(metrics=FEW) + sweep(metrics=MORE), fmt=fmt, short=short, all_settings=True)
+    everything = render(sweep(metrics=FEW) + sweep(metrics=MORE), fmt=fmt, all_settings=True)
     assert HEADING not in everything
     assert [text.count("Overall: ") for text in (alone, page, everything)] == [1, 1, 2]
 

@@ -90,7 +90,7 @@ def test_the_sentence_is_in_the_caption() -> None:
 def test_what_tuning_did_not_find(preset: Mapping[str, Any], expected: str) -> None:
     board = only(sweep("lip", targets=(12,), preset=preset) + tuned("emb") + identity())
     forgot_nothing = "; ".join(filter(None, ["did not forget", expected]))
-    for section in (overall(board)[0], overall(board, short=True)[0], for_dataset(board, DIGITS)):
+    for section in (overall(board)[0], for_dataset(board, DIGITS)):
         assert cell(section, "lip", "note") == forgot_nothing
         assert cell(section, "emb", "note") == ""
     assert cell(for_class(board, board.classes[0]), "lip", "note") == "did not forget"

@@ -66,7 +66,14 @@ def test_a_reference_below_all_methods_is_named() -> None:
     drawn, below = shown(only(many(3) + noise))
     assert [line.name for line in below] == ["random-weights"]
     assert {line.name for line in drawn} == {"method-0", "method-1", "method-2", "identity"}
-    assert "below: random-weights (1.00, 0.07)" in words(svg_of(only(many(3) + noise)))
+    assert "not shown: random-weights (forgetting 1.00, retention .07)" in words(svg_of(only(many(3) + noise)))
+
+
+def test_a_method_below_with_all_its_points_is_named_and_one_that_only_ends_there_is_drawn() -> None:
+    wrecked, falling = front("wrecked", (0, 2, 3), (0, 1, 2)), front("falling", (9, 29, 44), (0, 2, 3))
+    drawn, below = shown(only(many(3) + wrecked + falling))
+    assert [line.name for line in below] == ["wrecked"]
+    assert {"falling", "identity"} < {line.name for line in drawn}
 
 
 def test_curves_stand_beside_points() -> None:

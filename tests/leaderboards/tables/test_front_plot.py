@@ -64,15 +64,37 @@ def test_the_drawing_names_everything_and_is_the_same_again() -> None:
     assert not re.search(r"<dc:date>|matplotlib v", text)
 
 
-def test_a_reference_below_all_methods_is_named_beside_the_scale() -> None:
+def test_a_reference_below_all_methods_is_named_under_the_picture() -> None:
     noise = sweep("random-weights", targets=(0,), kind="reference", measured={"other": 2, "rest": 3})
     (board,) = boards(all_kinds() + noise)
     drawn, below = shown(board)
     assert [mark.name for mark in below] == ["random-weights"]
     assert {mark.name for mark in drawn} == {"lip", "amns", "worse", "mine (not tuned)", "identity"}
-    assert "below: random-weights (1.00, 0.07)" in words(svg_of(board))
+    assert "not shown: random-weights (forgetting 1.00, retention .07)" in words(svg_of(board))
     (alone,) = boards(noise)
     assert [mark.name for mark in shown(alone)[0]] == ["random-weights"]
+
+
+def test_a_method_far_below_the_rest_is_named_under_the_picture_too() -> None:
+    wrecked = sweep("wrecked", targets=(0,), measured={"other": 2, "rest": 3})
+    (board,) = boards(all_kinds() + wrecked)
+    _, below = shown(board)
+    assert [mark.name for mark in below] == ["wrecked"]
+    said = words(svg_of(board))
+    assert "not shown: wrecked (forgetting 1.00, retention .07)" in said
+    assert "wrecked" not in said
+    ticks = [float(text) for text in said if re.fullmatch(r"0\.\d+|1\.0+", text)]
+    assert min(tick for tick in ticks if tick > 0) >= 0.2  # of both axes: that of retention goes no further down
+    (alone,) = boards(wrecked)
+    assert [mark.name for mark in shown(alone)[0]] == ["wrecked"]
+
+
+def test_many_that_are_not_shown_take_several_lines() -> None:
+    many = [item for place in range(5) for item in sweep(f"wrecked-{place}", measured={"other": 2, "rest": 3})]
+    (board,) = boards(all_kinds() + many)
+    lines = [text for text in words(svg_of(board)) if "retention ." in text]
+    assert len(lines) > 1
+    assert all(f"wrecked-{place}" in " ".join(lines) for place in range(5))
 
 
 def test_names_can_hold_anything() -> None:

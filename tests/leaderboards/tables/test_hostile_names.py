@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.leaderboards.examples import identity, run, sweep
+from unlearn_bench.leaderboards.page.page import gathered, one_file
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.regression import compare_runs
 from unlearn_bench.leaderboards.statistics.aggregate import boards
@@ -60,6 +61,8 @@ def test_no_name_does_anything(name: str) -> None:
             assert all(line[:1] in {"", "\\", "}"} or "&" in line for line in live)
         if fmt == "csv":
             assert not [cell for cell in cells(text) if cell[:1] in set("=+@") or re.match(r"-[^\d]", cell)]
+    page, harmless = (one_file(gathered(found)) for found in (records, named("a")))
+    assert page.count("<script") == harmless.count("<script")
     ElementTree.fromstring(draw(boards(records[:-1]), fmt="svg"))
 
 

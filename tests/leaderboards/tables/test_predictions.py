@@ -83,4 +83,3 @@ def test_leaderboards_show_them_once(fmt: str) -> None:
     assert text.count("Predictions on") == 3
     assert "red cone 1.000 (0.100)" in text
     assert "share/red cone" not in text  # no column for each class among the further metrics
-    assert "Predictions on" not in render(records, fmt=fmt, short=True)

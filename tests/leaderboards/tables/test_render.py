@@ -43,8 +43,7 @@ def all_kinds() -> list[Record]:
     ("name", "make"),
     [
         ("full.md", lambda records: render(records, fmt="md", baseline="emb")),
-        ("short.md", lambda records: render(records, fmt="md", short=True)),
-        ("short.tex", lambda records: render(records, fmt="latex", short=True)),
+        ("full.tex", lambda records: render(records, fmt="latex")),
     ],
 )
 def test_golden(name: str, make: Callable[[list[Record]], str]) -> None:

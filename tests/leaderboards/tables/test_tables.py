@@ -49,29 +49,19 @@ def test_every_section_is_a_whole_table() -> None:
         assert all(isinstance(text, str) for row in section.rows for text in row)
 
 
-def test_short_has_the_overall_tables_and_says_what_they_are_of() -> None:
-    board = only(sweep(seconds=1.0) + identity(seconds=0.1))
-    short = sections(board, board.rows[0], short=True)
-    assert [section.title for section in short[:-1]] == [section.title for section in overall(board)]
-    assert len(short[0].headers) < len(overall(board)[0].headers)
-    assert cell(short[0], "lip", "method, s") == "1.00"  # no table of costs follows
-    assert short[-1].paragraphs == (*captions.about(board), costs.Costs(board).about_seconds)
-
-
 def test_competitors_share_a_table_and_what_has_no_rank_is_marked() -> None:
     peeked = sweep("peeked", targets=(12,), preset={"source": "paper-per-class"})
     board = only(sweep() + sweep("mine", targets=(0,), preset={"source": "given"}) + peeked + identity())
-    for short in (False, True):
-        competitors, references = overall(board, short=short)
-        assert competitors.title.startswith("Overall: ")
-        assert references.title.startswith("References: ")
-        shown = [(row[0], row[1], row[-1]) for row in competitors.rows]
-        assert shown == [
-            ("-", "mine", "not tuned"),
-            ("1", "lip", ""),
-            ("-", "peeked", "tuned on reported classes; did not forget"),
-        ]
-        assert [row[:2] for row in references.rows] == [("", "identity")]
+    competitors, references = overall(board)
+    assert competitors.title.startswith("Overall: ")
+    assert references.title.startswith("References: ")
+    shown = [(row[0], row[1], row[-1]) for row in competitors.rows]
+    assert shown == [
+        ("-", "mine", "not tuned"),
+        ("1", "lip", ""),
+        ("-", "peeked", "tuned on reported classes; did not forget"),
+    ]
+    assert [row[:2] for row in references.rows] == [("", "identity")]
     assert cell(for_class(board, (SHAPES, ("red cube",))), "mine", "note") == "not tuned"
     assert all(f"'{note.capitalize()}'" in captions.RANKS for note in UNRANKED.values())
 
