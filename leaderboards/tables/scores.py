@@ -27,6 +27,10 @@ _LONG = (
 )  # fmt: skip
 
 
+_WORST = ("worst known recovery", "95 % interval", "found by")
+"""Behind the front, where the standard attack ran."""
+
+
 _SHORT = (
     "rank", "method", "access", "Avg. Score", "95 % interval", "forgetting", "retention", "H", "irreversibility",
     "front", "method, s", "note",
@@ -39,6 +43,9 @@ def overall(board: Board, *, short: bool = False) -> tuple[Section, ...]:
     The short one says seconds, as no table of costs follows it, and leaves out intervals but the score's.
     """
     headers = _SHORT if short else _LONG
+    if not short and any(row.recovery for row in board.rows):
+        place = headers.index("front") + 1
+        headers = (*headers[:place], *_WORST, *headers[place:])
     spent = costs.Costs(board)
     found = []
     for name, is_reference in (("Overall", False), ("References", True)):
@@ -62,6 +69,7 @@ def _long_row(row: Row) -> tuple[str, ...]:
         number(summary.retention),
         span(summary.intervals.get("retention")),
         *_tail(row),
+        *_worst(row),
         _cells(summary),
         full_note(row, summary),
     )
@@ -89,6 +97,14 @@ def _names(row: Row) -> tuple[str, str, str]:
 def _tail(row: Row) -> tuple[str, str, str]:
     audited = number(row.irreversibility) if row.audits else NOT_AUDITED
     return number(row.overall.harmonic), audited, "yes" if row.on_front else ""
+
+
+def _worst(row: Row) -> tuple[str, ...]:
+    found = row.recovery
+    if found is None:
+        return ()
+    bare = " (bare share)" if found.is_bare and found.attack else ""
+    return number(found.share), span(found.interval), f"{found.attack}{bare}"
 
 
 def for_dataset(board: Board, dataset: str) -> Section:
