@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unlearn_bench.errors import CellFailure
 from unlearn_bench.metrics.base import DatasetEvidence, Embedded, Evidence, Measurement, Metric
-from unlearn_bench.metrics.shared.classification import belongs, target_and_other
+from unlearn_bench.metrics.shared.rates import rates
 
 _STRENGTH = 1.0  # C, the inverse of the penalty's weight
 _ITERATIONS = 1000
@@ -60,7 +60,7 @@ class LinearProbe(Metric):
         return tuple(self._measure(evidence, self.given(evidence.train, "train")))
 
     def _measure(self, evidence: Evidence, train: DatasetEvidence) -> Iterator[Measurement]:
-        own, forget, labels = evidence.own, evidence.forget, evidence.own.labels
+        own, labels = evidence.own, evidence.own.labels
         right: list[Tensor | None] = [None, None]
         if len(torch.unique(train.labels)) > 1 and len(labels):
             purpose = f"{self.name} {self.version} scikit-learn {sklearn.__version__}"
@@ -68,10 +68,7 @@ class LinearProbe(Metric):
             pairs = ((train.before, train.after), (own.before, own.after))
             is_same = all(torch.equal(before.images, after.images) for before, after in pairs)
             right = [known, known if is_same else _right(train.after, train.labels, own.after, labels)]
-        before, after = (target_and_other(side, labels, forget) for side in right)
-        target = int(belongs(labels, forget).sum())
-        for group, n in (("target", target), ("other", len(labels) - target)):
-            yield self.say(before=before[group], after=after[group], n=n, dataset=evidence.dataset, group=group)
+        yield from rates(self, evidence, labels, right)
 
 
 def _right(seen: Embedded, seen_labels: Tensor, shown: Embedded, labels: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from unlearn_bench.metrics.base import Embedded, Evidence, Measurement, Metric
 from unlearn_bench.metrics.further import Models
 from unlearn_bench.metrics.shared.classification import belongs, class_mean, predictions, target_and_other
 from unlearn_bench.metrics.shared.encoding import embed_texts
+from unlearn_bench.metrics.shared.rates import told
 
 TEMPLATES = (
     "We can see a {} in this image",
@@ -94,27 +95,40 @@ class Paraphrases(Metric):
         shown = (own.before, own.after)
         before = evidence.once(purpose, lambda: embed(models.original))
         known = (before, embed(models.unlearned) if "text" in models.touched else before)
-        by_template = [
+        right = [
             [
-                target_and_other(predictions(replace(side, texts=part)) == own.labels, own.labels, forget)
+                predictions(replace(side, texts=part)) == own.labels  # (N,)
                 for part in torch.split(vectors[: len(texts)], len(own.class_names))
             ]
             for side, vectors in zip(shown, known, strict=True)
         ]
+        by_template = [[target_and_other(found, own.labels, forget) for found in side] for side in right]
         targets = [[found["target"] for found in side] for side in by_template]
         others = [[found["other"] for found in side] for side in by_template]
         best = [
             _by_synonym(side, own.labels, named, vectors[len(texts) :])
             for side, vectors in zip(shown, known, strict=True)
         ]
-        n = int(belongs(own.labels, forget).sum())
+        target = belongs(own.labels, forget)
+        n, worst = int(target.sum()), [_over(side, max) for side in targets]
+        outcomes = ""
+        if None not in worst:
+            finders = [side.index(best) for side, best in zip(targets, worst, strict=True)]
+            outcomes = told([side[place] for side, place in zip(right, finders, strict=True)], target)
         for group, sides, count in (
-            ("worst", [_over(side, max) for side in targets], n),
+            ("worst", worst, n),
             ("mean", [_over(side, _average) for side in targets], n),
             ("synonyms", best, int(belongs(own.labels, list(named)).sum())),
             ("other-mean", [_over(side, _average) for side in others], len(own.labels) - n),
         ):
-            yield self.say(before=sides[0], after=sides[1], n=count, dataset=evidence.dataset, group=group)
+            yield self.say(
+                before=sides[0],
+                after=sides[1],
+                n=count,
+                dataset=evidence.dataset,
+                group=group,
+                outcomes=outcomes if group == "worst" else "",
+            )
 
 
 def _by_synonym(side: Embedded, labels: Tensor, named: Mapping[int, Sequence[str]], vectors: Tensor) -> float | None:

@@ -1,16 +1,15 @@
 """Whether the forgotten class comes back when the weights are rounded to eight bits."""
 
-from collections.abc import Callable, Iterator
-from functools import cache, partial
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-from unlearn_bench.clip import Clip, State, Tower
+from unlearn_bench.clip import Clip, State
 from unlearn_bench.metrics.base import Evidence, Measurement, Metric
 from unlearn_bench.metrics.further import Models
-from unlearn_bench.metrics.shared.classification import belongs, target_and_other
-from unlearn_bench.metrics.shared.encoding import embed, embed_texts, predict, sample
+from unlearn_bench.metrics.shared.changed_weights import recognised, with_matrices
+from unlearn_bench.metrics.shared.rates import rates
 
 _LEVELS = 127  # of a signed byte, on each side of 0
 
@@ -53,34 +52,13 @@ class Quantisation(Metric):
         return tuple(self._measure(evidence, self.given(evidence.models, "models")))
 
     def _measure(self, evidence: Evidence, models: Models) -> Iterator[Measurement]:
-        forget, rows = list(evidence.forget), sample(models.test.labels, evidence.forget)
-        labels = models.test.labels[rows]
-        shown = evidence.own.before.at(rows)
-
-        rounded = cache(lambda clip: clip.with_state(quantised(clip)))
-        see: dict[Tower, Callable[[Clip], Tensor]] = {
-            "image": lambda clip: embed(rounded(clip), models.test.pixels[rows]),  # (M, D)
-            "text": lambda clip: embed_texts(rounded(clip), models.texts),  # (C, D)
-        }
-        purpose = f"{self.name} {self.version} {forget}"
-        known = {t: evidence.once(f"{purpose} {t}", partial(part, models.original)) for t, part in see.items()}
-        found = {t: part(models.unlearned) if t in models.touched else known[t] for t, part in see.items()}
-        before, after = (
-            target_and_other(predict(side["image"], side["text"], like=shown) == labels, labels, forget)
-            for side in (known, found)
-        )
-        target = int(belongs(labels, forget).sum())
-        for group, n in (("target", target), ("other", len(labels) - target)):
-            yield self.say(before=before[group], after=after[group], n=n, dataset=evidence.dataset, group=group)
+        labels, right = recognised(evidence, models, quantised, f"{self.name} {self.version} {list(evidence.forget)}")
+        yield from rates(self, evidence, labels, right)
 
 
 def quantised(clip: Clip) -> State:
     """The state with its matrices and kernels rounded; the rest as it is, not copied."""
-    trained = {weight.name for weight in clip.weights() if weight.place.role != "scale"}
-    return {
-        name: round_rows(value) if name in trained and value.ndim > 1 else value
-        for name, value in clip.state().items()
-    }
+    return with_matrices(clip, lambda _, value: round_rows(value))
 
 
 def round_rows(weight: Tensor) -> Tensor:

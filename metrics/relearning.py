@@ -10,10 +10,9 @@ from unlearn_bench.metrics.base import Embedded, Evidence, Measurement, Metric
 from unlearn_bench.metrics.further import Images, Models
 from unlearn_bench.metrics.shared.classification import belongs, predictions, similarities, target_and_other
 from unlearn_bench.metrics.shared.encoding import embed_texts, sample
+from unlearn_bench.metrics.shared.rates import rates
+from unlearn_bench.metrics.shared.shots import SHOTS, few
 from unlearn_bench.seeding import generator
-
-SHOTS = (1, 4, 16)
-"""Training images of each class; the smaller sets are parts of the larger ones."""
 
 STEPS = 16
 """Updates; so many steps and not back is said as one more."""
@@ -132,9 +131,7 @@ class Relearning(Metric):
         for row, shots in zip(
             (0, 1, -1), SHOTS, strict=True
         ):  # the steps with the most shots follow the others' ends
-            for group, n in (("target", target), ("other", len(labels) - target)):
-                values = [side[row][group] for side in found]
-                yield self._say(evidence, f"shots@{shots}/{group}", values, n)
+            yield from rates(self, evidence, labels, [side[row] for side in sides], part=f"shots@{shots}/")
         for step in LOOKS:
             yield self._say(
                 evidence, f"steps@{step}/target", [side[_START + step]["target"] for side in found], target
@@ -290,15 +287,10 @@ class _Pupil:
         return found.parted(labels, self._domains)
 
 
-def _plan(labels: Tensor, shots: int, *purpose: object) -> list[Tensor]:
+def _plan(labels: Tensor, shots: int, dataset: str, seed: int) -> list[Tensor]:
     """For each update its training images: pass after pass over the shots, each in a new order."""
-    chosen = []
-    for label in torch.unique(labels).tolist():
-        mine = (labels == label).nonzero().flatten()
-        order = torch.randperm(len(mine), generator=generator("relearning shots", label, *purpose))
-        chosen.append(mine[order[:shots]])
-    pool = torch.cat(chosen) if chosen else labels
-    size, stream = min(max(_BATCH, len(chosen)), len(pool)), generator("relearning order", shots, *purpose)
+    pool, classes = few(labels, shots, dataset, seed), len(torch.unique(labels))
+    size, stream = min(max(_BATCH, classes), len(pool)), generator("relearning order", shots, dataset, seed)
     passes = -(-STEPS * size // max(1, len(pool)))
     drawn = [pool[torch.randperm(len(pool), generator=stream)] for _ in range(passes)]
     return list(torch.split(torch.cat([*drawn, pool[:0]])[: STEPS * size], max(1, size)))

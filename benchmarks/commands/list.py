@@ -8,6 +8,7 @@ from tabulate import tabulate
 from unlearn_bench.benchmarks.data.sources import known_datasets
 from unlearn_bench.benchmarks.suites.suite import known_suites
 from unlearn_bench.errors import unknown
+from unlearn_bench.metrics.shared.attacks import STANDARD, standard_metrics
 from unlearn_bench.models.names import list_models
 from unlearn_bench.registry import catalogue
 
@@ -63,4 +64,5 @@ def _metrics() -> tuple[list[str], list[list[str]]]:
         [entry.name, str(entry.facts.get("unit", "")), str(entry.facts.get("direction", "")), entry.summary]
         for entry in catalogue("metrics").values()
     ]
+    rows.append([STANDARD, "", "", f"a name for the attacks on what was forgotten: {', '.join(standard_metrics())}"])
     return ["metric", "unit", "better", "what it is"], rows

@@ -27,7 +27,8 @@ Data = Annotated[
 
 Datasets = Annotated[str | None, typer.Option(help="Forget classes of these datasets only; all stay evaluated.")]
 Metrics = Annotated[
-    str | None, typer.Option(help="all, and names of those that all leaves out; the suite's by default.")
+    str | None,
+    typer.Option(help="all, standard-attack, and names of those that all leaves out; the suite's by default."),
 ]
 SkipBadImages = Annotated[
     bool, typer.Option("--skip-bad-images", help="Leave unreadable images out, and count them.")

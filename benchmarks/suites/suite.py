@@ -29,7 +29,8 @@ class Suite:
             are domains, `dog` (in all), `dog@sketch` (in one) and `*@sketch` (a whole domain). A dataset that is not
             named here gives its own default; one with an empty list is measured only.
         tuning: for a dataset, the classes that `tune` uses.
-        methods, metrics: names, or `["all"]`; a method may be one of `variants`, which `all` leaves out.
+        methods, metrics: names, or `["all"]`; a method may be one of `variants`, which `all` leaves out. Among
+            metrics `standard-attack` is short for a set of them.
         variants: methods under other names, with other settings.
         seeds: one run each.
         train_split, test_split: what methods are given, and what tables are measured on.

@@ -10,6 +10,7 @@ from unlearn_bench.benchmarks.suites.variants import Variant
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.methods.base import Method
 from unlearn_bench.metrics.base import FEATURES, NEEDS, Feature, Metric
+from unlearn_bench.metrics.shared.attacks import STANDARD, standard_metrics
 from unlearn_bench.registry import Entry, catalogue, file_hash, find, is_own, is_path_target, load
 
 ALL = "all"
@@ -90,12 +91,16 @@ def _kind(target: str, *, here: bool, told: bool) -> object:
 
 def load_metrics(names: Sequence[str], features: Collection[Feature] = ()) -> dict[str, tuple[str, Metric]]:
     """Metrics by name, each with its target; `all` stands for every registered one whose `default` is true, or one
-    of the features of the dataset from which something is forgotten. Those of the package are told of, not imported.
+    of the features of the dataset from which something is forgotten, `standard-attack` for those of that set. Those of
+    the package are told of, not imported.
     """
     known = catalogue("metrics")
+    names = [item for name in names for item in (standard_metrics() if name == STANDARD else [name])]
     chosen = dict.fromkeys(item for name in names for item in (sorted(known) if name == ALL else [name]))
     found = {}
     for name in chosen:
+        if name not in known and not is_path_target(name):
+            raise unknown("metric", name, [*known, STANDARD])
         target = find("metrics", name, kind="metric").target
         kind = told_metric(target) if is_own(target) else load(target)
         if not (isinstance(kind, type) and issubclass(kind, Metric)):

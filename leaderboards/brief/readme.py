@@ -7,7 +7,7 @@ from unlearn_bench.leaderboards.brief.headline import sentences, short
 from unlearn_bench.leaderboards.brief.overview import spanned
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.curves import is_curve
-from unlearn_bench.leaderboards.statistics.findings import RETRAINED
+from unlearn_bench.leaderboards.statistics.recovery import RETRAINED
 from unlearn_bench.leaderboards.statistics.rows import Board, Row
 from unlearn_bench.leaderboards.tables.render import boards_of, markdown
 from unlearn_bench.leaderboards.tables.section import Section

@@ -25,6 +25,7 @@ from unlearn_bench.leaderboards.statistics.intervals import (
     scores,
 )
 from unlearn_bench.leaderboards.statistics.ranking import rank, standing_of
+from unlearn_bench.leaderboards.statistics.recovery import with_recovery
 from unlearn_bench.leaderboards.statistics.rows import (
     Board,
     Cell,
@@ -34,11 +35,11 @@ from unlearn_bench.leaderboards.statistics.rows import (
     Row,
     Seeds,
     Summary,
+    images_of,
     mean_pair,
 )
 from unlearn_bench.leaderboards.statistics.settings import by_settings
 from unlearn_bench.leaderboards.statistics.tradeoff import Point, forgetting, front, harmonic_mean, retention
-from unlearn_bench.metrics.shared.outcomes import unpack_sums
 
 _DIGITS = 12
 """Points of the front that differ by less are equal: the last bits depend on the order of adding."""
@@ -99,7 +100,7 @@ def _board(records: Sequence[Record], variant: str, plan: frozenset[Cell]) -> Bo
         extra = describe_differences(row_identity(group[0]), [row_identity(other) for other in alike])
         rows.append(_row(f"{name} ({extra})" if extra else name, group, cells))
     placed = rank(_with_intervals(rows), lambda row, first: difference(row, first).interval)
-    ordered = _with_front([replace(row, place=place) for row, place in placed])
+    ordered = with_recovery(_with_front([replace(row, place=place) for row, place in placed]))
     return Board(run=records[0].run, variant=variant, rows=tuple(ordered), cells=cells)
 
 
@@ -283,12 +284,8 @@ def _images(records: Sequence[Record]) -> dict[str, Images] | None:
     run = records[0].run
     groups = {}
     for role, (dataset, group) in {TARGET: (run.dataset, TARGET), **_places(run)}.items():
-        measured = [record.measured for record in records]
-        found = [(item, item.layout.find("accuracy", dataset=dataset, group=group)) for item in measured]
-        known = [(item, places[0]) for item, places in found if places and item.layout.quantities[places[0]][5]]
-        sizes = {item.layout.quantities[place][4] for item, place in known}
-        if len(known) < len(found) or len(sizes) != 1:
+        images = images_of(records, "accuracy", dataset, group)
+        if images is None:
             return None
-        before, after = unpack_sums([item.outcomes(place) for item, place in known], sizes.pop())
-        groups[role] = Images(before=before, after=after, seeds=len(known))
+        groups[role] = images
     return groups

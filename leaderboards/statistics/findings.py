@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 
 from unlearn_bench.leaderboards.statistics.aggregate import difference
+from unlearn_bench.leaderboards.statistics.recovery import RETRAINED
 from unlearn_bench.leaderboards.statistics.rows import Board, Difference, Row
-
-RETRAINED = "retrain"
-"""The reference that never saw the forget class: the scale of irreversibility."""
 
 NOTHING = "identity"
 """The reference that does nothing: who scores worse did more harm than good."""

@@ -11,8 +11,9 @@ import numpy as np
 from unlearn_bench.leaderboards.records.layout import Layout, Measured
 from unlearn_bench.leaderboards.records.record import Record, Run
 from unlearn_bench.leaderboards.statistics import tradeoff
-from unlearn_bench.leaderboards.statistics.intervals import OTHER, TARGET, ClassKey, Floats, Interval
+from unlearn_bench.leaderboards.statistics.intervals import OTHER, TARGET, ClassKey, Floats, Images, Interval
 from unlearn_bench.leaderboards.statistics.ranking import Standing
+from unlearn_bench.metrics.shared.outcomes import unpack_sums
 
 Cell = tuple[str, tuple[str, ...], int]
 """A dataset, the classes forgotten from it, a seed."""
@@ -92,6 +93,37 @@ class Summary:
         return self.ratio is not None and self.ratio > FORGOTTEN
 
 
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """What one attack got back of what a method had forgotten.
+
+    Attributes:
+        name: of the attack. share: see `recovery.recovered`; None where undefined.
+        unreliable: why the share counts for nothing (`recovery.attempt`); empty where it counts.
+    """
+
+    name: str
+    share: float | None
+    unreliable: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovery:
+    """What the standard attack got back.
+
+    Attributes:
+        share: the largest over the reliable attacks, the worst known recovery; None without any. attack: which one.
+        interval: 95 %, of the largest share. is_bare: whether no retrained model sets the zero.
+        attempts: of every attack.
+    """
+
+    share: float | None
+    attack: str
+    interval: Interval | None
+    is_bare: bool
+    attempts: tuple[Attempt, ...]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Row:
     """One method with one version and one set of hyperparameters.
@@ -103,6 +135,7 @@ class Row:
         overall, datasets, classes: its numbers. draws: resampled scores by dataset, and over all under "".
         shares: resampled forgetting and retention over all, of the same resamples; empty where they have none.
         on_front: whether no other row, ranked or not tuned, forgets and retains more (`tradeoff.front`).
+        recovery: what the standard attack got back; None where it did not run.
     """
 
     label: str
@@ -116,6 +149,7 @@ class Row:
     shares: Mapping[Quantity, Floats] = field(default_factory=dict)
     place: int | None = None
     on_front: bool = False
+    recovery: Recovery | None = None
 
     @property
     def run(self) -> Run:
@@ -264,6 +298,18 @@ class Seeds:
         before = np.frombuffer(b"".join(run.before.tobytes() for run in self.runs), dtype=np.float64)
         after = np.frombuffer(b"".join(run.after.tobytes() for run in self.runs), dtype=np.float64)
         return before.reshape(len(self.runs), -1), after.reshape(len(self.runs), -1)
+
+
+def images_of(records: Sequence[Record], metric: str, dataset: str, group: str) -> Images | None:
+    """What each image came to in the runs of one forget class, summed over seeds; None if any does not say."""
+    measured = [record.measured for record in records]
+    found = [(item, item.layout.find(metric, dataset=dataset, group=group)) for item in measured]
+    known = [(item, places[0]) for item, places in found if places and item.layout.quantities[places[0]][5]]
+    sizes = {item.layout.quantities[place][4] for item, place in known}
+    if len(known) < len(found) or len(sizes) != 1:
+        return None
+    before, after = unpack_sums([item.outcomes(place) for item, place in known], sizes.pop())
+    return Images(before=before, after=after, seeds=len(known))
 
 
 def _shown(layout: Layout, metric: str, group: str, dataset: str | None) -> tuple[int, ...]:

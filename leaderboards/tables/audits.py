@@ -1,6 +1,6 @@
 """What audits find of the target after forgetting, in one table; each audit has a longer one of its own."""
 
-from unlearn_bench.leaderboards.statistics.rows import Board
+from unlearn_bench.leaderboards.statistics.rows import Attempt, Board
 from unlearn_bench.leaderboards.tables.captions import title
 from unlearn_bench.leaderboards.tables.section import Section, label, number
 
@@ -37,6 +37,42 @@ READING = (
     "class is the honest zero of forgetting. A method without any of these numbers has no row."
 )
 """How to read it."""
+
+
+RECOVERY = (
+    "Worst known recovery: the largest share of the target that an attack of the standard set gets back and that "
+    "counts; lower is better. The share of one attack: (A - A_r) / (A_o - A_r), clipped to 0 to 1, of its accuracies "
+    "on the target with the unlearned model, the original (o) and the one retrained without the class (r): 0 is a "
+    "model that never knew, 1 one that forgot nothing. Each accuracy is averaged over the forget sets first. Where a "
+    "board has no complete row of the retrained model, the bare share A / A_o stands for it and is marked; it is "
+    "larger, since attacks learn something of any class. In brackets, and not counted: an attack that reaches over "
+    "half of A_o with the retrained model, since it teaches what it seems to find; one under which the original is "
+    "not above the retrained model; one that leaves a row less than half of the accuracy on kept classes that it "
+    "leaves the original, since a model that calls everything by the target's name has not brought it back. "
+    "Zero-shot is the attack that only asks. The interval is of the largest share, recomputed in each resample."
+)
+"""How to read the tables of the standard attack."""
+
+
+def recoveries(board: Board) -> tuple[Section, ...]:
+    """The share that each attack got back of each row; nothing where the standard attack did not run."""
+    rows = [row for row in board.rows if row.recovery is not None]
+    if not rows:
+        return ()
+    names = [item.name for row in rows[:1] if row.recovery for item in row.recovery.attempts]
+    return (
+        Section(
+            title=f"Standard attack: {title(board)}",
+            level=3,
+            headers=("method", "access", *names),
+            rows=tuple((*label(row), *map(_share, row.recovery.attempts)) for row in rows if row.recovery),
+            words=2,
+        ),
+    )
+
+
+def _share(item: Attempt) -> str:
+    return f"({number(item.share)})" if item.unreliable else number(item.share)
 
 
 def sections(board: Board) -> tuple[Section, ...]:

@@ -15,7 +15,9 @@ def tidy(boards: Sequence[Board]) -> list[Line]:
     """Accuracies, scores and costs of every method: over all (`scope` overall), by dataset, by forget set.
 
     Over all there are also irreversibility, `pareto-front` (1 if the method is on it) and the costs: those
-    that compare, or others with `, not comparable` behind the group.
+    that compare, or others with `, not comparable` behind the group. Where the standard attack ran, also
+    `worst-known-recovery`, whose group is the attack, and `recovery` of each attack, with `, unreliable` behind the
+    group of one that does not count; bare shares have `, bare` there.
 
     Of a board of curves: each method's `dominated-area`, then forgetting and retention at each point, whose group is
     `point 2 of 5`.
@@ -54,6 +56,9 @@ def _of_row(board: Board, row: Row) -> Iterator[Line]:
     for metric, group, value in _of_all(row, costs.Costs(board)):
         said = _numbers(metric, group, Pair(before=None, after=value), None)
         yield {**same, **everywhere, **said, "done": row.overall.done, "planned": row.overall.planned}
+    for metric, group, value, found in _of_recovery(row):
+        said = _numbers(metric, group, Pair(before=None, after=value), found)
+        yield {**same, **everywhere, **said, "done": row.overall.done, "planned": row.overall.planned}
     for name in board.datasets:
         yield from _of_summary({**same, "scope": "dataset", "dataset": name, "forget": ""}, row.datasets[name])
     for key in board.classes:
@@ -87,6 +92,16 @@ def _of_all(row: Row, spent: costs.Costs) -> Iterator[tuple[str, str, float | No
         else:
             yield metric, group, alike
     yield from zip(("tuned-parameters", "tuning-trials"), ("", ""), costs.tuning(row), strict=True)
+
+
+def _of_recovery(row: Row) -> Iterator[tuple[str, str, float | None, Interval | None]]:
+    if row.recovery is None:
+        return
+    bare = ", bare" if row.recovery.is_bare else ""
+    yield "worst-known-recovery", f"{row.recovery.attack}{bare}", row.recovery.share, row.recovery.interval
+    for item in row.recovery.attempts:
+        unreliable = ", unreliable" if item.unreliable else ""
+        yield "recovery", f"{item.name}{bare}{unreliable}", item.share, None
 
 
 def _of_summary(same: Line, summary: Summary) -> Iterator[Line]:

@@ -27,15 +27,23 @@ _OVERALL = (
 )  # fmt: skip
 
 
+_WORST = ("worst known recovery", "95 % interval", "found by")
+"""Behind the front, where the standard attack ran."""
+
+
 def overall(board: Board) -> tuple[Section, ...]:
     """The competitors by their score, ranked or not, and the references."""
+    headers = _OVERALL
+    if any(row.recovery for row in board.rows):
+        place = headers.index("front") + 1
+        headers = (*headers[:place], *_WORST, *headers[place:])
     found = []
     for name, is_reference in (("Overall", False), ("References", True)):
         rows = [row for row in board.rows if (row.standing == "reference") == is_reference]
         if rows:
             cells = [_overall_row(row) for row in rows]
             title = f"{name}: {captions.title(board)}"
-            found.append(Section(title=title, level=3, headers=_OVERALL, rows=tuple(cells), words=3))
+            found.append(Section(title=title, level=3, headers=headers, rows=tuple(cells), words=3))
     return tuple(found)
 
 
@@ -51,6 +59,7 @@ def _overall_row(row: Row) -> tuple[str, ...]:
         number(summary.retention),
         span(summary.intervals.get("retention")),
         *_tail(row),
+        *_worst(row),
         _cells(summary),
         full_note(row, summary),
     )
@@ -64,6 +73,14 @@ def _names(row: Row) -> tuple[str, str, str]:
 def _tail(row: Row) -> tuple[str, str, str]:
     audited = number(row.irreversibility) if row.audits else NOT_AUDITED
     return number(row.overall.harmonic), audited, "yes" if row.on_front else ""
+
+
+def _worst(row: Row) -> tuple[str, ...]:
+    found = row.recovery
+    if found is None:
+        return ()
+    bare = " (bare share)" if found.is_bare and found.attack else ""
+    return number(found.share), span(found.interval), f"{found.attack}{bare}"
 
 
 def for_dataset(board: Board, dataset: str) -> Section:

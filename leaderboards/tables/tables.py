@@ -13,6 +13,7 @@ def sections(board: Board, baseline: Row | None) -> tuple[Section, ...]:
     return (
         Section(title=name, level=2, paragraphs=captions.about(board)),
         *overall(board),
+        *audits.recoveries(board),
         *audits.sections(board),
         costs_of(board),
         *(differences(board, baseline) if baseline else ()),

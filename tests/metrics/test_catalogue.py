@@ -62,6 +62,7 @@ def test_the_catalogue_lists_what_there_is() -> None:
     assert sorted(CATALOGUE) == [
         "accuracy",
         "average-score",
+        "class-embedding",
         "domain-accuracy",
         "linear-probe",
         "neighbours",
@@ -69,6 +70,8 @@ def test_the_catalogue_lists_what_there_is() -> None:
         "paraphrases",
         "peak-memory",
         "predictions",
+        "prototype",
+        "pruning",
         "quantisation",
         "relative-change",
         "relearning",
@@ -80,6 +83,7 @@ def test_the_catalogue_lists_what_there_is() -> None:
         "target-cosine",
         "unrecognised-retrieval",
         "verification-gap",
+        "weight-noise",
     ]
 
 

@@ -248,7 +248,7 @@ def test_help_has_an_example(command: str, call: Call) -> None:
         ("datasets", ("mini-digits", "folder:/path")),
         ("suites", ("mini", "mini-full")),
         ("models", ("mini-rn", "RN50:openai", "FILE.py:FUNCTION")),
-        ("metrics", ("accuracy", "average-score", "lower")),
+        ("metrics", ("accuracy", "average-score", "lower", "standard-attack")),
     ],
 )
 def test_lists(what: str, parts: tuple[str, ...], call: Call) -> None:

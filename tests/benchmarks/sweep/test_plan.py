@@ -16,6 +16,7 @@ from unlearn_bench.benchmarks.sweep.players import Choice, chosen_methods, load_
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import EvaluationSet, Run
 from unlearn_bench.metrics.base import Feature
+from unlearn_bench.metrics.shared.attacks import standard_metrics
 
 RUN = Run(
     suite="mini",
@@ -260,6 +261,18 @@ def test_methods_of_a_suite_and_of_the_user(suite: Suite, mine: str) -> None:
     assert chosen_methods(suite, Choice(methods=["lip", "all"]))[0] == "lip"
     assert sorted(chosen_methods(suite, Choice(methods=["lip", "all"]))) == every
     assert chosen_methods(suite, Choice(methods=["all", mine])) == [*every, mine]
+
+
+def test_the_standard_attack_is_a_name_for_several_metrics() -> None:
+    found = list(load_metrics(["standard-attack"]))
+    assert found == list(standard_metrics())
+    assert {"accuracy", "prototype", "class-embedding", "relearning", "pruning"} <= set(found)
+    both = list(load_metrics(["all", "standard-attack"]))
+    assert both[: len(load_metrics(["all"]))] == list(load_metrics(["all"]))
+    assert set(both) == {*load_metrics(["all"]), *found}
+    assert next(iter(load_metrics(["linear-probe", "standard-attack"]))) == "linear-probe"
+    with pytest.raises(InputError, match=r"unknown metric 'standard-atack'; .*did you mean 'standard-attack'\?"):
+        load_metrics(["standard-atack"])
 
 
 def test_metrics(suite_file: Path, mine: str, tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """The table of what audits find after forgetting."""
 
+import csv
+import io
 from dataclasses import replace
 
-from tests.leaderboards.examples import ended, identity, plain, sweep
+from tests.leaderboards.examples import cell, ended, identity, only, plain, sweep
+from tests.leaderboards.statistics.test_recovery import swept
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.aggregate import boards
 from unlearn_bench.leaderboards.tables import audits as remains
@@ -69,3 +72,51 @@ def test_nothing_without_audits() -> None:
     assert table(sweep() + identity()) == {}
     assert "What remains" not in render(sweep(), fmt="md")
     assert "What remains: what audits find" in render([audited(item, 0.5) for item in sweep()], fmt="md")
+
+
+def attacked() -> list[Record]:
+    """Lip comes back by prototypes: (10 - 4) / (16 - 4); the probe teaches the class; emb has no such attack."""
+    found = swept("lip", {"prototype, 4 images": 10, "linear probe": 15})
+    return found + swept("retrain", {"prototype, 4 images": 4, "linear probe": 9})
+
+
+def test_the_standard_attack_has_columns_and_a_table_of_its_own() -> None:
+    board = only(attacked())
+    competing = next(part for part in sections(board, None) if part.title.startswith("Overall"))
+    assert cell(competing, "lip", "worst known recovery") == "0.500"
+    assert cell(competing, "lip", "found by") == "prototype, 4 images"
+    place = competing.headers.index("worst known recovery")
+    assert competing.rows[0][place + 1].count(" to ") == 1
+    assert len(competing.headers) == len(competing.rows[0])
+    (table,) = remains.recoveries(board)
+    assert cell(table, "lip", "linear probe") == "(0.857)"
+    assert cell(table, "retrain (reference)", "prototype, 4 images") == "0.000"
+    page = render(attacked(), fmt="md")
+    assert "Standard attack: mini-rn, suite mini" in page
+    assert "Worst known recovery: the largest share" in page
+
+
+def test_bare_shares_are_marked_in_tables_and_files() -> None:
+    records = swept("lip", {"prototype, 4 images": 10})
+    overall = next(part for part in sections(only(records), None) if part.title.startswith("Overall"))
+    assert cell(overall, "lip", "found by") == "prototype, 4 images (bare share)"
+    lines = list(csv.DictReader(io.StringIO(render(records, fmt="csv"))))
+    (worst,) = [line for line in lines if line["metric"] == "worst-known-recovery"]
+    assert (worst["group"], worst["after"]) == ("prototype, 4 images, bare", "0.625")
+    assert float(worst["low"]) < 0.625 < float(worst["high"])
+
+
+def test_unreliable_attacks_are_marked_in_files() -> None:
+    lines = list(csv.DictReader(io.StringIO(render(attacked(), fmt="csv"))))
+    groups = {line["group"] for line in lines if line["metric"] == "recovery" and line["method"] == "lip"}
+    assert "linear probe, unreliable" in groups
+    assert "pruning" in groups
+
+
+def test_nothing_of_it_where_the_set_did_not_run() -> None:
+    records = [audited(item, 0.5) for item in sweep()]
+    assert remains.recoveries(only(records)) == ()
+    for fmt in ("md", "csv"):
+        page = render(records, fmt=fmt)
+        assert "recovery" not in page
+        assert "Standard attack" not in page
