@@ -157,6 +157,11 @@ class Row:
         return self.records[0].run
 
     @cached_property
+    def layouts(self) -> tuple[Layout, ...]:
+        """Those of its ok runs, each once: what is asked of many records is asked of these few."""
+        return tuple(dict.fromkeys(layout for seeds in self.seeds.values() for layout in seeds.layouts))
+
+    @cached_property
     def seeds(self) -> "Mapping[ClassKey, Seeds]":
         """The ok runs of each forget class."""
         return {key: Seeds.of(records) for key, records in self.by_class.items()}
@@ -179,9 +184,10 @@ class Row:
     @property
     def audits(self) -> tuple[str, ...]:
         """Those of `AUDITS` that any of its runs was put through."""
-        layouts = {item.measured.layout for item in self.records}
         return tuple(
-            name for name, (group, _) in AUDITS.items() if any(layout.find(name, group=group) for layout in layouts)
+            name
+            for name, (group, _) in AUDITS.items()
+            if any(layout.find(name, group=group) for layout in self.layouts)
         )
 
     @property
@@ -270,13 +276,13 @@ class Seeds:
     """The runs of one forget class: their numbers, side by side where all of them have one layout."""
 
     runs: tuple[Measured, ...]
-    layouts: frozenset[Layout]
+    layouts: tuple[Layout, ...]
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> "Seeds":
         """The runs of these records."""
         runs = tuple(record.measured for record in records)
-        return cls(runs, frozenset(run.layout for run in runs))
+        return cls(runs, tuple(dict.fromkeys(run.layout for run in runs)))
 
     def lack(self, metric: str, group: str, dataset: str | None) -> bool:
         """Whether the metric was measured in these runs, and in none of them for this group."""

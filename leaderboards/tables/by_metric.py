@@ -89,14 +89,13 @@ def further(board: Board) -> tuple[Section, ...]:
 
 def _several(board: Board, metric: str) -> str:
     """For the caption, where a run has a group of the metric on several datasets."""
-    layouts = {record.measured.layout for row in board.rows for record in row.records}
-    counted = [Counter(layout.groups(metric)) for layout in layouts]
+    counted = [Counter(layout.groups(metric)) for layout in _layouts(board)]
     return f" {captions.SEVERAL}" if any(max(groups.values(), default=0) > 1 for groups in counted) else ""
 
 
 def _partial(row: Row, metric: str, groups: Sequence[str]) -> bool:
     """Whether a group is there for some of the row's forget sets and not for others."""
-    sets = [{record.measured.layout for record in found} for found in row.by_class.values() if found]
+    sets = [seeds.layouts for seeds in row.seeds.values() if seeds.layouts]
     there = [[any(layout.find(metric, group=group) for layout in found) for found in sets] for group in groups]
     return any(any(found) and not all(found) for found in there)
 
@@ -125,7 +124,7 @@ def controls(board: Board) -> tuple[Section, ...]:
 
 
 def _layouts(board: Board) -> set[Layout]:
-    return {record.measured.layout for row in board.rows for record in row.records if record.status == "ok"}
+    return {layout for row in board.rows for layout in row.layouts}
 
 
 def _groups(board: Board, metric: str) -> list[str]:
@@ -136,9 +135,8 @@ def _groups(board: Board, metric: str) -> list[str]:
     having: dict[str, set[ClassKey]] = {}
     everywhere: set[ClassKey] = set()
     for row in board.rows:
-        for key, records in row.by_class.items():
-            layouts = dict.fromkeys(record.measured.layout for record in records)
-            groups = [group for layout in layouts for group in layout.groups(metric)]
+        for key, seeds in row.seeds.items():
+            groups = [group for layout in seeds.layouts for group in layout.groups(metric)]
             everywhere |= {key} if groups else set()
             for group in groups:
                 having.setdefault(group, set()).add(key)

@@ -281,10 +281,8 @@ def _counts(board: Board, dataset: str, forget: tuple[str, ...] | None = None) -
     """How many test images each accuracy is over: a number, or a range where forget sets differ."""
     found: dict[str, list[int]] = {}
     for row in board.rows:
-        of_class = (
-            records for key, records in row.by_class.items() if key[0] == dataset and forget in {None, key[1]}
-        )
-        for layout in dict.fromkeys(record.measured.layout for records in of_class for record in records):
+        of_class = (seeds for key, seeds in row.seeds.items() if key[0] == dataset and forget in {None, key[1]})
+        for layout in dict.fromkeys(layout for seeds in of_class for layout in seeds.layouts):
             for place in layout.find("accuracy"):
                 _, _, own, group, n, _ = layout.quantities[place]
                 found.setdefault(group if group in {"target", "other"} else own, []).append(n)
