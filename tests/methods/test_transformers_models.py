@@ -13,8 +13,8 @@ from unlearn_bench.models.transformers_clip import TransformersClip
 from unlearn_bench.seeding import generator
 from unlearn_bench.training.loop import trainable_names
 
-WITHOUT_LAST_MAP = {"null-space"}
-"""What asks for the image tower's last map, which a SigLIP has not: it says so."""
+WITHOUT_LAST_MAP = {"null-space", "text-null-space"}
+"""What changes the image tower's last map, which a SigLIP has not: it says so."""
 
 
 @lru_cache(maxsize=2)
