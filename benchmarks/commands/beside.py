@@ -3,20 +3,27 @@
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from unlearn_bench.benchmarks.data.dataset.base import Dataset
 from unlearn_bench.benchmarks.data.sources import open_dataset
+from unlearn_bench.benchmarks.images.image_cache import cached_pixels
 from unlearn_bench.benchmarks.images.sheets import SHEETS, sheet_name
 from unlearn_bench.benchmarks.presets.preset import FRONT, presets_for
 from unlearn_bench.errors import InputError
-from unlearn_bench.leaderboards.page.extras import Example, Extras, MethodKey, Place, Trial
+from unlearn_bench.leaderboards.page.extras import Example, Extras, MethodKey, Place, Trial, place_of
 from unlearn_bench.leaderboards.records.histories import read_histories
 from unlearn_bench.leaderboards.records.rankings import read_rankings
 from unlearn_bench.leaderboards.records.record import EvaluationSet, Record
 from unlearn_bench.leaderboards.statistics.intervals import ClassKey
 from unlearn_bench.metrics.shared.rankings import Ranking
+
+Pixels: TypeAlias = NDArray[np.uint8]
+"""Of prepared images, (N, H, W, 3)."""
 
 _EXAMPLES = 6
 """Test images of a forget set: few, since a page holds all of them."""
@@ -29,14 +36,21 @@ def extras_of(runs: Sequence[Path], records: Sequence[Record]) -> Extras:
     folders = [run for run in runs if run.is_dir()]
     done = [record for record in records if record.status == "ok"]
     rankings = read_rankings(folders, _first_of_each_set(done))
+    cached = cached_pixels({content for record in done for content in _contents(record).values()})
     return Extras(
         sheets=_sheets(folders, done),
-        examples=_examples(done),
+        examples=_examples(done, cached),
         histories=read_histories(folders, _first_of_each(done)),
         trials=_trials(done),
         rankings=rankings,
-        pictures=_found_pictures(rankings, done),
+        pictures=_found_pictures(rankings, done, cached),
     )
+
+
+def _contents(record: Record) -> Mapping[str, str]:
+    """By dataset, the hash of its images as the record notes it."""
+    found = record.provenance.get("content")
+    return {name: str(content) for name, content in found.items()} if isinstance(found, dict) else {}
 
 
 def _first_of_each_set(records: Iterable[Record]) -> list[Record]:
@@ -48,34 +62,21 @@ def _first_of_each_set(records: Iterable[Record]) -> list[Record]:
     return list(found.values())
 
 
-def _found_pictures(rankings: Mapping[str, Sequence[Ranking]], records: Iterable[Record]) -> dict[Place, bytes]:
-    """The pictures that rankings name, of datasets that are here as they were then."""
-    sets = {item.name: item for record in records if record.run.key in rankings for item in record.run.evaluation}
-    images = {
-        (image.dataset, image.row): image.shows
-        for each in rankings.values()
-        for ranking in each
+def _found_pictures(
+    rankings: Mapping[str, Sequence[Ranking]], records: Iterable[Record], cached: Mapping[str, Pixels]
+) -> dict[Place, bytes]:
+    """The pictures that rankings name, as far as the image cache holds them."""
+    named = (
+        place_of(record, image)
+        for record in records
+        for ranking in rankings.get(record.run.key, ())
         for image in (*ranking.before, *ranking.after)
+    )
+    return {
+        place: _small(Image.fromarray(cached[place[0]][place[1]]))
+        for place in dict.fromkeys(named)
+        if place and place[0] in cached and place[1] < len(cached[place[0]])
     }
-    opened = {name: _opened(sets[name]) for name in dict.fromkeys(name for name, _ in images) if name in sets}
-    found = {}
-    for (name, row), shows in images.items():
-        dataset = opened.get(name)
-        picture = _picture(dataset, sets[name], row, shows) if dataset else None
-        if picture is not None:
-            found[name, row] = picture
-    return found
-
-
-def _picture(dataset: Dataset, item: EvaluationSet, row: int, shows: str) -> bytes | None:
-    """A test image, if there is such a row and it shows what it should."""
-    try:
-        labels = dataset.index(item.split).labels  # type: ignore[arg-type]
-        if row >= len(labels) or dataset.class_names[labels[row]] != shows:
-            return None
-        return _small(dataset.picture(item.split, row))  # type: ignore[arg-type]
-    except (InputError, OSError):
-        return None
 
 
 def _first_of_each(records: Iterable[Record]) -> list[Record]:
@@ -99,7 +100,7 @@ def _sheets(folders: Sequence[Path], records: Iterable[Record]) -> dict[tuple[st
     return found
 
 
-def _examples(records: Iterable[Record]) -> dict[ClassKey, tuple[Example, ...]]:
+def _examples(records: Iterable[Record], cached: Mapping[str, Pixels]) -> dict[ClassKey, tuple[Example, ...]]:
     opened: dict[str, Dataset | None] = {}
     found: dict[ClassKey, tuple[Example, ...]] = {}
     for record in records:
@@ -110,7 +111,8 @@ def _examples(records: Iterable[Record]) -> dict[ClassKey, tuple[Example, ...]]:
             if run.dataset not in opened:
                 opened[run.dataset] = _opened(tested) if tested else None
             dataset = opened[run.dataset]
-            found[key] = _pictures(dataset, tested, run.forget) if dataset and tested else ()
+            pixels = cached.get(_contents(record).get(run.dataset, ""))
+            found[key] = _pictures(dataset, tested, run.forget, pixels) if dataset and tested else ()
     return found
 
 
@@ -123,17 +125,22 @@ def _opened(item: EvaluationSet) -> Dataset | None:
     return dataset if dataset.version == item.version else None
 
 
-def _pictures(dataset: Dataset, item: EvaluationSet, forget: Sequence[str]) -> tuple[Example, ...]:
-    """Some images of the forget set, spread over all of them in the dataset's order."""
+def _pictures(
+    dataset: Dataset, item: EvaluationSet, forget: Sequence[str], cached: Pixels | None
+) -> tuple[Example, ...]:
+    """Some images of the forget set, spread over all of them in its order; those of the cache where it has them."""
     try:
         labels = set(dataset.labels(forget))
-        rows = [row for row, label in enumerate(dataset.index(item.split).labels) if label in labels]  # type: ignore[arg-type]
+        index = dataset.index(item.split)  # type: ignore[arg-type]
+        rows = [row for row, label in enumerate(index.labels) if label in labels]
+        whole = cached if cached is not None and len(cached) == len(index) else None
+
+        def picture(row: int) -> Image.Image:
+            return dataset.picture(item.split, row) if whole is None else Image.fromarray(whole[row])  # type: ignore[arg-type]
+
         step = max(1, len(rows) // _EXAMPLES)
         places = range(0, len(rows), step)[:_EXAMPLES]
-        return tuple(
-            Example(place=place, of=len(rows), image=_small(dataset.picture(item.split, rows[place])))  # type: ignore[arg-type]
-            for place in places
-        )
+        return tuple(Example(place=place, of=len(rows), image=_small(picture(rows[place]))) for place in places)
     except (InputError, OSError):
         return ()
 

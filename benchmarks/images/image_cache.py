@@ -2,18 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from unlearn_bench.benchmarks.data.dataset.base import Dataset, Split
 from unlearn_bench.benchmarks.images.image_building import Told, build_array, content_hash
-from unlearn_bench.cache import cache_folder, locked
+from unlearn_bench.cache import cache_folder, cache_root, locked
 from unlearn_bench.clip import Clip
 from unlearn_bench.errors import InputError
 from unlearn_bench.sealing import is_whole, seal, sealed_path
@@ -105,6 +106,24 @@ def prepared_images(
         content=facts["content"],
         captions=tuple(tuple(texts) for texts in facts.get("captions", ())),
     )
+
+
+def cached_pixels(wanted: Collection[str]) -> dict[str, NDArray[np.uint8]]:
+    """By content hash, the pixels (N, H, W, 3) of these images that the cache holds, mapped from disk: to look at.
+
+    Whatever is not there, or is no cache of pictures, is left out; nothing is made, mended, or read as a whole.
+    """
+    found: dict[str, NDArray[np.uint8]] = {}
+    for path in sorted((cache_root() / "images").glob("*.json")) if wanted else ():
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+            if facts["content"] in wanted:
+                pixels = np.load(path.with_suffix(".npy"), mmap_mode="r")[: len(facts["labels"])]
+                if pixels.dtype == np.uint8 and pixels.ndim == 4 and pixels.shape[-1] == 3:
+                    found[facts["content"]] = pixels
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return found
 
 
 def _cache_name(dataset: Dataset, split: Split, clip: Clip, *, skip_bad: bool) -> str:

@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.intervals import ClassKey
-from unlearn_bench.metrics.shared.rankings import Ranking
+from unlearn_bench.metrics.shared.rankings import Found, Ranking
 
 MethodKey = tuple[str, str]
 """A model and a method, or a variant's name."""
 
 Place = tuple[str, int]
-"""A dataset, and the row of one of its test images."""
+"""A hash of prepared images, as records note it of each dataset, and the row of one of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ class Extras:
         histories: by run key, what the method reported at each step.
         trials: by model and method, the settings that its tuning kept.
         rankings: by run key, the test images that the words of the forget classes find.
-        pictures: of these images, by dataset and row, the file's bytes.
+        pictures: of these images, the file's bytes.
     """
 
     sheets: Mapping[tuple[str, ClassKey], bytes] = field(default_factory=dict)
@@ -50,3 +51,10 @@ class Extras:
     trials: Mapping[MethodKey, Sequence[Trial]] = field(default_factory=dict)
     rankings: Mapping[str, Sequence[Ranking]] = field(default_factory=dict)
     pictures: Mapping[Place, bytes] = field(default_factory=dict)
+
+
+def place_of(record: Record, image: Found) -> Place | None:
+    """Which picture an image of a record's rankings is; None where the record does not say."""
+    content = record.provenance.get("content")
+    known = content.get(image.dataset) if isinstance(content, dict) else None
+    return (known, image.row) if isinstance(known, str) else None

@@ -1,13 +1,15 @@
 """Retrieval examples: the test images that the words of a forget class find, before and after each method."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from unlearn_bench.leaderboards.page.extras import Extras, Place
+from unlearn_bench.leaderboards.page.extras import Extras, Place, place_of
 from unlearn_bench.leaderboards.page.pictures import sheet
+from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.intervals import ClassKey
 from unlearn_bench.leaderboards.statistics.rows import Board
-from unlearn_bench.metrics.shared.rankings import Found, Ranking
+from unlearn_bench.metrics.shared.rankings import Ranking
 
 SIDE = 44
 """Pixels of a picture, as the styles have it too."""
@@ -52,45 +54,46 @@ class Retrieved:
 
 def retrieved(board: Board, key: ClassKey, extras: Extras) -> tuple[Retrieved, ...]:
     """For each class of a forget set, what its words find before and after each row's first run, as far as known."""
-    first = [
-        (row, extras.rankings.get(row.by_class[key][0].run.key, ())) for row in board.rows if row.by_class.get(key)
+    first = {row: row.by_class[key][0] for row in board.rows if row.by_class.get(key)}
+    told = [
+        (row, record, ranking) for row, record in first.items() for ranking in extras.rankings.get(record.run.key, ())
     ]
-    queries = dict.fromkeys(ranking.query for _, rankings in first for ranking in rankings)
     found = []
-    for query in queries:
-        rows = [(row, each) for row, rankings in first for each in rankings if each.query == query]
-        places = _places([ranking for _, ranking in rows], extras)
-        original = Answer(label="", access="", reference=False, images=_hits(rows[0][1], "before", places))
+    for query in dict.fromkeys(ranking.query for _, _, ranking in told):
+        rows = [(row, record, ranking) for row, record, ranking in told if ranking.query == query]
+        named = (
+            place_of(record, image) for _, record, ranking in rows for image in (*ranking.before, *ranking.after)
+        )
+        there = list(dict.fromkeys(place for place in named if place in extras.pictures))
+        cells = {place: (number % _COLUMNS, number // _COLUMNS) for number, place in enumerate(there) if place}
+        _, record, ranking = rows[0]
+        original = Answer(label="", access="", reference=False, images=_hits(record, ranking, "before", cells))
         after = (
             Answer(
                 label=row.label,
                 access=row.run.access,
                 reference=row.standing == "reference",
-                images=_hits(ranking, "after", places),
+                images=_hits(record, ranking, "after", cells),
             )
-            for row, ranking in rows
+            for row, record, ranking in rows
         )
-        pictures = [extras.pictures[place] for place in places]
+        pictures = [extras.pictures[place] for place in cells]
         source = sheet(pictures, side=SIDE, columns=_COLUMNS) if pictures else ""
         found.append(Retrieved(query=query, sheet=source, answers=(original, *after)))
     return tuple(found)
 
 
-def _places(rankings: Sequence[Ranking], extras: Extras) -> dict[Place, tuple[int, int]]:
-    """Where in the sheet each image is whose picture is there."""
-    images = (image for ranking in rankings for image in (*ranking.before, *ranking.after))
-    there = dict.fromkeys(place for image in images if (place := (image.dataset, image.row)) in extras.pictures)
-    return {place: (number % _COLUMNS, number // _COLUMNS) for number, place in enumerate(there)}
-
-
-def _hits(ranking: Ranking, side: str, places: dict[Place, tuple[int, int]]) -> tuple[Hit, ...]:
-    images: tuple[Found, ...] = getattr(ranking, side)
+def _hits(
+    record: Record, ranking: Ranking, side: Literal["before", "after"], cells: Mapping[Place, tuple[int, int]]
+) -> tuple[Hit, ...]:
+    images = ranking.before if side == "before" else ranking.after
+    places = [place_of(record, image) for image in images]
     return tuple(
         Hit(
             shows=image.shows,
             dataset=image.dataset,
             is_hit=ranking.is_hit(image),
-            place=places.get((image.dataset, image.row)),
+            place=cells.get(place) if place else None,
         )
-        for image in images
+        for image, place in zip(images, places, strict=True)
     )

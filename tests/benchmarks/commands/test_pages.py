@@ -1,12 +1,16 @@
 """Pages from the command line: after a sweep, on their own, as a site; and what stands beside the records on them."""
 
+import io
+import json
 import os
 import time
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image, ImageStat
 
 from tests.benchmarks.support import NOISE, Call, write_method, write_suite
 from tests.leaderboards.examples import record, run
@@ -15,9 +19,9 @@ from unlearn_bench.benchmarks.commands.beside import extras_of
 from unlearn_bench.benchmarks.data.sources import open_dataset
 from unlearn_bench.benchmarks.presets.preset import merged
 from unlearn_bench.leaderboards.brief.terminal import summary
+from unlearn_bench.leaderboards.page.extras import place_of
 from unlearn_bench.leaderboards.records.record import EvaluationSet, Record
 from unlearn_bench.leaderboards.records.storage import read_folder
-from unlearn_bench.metrics.shared.rankings import Found, Ranking
 
 
 @pytest.fixture
@@ -97,6 +101,24 @@ def test_test_images_are_those_of_the_forget_set() -> None:
     assert all(example.image.startswith(b"\x89PNG") for example in examples)
 
 
+def test_test_images_come_from_the_cache_where_it_has_them(tmp_path: Path) -> None:
+    of = digits()
+    plain = extras_of([], [of]).examples[of.run.dataset, of.run.forget]
+    folder, count = tmp_path / "cache" / "images", len(open_dataset("mini-digits").index("test"))
+    folder.mkdir(parents=True)
+    pixels = np.random.RandomState(0).randint(0, 256, (count + 3, 8, 8, 3)).astype(np.uint8)
+    np.save(folder / "a.npy", pixels)
+    (folder / "a.json").write_text(json.dumps({"content": "abc", "labels": [0] * count}))
+    cached = replace(of, provenance={"content": {"mini-digits": "abc"}})
+    found = extras_of([], [cached]).examples[of.run.dataset, of.run.forget]
+    assert [example.place for example in found] == [example.place for example in plain]
+    for example in found:
+        with Image.open(io.BytesIO(example.image)) as picture:
+            assert (pixels == np.asarray(picture)).all(axis=(1, 2, 3)).any()
+    (folder / "a.json").write_text(json.dumps({"content": "abc", "labels": [0] * (count - 1)}))
+    assert extras_of([], [cached]).examples == {(of.run.dataset, of.run.forget): plain}, "some were left out there"
+
+
 def test_no_images_of_another_version_and_of_what_is_not_here() -> None:
     old = digits()
     (tested,) = old.run.evaluation
@@ -125,32 +147,24 @@ def test_what_retrieval_found_is_kept_beside_records_and_shown(call: Call, tmp_p
     found = extras_of([out], [record])
     ((ranking,),) = found.rankings.values()
     assert (ranking.query, len(ranking.before), len(ranking.after)) == ("red", 5, 5)
-    assert found.pictures.keys() == {(image.dataset, image.row) for image in (*ranking.before, *ranking.after)}
+    content = record.provenance["content"]
+    images = (*ranking.before, *ranking.after)
+    assert found.pictures.keys() == {(content[image.dataset], image.row) for image in images}
     text = (out / "leaderboard.html").read_text(encoding="utf-8")
     assert "test images that the words for <bdi>red</bdi> find first" in text
     assert text.count('class="pic"') == 10
     measured = record.find("retrieval", group="ift@5/target")
     assert measured is not None
     assert measured.before == sum(map(ranking.is_hit, ranking.before)) / 5 > 0
+    (red,) = {picture for place, picture in found.pictures.items() if place == place_of(record, ranking.before[0])}
+    with Image.open(io.BytesIO(red)) as picture:
+        assert ImageStat.Stat(picture).mean[0] > 2 * ImageStat.Stat(picture).mean[1], "it is a picture of red"
+    for path in (tmp_path / "cache" / "images").glob("*.npy"):
+        path.write_bytes(path.read_bytes()[:50])
+    gone = extras_of([out], [record])
+    assert (gone.pictures, gone.rankings) == ({}, found.rankings)
+    assert extras_of([out], [replace(record, provenance={})]).pictures == {}
     assert measured.after == sum(map(ranking.is_hit, ranking.after)) / 5
-
-
-def test_no_pictures_of_images_that_are_others_by_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    of, dataset = digits(), open_dataset("mini-digits")
-    labels = dataset.index("test").labels
-    known = tuple(Found(dataset="mini-digits", row=row, shows=dataset.class_names[labels[row]]) for row in (0, 9))
-    others = (
-        replace(known[0], row=5, shows="cat"),
-        replace(known[0], row=10**6),
-        replace(known[0], dataset="folder:gone"),
-    )
-    ranking = Ranking(dataset="mini-digits", query="digit two", before=known, after=others)
-    monkeypatch.setattr(beside, "read_rankings", lambda folders, records: {of.run.key: (ranking,)})
-    assert extras_of([], [of]).pictures.keys() == {("mini-digits", 0), ("mini-digits", 9)}
-    (tested,) = of.run.evaluation
-    monkeypatch.setattr(beside, "read_rankings", lambda folders, records: {records[0].run.key: (ranking,)})
-    old = replace(of, run=replace(of.run, evaluation=(replace(tested, version="0"),)))
-    assert extras_of([], [old]).pictures == {}
 
 
 def test_trials_are_those_of_the_settings_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

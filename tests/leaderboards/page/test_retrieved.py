@@ -4,6 +4,7 @@ import base64
 import io
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -20,6 +21,7 @@ from unlearn_bench.leaderboards.page.retrieved import Retrieved
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.metrics.shared.rankings import Found, Ranking
 
+CONTENT = {SHAPES: "aa", DIGITS: "bb"}
 KEY = (SHAPES, ("red cube",))
 COLOURS = ("red", "blue", "green", "yellow", "purple", "orange", "black")
 
@@ -33,7 +35,8 @@ def images(*rows: int) -> tuple[Found, ...]:
 
 
 def records() -> list[Record]:
-    return [*sweep("lip"), *sweep("emb", targets=(0,)), *identity()]
+    found = [*sweep("lip"), *sweep("emb", targets=(0,)), *identity()]
+    return [replace(item, provenance={**item.provenance, "content": CONTENT}) for item in found]
 
 
 def extras(pictures: Mapping[Place, bytes]) -> Extras:
@@ -49,7 +52,7 @@ def extras(pictures: Mapping[Place, bytes]) -> Extras:
 
 
 def all_pictures() -> dict[Place, bytes]:
-    return {(SHAPES if row < 3 else DIGITS, row): png(64, 48, COLOURS[row]) for row in range(7)}
+    return {(CONTENT[SHAPES if row < 3 else DIGITS], row): png(64, 48, COLOURS[row]) for row in range(7)}
 
 
 def shown(pictures: Mapping[Place, bytes]) -> Retrieved:
@@ -81,7 +84,7 @@ def test_each_picture_is_in_the_page_once() -> None:
 
 def test_a_picture_that_is_not_there_leaves_its_words() -> None:
     some = all_pictures()
-    del some[SHAPES, 0]
+    del some[CONTENT[SHAPES], 0]
     found = shown(some)
     assert [image.place is None for image in found.answers[0].images] == [True, False, False, False, True]
     bare = shown({})
