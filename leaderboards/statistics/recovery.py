@@ -16,7 +16,7 @@ from unlearn_bench.leaderboards.statistics.intervals import (
     interval,
     resampled_accuracies,
 )
-from unlearn_bench.leaderboards.statistics.rows import Attempt, Recovery, Row, images_of
+from unlearn_bench.leaderboards.statistics.rows import Attempt, Pair, Recovery, Row, images_of
 from unlearn_bench.leaderboards.statistics.tradeoff import OTHERS
 from unlearn_bench.metrics.shared.attacks import ATTACKS, Attack, standard_metrics
 
@@ -71,7 +71,7 @@ class Reached:
 
     Attributes:
         before, after: on the target, less the false finds where the attack counts some. other_before, other_after: on
-            the kept classes. None where undefined.
+            the kept classes; 1 where the attack does not ask them. None where undefined.
     """
 
     before: float | None
@@ -82,7 +82,8 @@ class Reached:
     @classmethod
     def of(cls, row: Row, attack: Attack) -> "Reached":
         """What the row's records say."""
-        target, other = (row.mean(attack.metric, group) for group in (attack.target, attack.other))
+        target = row.mean(attack.metric, attack.target)
+        other = Pair(before=1.0, after=1.0) if attack.other is None else row.mean(attack.metric, attack.other)
         before, after = target.before, target.after
         if attack.false is not None:
             false = row.mean(attack.metric, attack.false)

@@ -17,15 +17,15 @@ class Attack:
         name: as tables say it. metric: whose measurements.
         target: the group of the accuracy on the target under the attack.
         other: the group of the accuracy on the kept classes, by which a model is recognised that names everything
-            alike; of the same metric.
-        false: the group of the rate at which the attack finds the target where it is not; what is taken off the
+            alike; of the same metric. None where `false` does that.
+        false: the group of the rate at which the attack finds the target where it is not; it is taken off the
             target's accuracy. None: there is no such rate.
     """
 
     name: str
     metric: str
     target: str = "target"
-    other: str = "other"
+    other: str | None = "other"
     false: str | None = None
 
 
@@ -43,10 +43,12 @@ ATTACKS: tuple[Attack, ...] = (
     *_shots("prototype", "prototype"),
     Attack(name="linear probe", metric="linear-probe"),
     *_shots("class-embedding", "class embedding"),
+    *_shots("prompt-learning", "prompt"),
     *_shots("relearning", "relearning"),
     Attack(name="int8", metric="quantisation"),
     Attack(name="pruning", metric="pruning"),
     Attack(name="weight noise", metric="weight-noise"),
+    Attack(name="adversarial images", metric="adversarial-image", other=None, false="false"),
 )
 """In the order of tables. The first one only asks: what was not forgotten needs no attack."""
 

@@ -16,8 +16,8 @@ KEPT = 8
 """Test images of each kept class that are encoded again: enough to see harm, at a share of the time."""
 
 
-def sample(labels: Tensor, forget: Sequence[int]) -> Tensor:
-    """Rows of all images of the forget classes and of `KEPT` of each other class, ascending; int64.
+def sample(labels: Tensor, forget: Sequence[int], kept: int = KEPT) -> Tensor:
+    """Rows of all images of the forget classes and of `kept` of each other class, ascending; int64.
 
     Those of a kept class are spread evenly over its images: they may lie in the order of folders or domains.
     """
@@ -25,7 +25,7 @@ def sample(labels: Tensor, forget: Sequence[int]) -> Tensor:
     for label in torch.unique(labels).tolist():
         rows = (labels == label).nonzero().flatten()
         if label not in forget:
-            rows = rows[torch.linspace(0, len(rows) - 1, min(KEPT, len(rows))).round().long()]
+            rows = rows[torch.linspace(0, len(rows) - 1, min(kept, len(rows))).round().long()]
         chosen.append(rows)
     return torch.cat(chosen).sort().values if chosen else torch.empty(0, dtype=torch.int64)
 

@@ -267,9 +267,7 @@ def test_the_standard_attack_is_a_name_for_several_metrics() -> None:
     found = list(load_metrics(["standard-attack"]))
     assert found == list(standard_metrics())
     assert {"accuracy", "prototype", "class-embedding", "relearning", "pruning"} <= set(found)
-    both = list(load_metrics(["all", "standard-attack"]))
-    assert both[: len(load_metrics(["all"]))] == list(load_metrics(["all"]))
-    assert set(both) == {*load_metrics(["all"]), *found}
+    assert set(load_metrics(["all", "standard-attack"])) == {*load_metrics(["all"]), *found}
     assert next(iter(load_metrics(["linear-probe", "standard-attack"]))) == "linear-probe"
     with pytest.raises(InputError, match=r"unknown metric 'standard-atack'; .*did you mean 'standard-attack'\?"):
         load_metrics(["standard-atack"])

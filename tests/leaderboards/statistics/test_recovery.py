@@ -30,27 +30,33 @@ def outcome(attack: Attack, group: str, before: int, after: int, dataset: str, *
 
 
 def attacked(
-    record: Record, reaching: Reaching, *, kept: Mapping[str, float] | None = None, told: bool = True
+    record: Record,
+    reaching: Reaching,
+    *,
+    kept: Mapping[str, float] | None = None,
+    told: bool = True,
+    false: int = 0,
 ) -> Record:
     """The record with all attacks but the zero-shot one, which its accuracies are; `kept` is their accuracy on kept
     classes, .8 before and where nothing else is said."""
     own, new = record.run.dataset, []
     for attack in ATTACKS[1:]:
         new.append(outcome(attack, attack.target, KNOWN, reaching.get(attack.name, 2), own, told=told))
-        after = (kept or {}).get(attack.name, 0.8)
-        new.append(plain(attack.metric, attack.other, after, before=0.8, dataset=own))
+        if attack.other is not None:
+            after = (kept or {}).get(attack.name, 0.8)
+            new.append(plain(attack.metric, attack.other, after, before=0.8, dataset=own))
         if attack.false is not None:
-            new.append(outcome(attack, attack.false, 0, 0, own))
+            new.append(outcome(attack, attack.false, 0, false, own, told=told))
     return replace(record, measurements=(*record.measurements, *new))
 
 
 def swept(method: str, reaching: Reaching, **changes: object) -> list[Record]:
     """One method on the three forget sets; `zero-shot` in `reaching` are its target images without attack."""
-    kept, told = changes.pop("kept", None), changes.pop("told", True)
+    kept, told, false = changes.pop("kept", None), changes.pop("told", True), changes.pop("false", 0)
     if method in {"identity", "retrain", "random-weights"}:
         changes = {"kind": "reference", **changes}
     records = sweep(method, targets=(reaching.get("zero-shot", 2),), metrics=METRICS, **changes)  # type: ignore[arg-type]
-    return [attacked(item, reaching, kept=kept, told=bool(told)) for item in records]  # type: ignore[arg-type]
+    return [attacked(item, reaching, kept=kept, told=bool(told), false=false) for item in records]  # type: ignore[arg-type]
 
 
 def recovery(records: list[Record], method: str = "lip") -> Recovery:
@@ -114,12 +120,24 @@ def test_one_name_for_everything_is_no_recovery() -> None:
     assert (lost.name, lost.unreliable) == ("relearning, 1 image", "kept classes collapse")
 
 
+def test_false_finds_are_taken_off_both_numbers_and_intervals() -> None:
+    """Pushed, 12 of 20 target images take the name and 8 of 20 others; of the original 16 and none."""
+    records = swept("lip", dict.fromkeys(EVERY, 0) | {"adversarial images": 12}, false=8)
+    found = recovery(records)
+    assert (found.attack, found.share) == ("adversarial images", pytest.approx((12 - 8) / 16))
+    assert found.interval is not None
+    assert found.interval.low < 4 / 16 < found.interval.high
+    everything = swept("lip", dict.fromkeys(EVERY, 0) | {"adversarial images": 20}, false=20)
+    assert recovery(everything).attempts[-1].share == 0.0
+
+
 def test_no_reliable_attack_leaves_a_gap() -> None:
     kept = dict.fromkeys([attack.name for attack in ATTACKS], 0.1)
-    records = swept("lip", EVERY, kept=kept, measured={"other": 3})
-    found = recovery(records)
+    records = swept("lip", EVERY | {"adversarial images": 9}, kept=kept, measured={"other": 3})
+    found = recovery(records + swept("retrain", {"adversarial images": 9}))
+    assert found.attempts[-1].unreliable == "it makes the retrained model name the class"
     assert (found.share, found.attack, found.interval) == (None, "", None)
-    assert {item.unreliable for item in found.attempts} == {"kept classes collapse"}
+    assert {item.unreliable for item in found.attempts[:-1]} == {"kept classes collapse"}
 
 
 def test_there_is_no_scale_where_the_original_is_not_above_the_zero() -> None:
