@@ -74,4 +74,5 @@ def nearest_mean(seen: Embedded, labels: Tensor, shown: Embedded) -> Tensor:
     known = torch.unique(labels)  # (K,), ascending
     means = torch.stack([seen.images[labels == label].mean(dim=0) for label in known])  # (K, D)
     domains = None if shown.text_domains is None else shown.text_domains[known]
-    return known[predictions(replace(shown, texts=normalize(means, dim=-1), text_domains=domains))]
+    nearest: Tensor = known[predictions(replace(shown, texts=normalize(means, dim=-1), text_domains=domains))]
+    return nearest

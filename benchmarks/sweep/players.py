@@ -91,8 +91,8 @@ def _kind(target: str, *, here: bool, told: bool) -> object:
 
 def load_metrics(names: Sequence[str], features: Collection[Feature] = ()) -> dict[str, tuple[str, Metric]]:
     """Metrics by name, each with its target; `all` stands for every registered one whose `default` is true, or one
-    of the features of the dataset from which something is forgotten, `standard-attack` for those of that set. Those of
-    the package are told of, not imported.
+    of the features of the dataset from which something is forgotten, `standard-attack` for those of that set. The
+    package's own are told of, not imported.
     """
     known = catalogue("metrics")
     names = [item for name in names for item in (standard_metrics() if name == STANDARD else [name])]

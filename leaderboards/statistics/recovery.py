@@ -171,10 +171,10 @@ def _drawn(rows: Sequence[Row]) -> Draws:
     Each attack goes in under the roles of the zero-shot accuracies, so that all of them see the same drawn images.
     """
     samples: dict[str, Samples] = {}
-    for number, row in enumerate(rows):
+    for place, row in enumerate(rows):
         if row.overall.done == row.overall.planned:
             found = ((attack, _samples(row, attack)) for attack in ATTACKS)
-            samples.update({f"{number}/{attack.name}": item for attack, item in found if item is not None})
+            samples.update({f"{place}/{attack.name}": item for attack, item in found if item is not None})
     drawn = resampled_accuracies(samples)
     means: dict[tuple[int, str], Floats] = {}
     for label, datasets in drawn.items():

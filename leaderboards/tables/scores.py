@@ -33,7 +33,7 @@ _WORST = ("worst known recovery", "95 % interval", "found by")
 
 def overall(board: Board) -> tuple[Section, ...]:
     """The competitors by their score, ranked or not, and the references."""
-    headers = _OVERALL
+    headers: tuple[str, ...] = _OVERALL
     if any(row.recovery for row in board.rows):
         place = headers.index("front") + 1
         headers = (*headers[:place], *_WORST, *headers[place:])

@@ -9,7 +9,7 @@ from tests.leaderboards.statistics.test_recovery import swept
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.aggregate import boards
 from unlearn_bench.leaderboards.tables import audits as remains
-from unlearn_bench.leaderboards.tables.render import render
+from unlearn_bench.leaderboards.tables.render import parts_of, render
 
 
 def audited(found: Record, probe: float | None, distance: float | None = None) -> Record:
@@ -82,7 +82,7 @@ def attacked() -> list[Record]:
 
 def test_the_standard_attack_has_columns_and_a_table_of_its_own() -> None:
     board = only(attacked())
-    competing = next(part for part in sections(board, None) if part.title.startswith("Overall"))
+    competing = next(part for part in parts_of(board, None) if part.title.startswith("Overall"))
     assert cell(competing, "lip", "worst known recovery") == "0.500"
     assert cell(competing, "lip", "found by") == "prototype, 4 images"
     place = competing.headers.index("worst known recovery")
@@ -98,7 +98,7 @@ def test_the_standard_attack_has_columns_and_a_table_of_its_own() -> None:
 
 def test_bare_shares_are_marked_in_tables_and_files() -> None:
     records = swept("lip", {"prototype, 4 images": 10})
-    overall = next(part for part in sections(only(records), None) if part.title.startswith("Overall"))
+    overall = next(part for part in parts_of(only(records), None) if part.title.startswith("Overall"))
     assert cell(overall, "lip", "found by") == "prototype, 4 images (bare share)"
     lines = list(csv.DictReader(io.StringIO(render(records, fmt="csv"))))
     (worst,) = [line for line in lines if line["metric"] == "worst-known-recovery"]
