@@ -12,6 +12,7 @@ from unlearn_bench.benchmarks.referee.outline import outline_of
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice
+from unlearn_bench.errors import InputError
 
 SECONDS = 5.0
 """Of the processor; it takes 1.5 on an idle machine."""
@@ -69,7 +70,7 @@ def test_who_brings_something_has_the_model_opened(
 
     def opened(*_: object) -> None:
         asked.append("opened")
-        raise dry_run.InputError("opened")
+        raise InputError("opened")
 
     monkeypatch.setattr(dry_run, "_opened", opened)
     presets = tmp_path / "mini-rn.toml"

@@ -9,7 +9,7 @@ from unlearn_bench.benchmarks.isolation import telling
 from unlearn_bench.benchmarks.isolation.telling import told_method, told_metric
 from unlearn_bench.benchmarks.sweep.players import load_method, load_metrics
 from unlearn_bench.errors import InputError
-from unlearn_bench.methods.base import Method, search_space
+from unlearn_bench.methods.base import Method, search_space, tunable
 from unlearn_bench.metrics.base import Metric
 from unlearn_bench.registry import catalogue, load
 
@@ -47,7 +47,7 @@ def test_what_is_told_can_not_play() -> None:
 def test_where_the_text_does_not_say_all_the_class_stands_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told_method("unlearn_bench.methods.base:Method") is Method
     assert told_metric("unlearn_bench.metrics.base:Metric") is Metric
-    monkeypatch.setattr(telling.tunable, "__name__", "searched")  # a default that something else makes
+    monkeypatch.setattr(tunable, "__name__", "searched")  # a default that something else makes
     telling._method.cache_clear()
     assert told_method(METHODS["lip"]) is load(METHODS["lip"])
     telling._method.cache_clear()

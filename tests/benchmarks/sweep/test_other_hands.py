@@ -24,10 +24,10 @@ from unlearn_bench.benchmarks.engines.engine import Lost
 from unlearn_bench.benchmarks.engines.local import Local
 from unlearn_bench.benchmarks.isolation import landlock
 from unlearn_bench.benchmarks.isolation.fence import ALLOW_VARIABLE
-from unlearn_bench.benchmarks.referee.cell import Cell
+from unlearn_bench.benchmarks.referee.cell import Cell, label
 from unlearn_bench.benchmarks.sweep import runner as module
 from unlearn_bench.benchmarks.sweep.runner import carry_out, sweep
-from unlearn_bench.benchmarks.sweep.work import Done, hold, label
+from unlearn_bench.benchmarks.sweep.work import Done, hold
 from unlearn_bench.leaderboards.records.endings import endings
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.storage import read_folder

@@ -24,11 +24,11 @@ from tests.benchmarks.support import (
 )
 from unlearn_bench.benchmarks.engines import local
 from unlearn_bench.benchmarks.engines.local import Local
-from unlearn_bench.benchmarks.referee.cell import Cell
+from unlearn_bench.benchmarks.referee.cell import Cell, label
 from unlearn_bench.benchmarks.sweep import runner as module
 from unlearn_bench.benchmarks.sweep.repeats import recorded
 from unlearn_bench.benchmarks.sweep.runner import Tally, spread, sweep
-from unlearn_bench.benchmarks.sweep.work import Done, claim_slot, label, work
+from unlearn_bench.benchmarks.sweep.work import Done, claim_slot, work
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.storage import read_folder, weights_file
