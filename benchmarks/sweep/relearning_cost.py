@@ -24,8 +24,9 @@ from unlearn_bench.benchmarks.sweep.players import Choice, chosen_metrics
 from unlearn_bench.cache import cache_root, make_folder, write_text
 from unlearn_bench.documents import parse_json
 from unlearn_bench.metrics.further import Images, Models
-from unlearn_bench.metrics.relearning import SHOTS, STEPS, Relearning, relearn
+from unlearn_bench.metrics.relearning import STEPS, Relearning, relearn
 from unlearn_bench.metrics.shared.encoding import KEPT
+from unlearn_bench.metrics.shared.shots import SHOTS
 
 LIMIT_S = 60.0
 """Seconds a cell that relearning may take by a suite's wish alone."""

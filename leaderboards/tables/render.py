@@ -85,7 +85,7 @@ def reading_of(found: Sequence[Board], *, title: str = "How to read the tables")
     """What holds for all of these boards."""
     if all(is_curve(board) for board in found):
         return Section(title=title, level=2, paragraphs=(SHARES, INTERVALS))
-    said = READING
+    said: tuple[str, ...] = READING
     if any(row.recovery for board in found for row in board.rows):
         said = (*said, audits.RECOVERY)
     if any(audits.sections(board) for board in found):

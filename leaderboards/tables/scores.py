@@ -42,7 +42,7 @@ def overall(board: Board, *, short: bool = False) -> tuple[Section, ...]:
 
     The short one says seconds, as no table of costs follows it, and leaves out intervals but the score's.
     """
-    headers = _SHORT if short else _LONG
+    headers: tuple[str, ...] = _SHORT if short else _LONG
     if not short and any(row.recovery for row in board.rows):
         place = headers.index("front") + 1
         headers = (*headers[:place], *_WORST, *headers[place:])

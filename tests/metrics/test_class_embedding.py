@@ -61,7 +61,7 @@ def test_it_comes_near_the_least_loss_and_moves_no_other_text() -> None:
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
-    solver.step(objective)  # type: ignore[arg-type]
+    solver.step(objective)  # type: ignore[no-untyped-call]
     least = float(objective().detach())
     assert ends[1] < ends[0]
     assert ends[1] - least < 0.02 * (ends[0] - least)

@@ -14,9 +14,10 @@ from tests.metrics.evidence import by_group, make_evidence, random_dataset, rand
 from unlearn_bench.clip import Clip
 from unlearn_bench.metrics.base import Evidence
 from unlearn_bench.metrics.further import Images, Models
-from unlearn_bench.metrics.relearning import SHOTS, STEPS, Answer, Exam, Relearning, _plan, _return, relearn
+from unlearn_bench.metrics.relearning import STEPS, Answer, Exam, Relearning, _plan, _return, relearn
 from unlearn_bench.metrics.shared.classification import target_and_other
 from unlearn_bench.metrics.shared.encoding import sample
+from unlearn_bench.metrics.shared.shots import SHOTS
 from unlearn_bench.models.two_towers import TwoTowers
 
 LABELS = torch.arange(5).repeat(20)
