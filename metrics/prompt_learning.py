@@ -33,8 +33,8 @@ class PromptLearning(Metric):
     The adversary has both towers and k = 1, 4 or 16 training images of every class of the own dataset with their
     names. It may put vectors of its own in the places of the words before the class name, the same ones for every
     class; both towers T and v stay as the unlearned model has them. It can't say anything about the target alone:
-    what comes back was reachable by the class's own name. 16 updates of Adam on all images at once, which are embedded
-    once, so that only the C class texts run through the text tower; the vectors start as the embeddings of "a photo
+    what comes back was reachable by the class's own name. 16 updates of Adam on all images at once; they are embedded
+    once, so that only the C class texts run through the text tower. The vectors start as the embeddings of "a photo
     of a", the rate is .3 of their root mean square and falls linearly to 0; scale is that of the original model. The
     images are those of `relearning`, drawn by the run's seed. Where classes are parted by domain, the labels of one
     class share a text, and c runs over the labels of the image's own domain, in the loss as in the accuracy.

@@ -71,8 +71,8 @@ class Prototype(Metric):
 
 def nearest_mean(seen: Embedded, labels: Tensor, shown: Embedded) -> Tensor:
     """The class of each shown image (N,) int64 by the nearest mean of the seen ones, whose `labels` are (M,)."""
-    known = torch.unique(labels)  # (K,), ascending
+    known: Tensor = torch.unique(labels)  # (K,), ascending
     means = torch.stack([seen.images[labels == label].mean(dim=0) for label in known])  # (K, D)
     domains = None if shown.text_domains is None else shown.text_domains[known]
-    nearest: Tensor = known[predictions(replace(shown, texts=normalize(means, dim=-1), text_domains=domains))]
-    return nearest
+    found = predictions(replace(shown, texts=normalize(means, dim=-1), text_domains=domains))  # (N,), places in known
+    return known[found]

@@ -1,4 +1,4 @@
-"""Whether a leaderboard puts methods in the order in which others have put them."""
+"""Whether a leaderboard puts methods in the order in which others have put them, or in that of another model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,14 +47,43 @@ def agreement(board: Board, elsewhere: Mapping[str, float]) -> Agreement | None:
     return Agreement(tau=tau, interval=interval(_taus(draws, theirs)))
 
 
+def recovery_agreement(one: Board, other: Board) -> Agreement | None:
+    """Kendall's tau-b between the worst known recoveries of the same methods on two boards, of two models say.
+
+    The formula is that of `agreement`. The methods are the competitors that have a share on both; the interval is
+    over the resamples of both boards, which draw the same forget classes of a dataset.
+
+    Returns:
+        None unless two methods have a share on both boards.
+
+    Source: Maurice G. Kendall, 1945, The Treatment of Ties in Ranking Problems.
+    Departures: none.
+    """
+    rows = [row for row in one.rows if row.standing != "reference"]
+    pairs = [(row.recovery, twin.recovery) for row in rows if (twin := other.find(row.label)) is not None]
+    known = [
+        (mine, theirs)
+        for mine, theirs in pairs
+        if mine is not None and theirs is not None and mine.share is not None and theirs.share is not None
+    ]
+    if len(known) < 2:
+        return None
+    shares = np.array([[mine.share, theirs.share] for mine, theirs in known], dtype=np.float64).T  # (2, methods)
+    tau = float(_taus(shares[:1], shares[1])[0])
+    draws = [[item.draws for item in pair if item.draws is not None] for pair in known]
+    if not all(len(pair) == 2 for pair in draws):
+        return Agreement(tau=tau, interval=None)
+    ours, others = np.stack(draws).transpose(1, 2, 0)  # (B, methods) each
+    return Agreement(tau=tau, interval=interval(_taus(ours, others)))
+
+
 def _taus(mine: Floats, theirs: Floats) -> Floats:
-    """Tau-b of each row of (B, methods) and of (methods,); nan where all are tied.
+    """Tau-b of each row of (B, methods) and of (methods,), or of each row of another such; nan where all are tied.
 
     SciPy's takes one pair of rankings at a time: of two thousand resamples, seconds.
     """
-    first, second = np.triu_indices(len(theirs), k=1)
-    ours = np.sign(mine[:, first] - mine[:, second])  # (B, pairs)
-    others = np.sign(theirs[first] - theirs[second])
-    untied = np.count_nonzero(ours, axis=1) * np.count_nonzero(others)
+    first, second = np.triu_indices(mine.shape[1], k=1)
+    ours, others = (np.sign(side[..., first] - side[..., second]) for side in (mine, theirs))  # (.., pairs)
+    untied = np.count_nonzero(ours, axis=-1) * np.count_nonzero(others, axis=-1)
     with np.errstate(invalid="ignore"):
-        return np.asarray((ours @ others) / np.sqrt(untied), dtype=np.float64)
+        return np.asarray((ours * others).sum(axis=-1) / np.sqrt(untied), dtype=np.float64)

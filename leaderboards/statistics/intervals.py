@@ -114,7 +114,7 @@ def over_classes(classes: ClassDraws) -> dict[str, dict[str, Floats]]:
         keys = sorted(key for key in classes if key[0] == dataset)
         roles = list(classes[keys[0]])
         pairs = np.stack([[classes[key][role] for role in roles] for key in keys])  # (K, R, 2, B)
-        picks = _drawn_classes(dataset, len(keys), pairs.shape[-1])
+        picks = drawn_classes(dataset, len(keys), pairs.shape[-1])
         chosen = np.take_along_axis(pairs, picks[:, None, None, :], axis=0).mean(axis=0)  # (R, 2, B)
         found[dataset] = dict(zip(roles, chosen, strict=True))
     return found
@@ -155,7 +155,7 @@ def resampled_class_means(values: Mapping[str, Sequence[float]], *, resamples: i
     """
     means = []
     for dataset, numbers in values.items():
-        picks = _drawn_classes(dataset, len(numbers), resamples)
+        picks = drawn_classes(dataset, len(numbers), resamples)
         means.append(np.asarray(numbers, dtype=np.float64)[picks].mean(axis=0))
     return np.asarray(np.mean(means, axis=0), dtype=np.float64)
 
@@ -171,7 +171,7 @@ def interval(draws: Floats | None) -> Interval | None:
     return Interval(low=float(low), high=float(high))
 
 
-def _drawn_classes(dataset: str, count: int, resamples: int) -> Integers:
+def drawn_classes(dataset: str, count: int, resamples: int) -> Integers:
     """Places of forget classes, (count, resamples); one draw for all quantities and methods."""
     return _generator("classes", dataset).integers(count, size=(count, resamples))
 

@@ -152,12 +152,14 @@ def _worst(row: Row, attempts: Sequence[Attempt], drawn: "Draws", reference: Row
         if mine is not None and (reference is None or zero is not None):
             shares.append(recovered(mine[1], mine[0], None if zero is None else zero[1]))
     complete = bool(shares) and len(shares) == len(reliable)
+    draws = np.asarray(np.fmax.reduce(shares)) if complete else None
     return Recovery(
         share=None if best is None else best.share,
         attack="" if best is None else best.name,
-        interval=interval(np.fmax.reduce(shares)) if complete else None,
+        interval=interval(draws),
         is_bare=reference is None,
         attempts=tuple(attempts),
+        draws=draws,
     )
 
 
@@ -171,16 +173,16 @@ def _drawn(rows: Sequence[Row]) -> Draws:
     Each attack goes in under the roles of the zero-shot accuracies, so that all of them see the same drawn images.
     """
     samples: dict[str, Samples] = {}
-    for place, row in enumerate(rows):
+    for at, row in enumerate(rows):
         if row.overall.done == row.overall.planned:
             found = ((attack, _samples(row, attack)) for attack in ATTACKS)
-            samples.update({f"{place}/{attack.name}": item for attack, item in found if item is not None})
+            samples.update({f"{at}/{attack.name}": item for attack, item in found if item is not None})
     drawn = resampled_accuracies(samples)
     means: dict[tuple[int, str], Floats] = {}
     for label, datasets in drawn.items():
-        number, _, name = label.partition("/")
+        place, _, name = label.partition("/")
         sides = [roles[TARGET] - roles[OTHER] if OTHER in roles else roles[TARGET] for roles in datasets.values()]
-        means[id(rows[int(number)]), name] = np.asarray(np.mean(sides, axis=0))
+        means[id(rows[int(place)]), name] = np.asarray(np.mean(sides, axis=0))
     return means
 
 

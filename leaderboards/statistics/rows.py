@@ -114,7 +114,7 @@ class Recovery:
     Attributes:
         share: the largest over the reliable attacks, the worst known recovery; None without any. attack: which one.
         interval: 95 %, of the largest share. is_bare: whether no retrained model sets the zero.
-        attempts: of every attack.
+        attempts: of every attack. draws: the largest share in each resample; None as the interval is.
     """
 
     share: float | None
@@ -122,6 +122,7 @@ class Recovery:
     interval: Interval | None
     is_bare: bool
     attempts: tuple[Attempt, ...]
+    draws: Floats | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -2,12 +2,14 @@
 
 import itertools
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
 
 from tests.leaderboards.examples import ended, identity, only, sweep
-from unlearn_bench.leaderboards.statistics.agreement import agreement
+from tests.leaderboards.statistics.test_recovery import swept
+from unlearn_bench.leaderboards.statistics.agreement import agreement, recovery_agreement
 from unlearn_bench.leaderboards.statistics.rows import Board
 
 ELSEWHERE = {"a": 0.1, "b": 0.2, "c": 0.3, "d": 0.4}
@@ -66,3 +68,37 @@ def test_every_method_must_be_there_once_and_complete() -> None:
     assert agreement(only(whole + sweep("a", hyperparameters={"sigma": 7})), ELSEWHERE) is None
     assert agreement(only([ended(whole[0], "failed", "x"), *whole[1:]]), ELSEWHERE) is None
     assert agreement(only(whole), {"a": 0.1}) is None
+
+
+def of_model(model: str, found: Mapping[str, int], **changes: bool) -> Board:
+    """Methods of which pruning finds so many target images of 20, on one model; other attacks find two."""
+    records = [item for name, n in found.items() for item in swept(name, {"pruning": n}, model=model, **changes)]
+    return only(records)
+
+
+def test_the_order_under_the_standard_attack_on_two_models() -> None:
+    one = of_model("mini-rn", {"lip": 4, "emb": 8, "amns": 12, "ulip": 16})
+    same = of_model("mini-vit", {"lip": 5, "emb": 6, "amns": 7, "ulip": 8})
+    found = recovery_agreement(one, same)
+    assert found is not None
+    assert found.tau == 1.0
+    assert found.interval is not None
+    assert found.interval.low > 0
+    turned = recovery_agreement(one, of_model("mini-vit", {"lip": 16, "emb": 12, "amns": 8, "ulip": 4}))
+    assert turned is not None
+    assert turned.tau == -1.0
+    one_swap = recovery_agreement(one, of_model("mini-vit", {"lip": 8, "emb": 4, "amns": 12, "ulip": 16}))
+    assert one_swap is not None
+    assert one_swap.tau == pytest.approx((5 - 1) / 6)
+
+
+def test_only_competitors_with_a_share_on_both_models_count() -> None:
+    one = of_model("mini-rn", {"lip": 4, "emb": 8, "identity": 2, "amns": 12})
+    other = of_model("mini-vit", {"emb": 5, "amns": 6, "identity": 16, "ulip": 2})
+    found = recovery_agreement(one, other)
+    assert found is not None
+    assert found.tau == 1.0, "emb and amns; the reference would turn it around"
+    assert recovery_agreement(one, of_model("mini-vit", {"emb": 5})) is None
+    bare = recovery_agreement(one, of_model("mini-vit", {"emb": 5, "amns": 6}, told=False))
+    assert bare is not None
+    assert bare.interval is None
