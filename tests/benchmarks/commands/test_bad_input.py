@@ -211,7 +211,13 @@ CASES: dict[str, Case] = {
     "tune: binary presets": case(f"{TUNE} --presets {{tmp}}/x.toml", "is not TOML", x__toml=BINARY),
     "tune: binary settings to go on from": case(f"{TUNE} --out {{tmp}}/x.toml", "is not TOML", x__toml=BINARY),
     "tune: words about settings": case(f"{TUNE} --out {{tmp}}/x.toml", "must hold a table", x__toml="about = 3\n"),
-    "tune: a file in place of a folder": case(f"{TUNE} --out {{suite}}/x.toml", "preset folder", "can't be written"),
+    "tune: a file in place of a folder": case(
+        f"{TUNE} --out {{suite}}/x.toml",
+        "preset folder",
+        "can't be written",
+        suite='[tuning]\n"folder:warm" = ["green", "blue"]\n"folder:cold" = ["yellow", "cyan"]\n'
+        '[classes]\n"folder:warm" = ["red"]\n"folder:cold" = ["magenta"]\n',
+    ),
     "tune: settings of a folder's name": case(f"{TUNE} --presets {{tmp}}/data.toml", "data.toml"),
     "tune: a class of nobody": case(f"{TUNE} --classes rde", "unknown class 'rde'"),
     "tune: no trials": case(f"{TUNE} --trials 0", "trials"),

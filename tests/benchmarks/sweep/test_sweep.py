@@ -233,7 +233,7 @@ def test_methods_that_are_killed_fail_their_cells_alone(
     body = "\n".join(f"if request.forget[0].name == {name!r}:\n    {end}" for name, end in ends.items())
     cells = warm_cells(suite_file, write_method(tmp_path, counting(f"{body}\nreturn clip", noted)))
     tally, heard = run(cells, out, engine=TWO)
-    assert tally == Tally(ok=1, failed=2)
+    assert tally == Tally(ok=1, failed=2), {name: item.reason for name, item in records(out).items()}
     assert sorted(done.status for done in heard) == ["failed", "failed", "ok"]
     assert "ended by SIGKILL: most often that means out of memory" in records(out)["red"].reason
     assert "ended by SIGSEGV: native code crashed" in records(out)["blue"].reason
