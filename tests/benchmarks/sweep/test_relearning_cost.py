@@ -17,6 +17,7 @@ from unlearn_bench.benchmarks.sweep.estimate import Known, estimate, seconds_per
 from unlearn_bench.benchmarks.sweep.players import Choice
 from unlearn_bench.benchmarks.sweep.relearning_cost import LIMIT_S, bounded
 from unlearn_bench.cache import cache_root
+from unlearn_bench.metrics.shared.attacks import standard_metrics
 
 METRICS = ("accuracy", "seconds", "relearning")
 
@@ -100,6 +101,16 @@ def test_over_the_limit_only_who_names_it_gets_it(
         assert named.choice == Choice(metrics=METRICS)
         assert not named.is_left_out
         assert "relearning takes about" in named.said
+
+
+def test_relearning_is_left_out_of_the_standard_attack_too(
+    audited: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = replace(load_suite(str(audited)), metrics=("seconds", "standard-attack"))
+    with limit(1e-6, monkeypatch):
+        found = bounded(suite, Choice(), bench)
+    assert found.is_left_out
+    assert found.choice.metrics == ["seconds", *(name for name in standard_metrics() if name != "relearning")]
 
 
 def test_the_first_forecast_stands(audited: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
