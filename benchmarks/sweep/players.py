@@ -10,7 +10,7 @@ from unlearn_bench.benchmarks.suites.variants import Variant
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.methods.base import Method
 from unlearn_bench.metrics.base import FEATURES, NEEDS, Feature, Metric
-from unlearn_bench.metrics.shared.attacks import STANDARD, standard_metrics
+from unlearn_bench.metrics.shared.attacks import STANDARD, spelled_out
 from unlearn_bench.registry import Entry, catalogue, file_hash, find, is_own, is_path_target, load
 
 ALL = "all"
@@ -95,7 +95,7 @@ def load_metrics(names: Sequence[str], features: Collection[Feature] = ()) -> di
     package's own are told of, not imported.
     """
     known = catalogue("metrics")
-    names = [item for name in names for item in (standard_metrics() if name == STANDARD else [name])]
+    names = spelled_out(names)
     chosen = dict.fromkeys(item for name in names for item in (sorted(known) if name == ALL else [name]))
     found = {}
     for name in chosen:

@@ -26,6 +26,7 @@ from unlearn_bench.cache import cache_root, make_folder, write_text
 from unlearn_bench.documents import parse_json
 from unlearn_bench.metrics.further import Images, Models
 from unlearn_bench.metrics.relearning import STEPS, Relearning, relearn
+from unlearn_bench.metrics.shared.attacks import spelled_out
 from unlearn_bench.metrics.shared.encoding import KEPT
 from unlearn_bench.metrics.shared.shots import SHOTS
 from unlearn_bench.models.names import MINI
@@ -79,7 +80,7 @@ def bounded(suite: Suite, choice: Choice, bench: Workbench) -> Bounded:
     if choice.metrics is not None or model in MINI or most <= LIMIT_S:
         said = f"{model}: relearning takes about {duration(most)} a cell, and as much once for each forget set"
         return Bounded(choice=choice, seconds=seconds, said=said)
-    kept = [name for name in suite.metrics if name != Relearning.name]
+    kept = [name for name in spelled_out(suite.metrics) if name != Relearning.name]
     said = (
         f"{model}: relearning is left out: it would take about {duration(most)} a cell, and over {LIMIT_S:.0f} s are "
         f"not spent unasked; to have it, name it: --metrics {','.join(suite.metrics)}"

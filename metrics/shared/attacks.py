@@ -3,6 +3,7 @@
 It has a name of its own among the names of metrics; what it stands for is said here and nowhere else.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 STANDARD = "standard-attack"
@@ -60,3 +61,12 @@ def standard_metrics() -> tuple[str, ...]:
     ('accuracy', 'paraphrases', 'prototype')
     """
     return tuple(dict.fromkeys(attack.metric for attack in ATTACKS))
+
+
+def spelled_out(names: Iterable[str]) -> list[str]:
+    """Names of metrics with those of the set in the place of its name.
+
+    >>> spelled_out(["all", "standard-attack"])[:3]
+    ['all', 'accuracy', 'paraphrases']
+    """
+    return [item for name in names for item in (standard_metrics() if name == STANDARD else (name,))]

@@ -18,6 +18,7 @@ from unlearn_bench.benchmarks.sweep.plan import settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice
 from unlearn_bench.benchmarks.sweep.relearning_cost import LIMIT_S, bounded
 from unlearn_bench.cache import cache_root
+from unlearn_bench.metrics.shared.attacks import standard_metrics
 
 METRICS = ("accuracy", "seconds", "relearning")
 
@@ -110,6 +111,16 @@ def test_a_model_of_the_package_has_it_however_busy_the_machine_is(monkeypatch: 
         found = bounded(suite, Choice(), open_workbench(setting))
     assert (found.choice, found.is_left_out) == (Choice(), False)
     assert found.said.startswith("mini-rn: relearning takes about ")
+
+
+def test_relearning_is_left_out_of_the_standard_attack_too(
+    audited: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = replace(load_suite(str(audited)), metrics=("seconds", "standard-attack"))
+    with limit(1e-6, monkeypatch):
+        found = bounded(suite, Choice(), bench)
+    assert found.is_left_out
+    assert found.choice.metrics == ["seconds", *(name for name in standard_metrics() if name != "relearning")]
 
 
 def test_the_first_forecast_stands(audited: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
