@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from unlearn_bench.cache import write_text
 from unlearn_bench.clip import Clip, Place, Role, resize_and_crop, write_tensors
-from unlearn_bench.models.hub_code import refuse_text_code
+from unlearn_bench.models.hub_models import refuse_text_code
 from unlearn_bench.models.quick import resnet, transformer
 from unlearn_bench.models.quick.plain import is_plain, is_unheard
 

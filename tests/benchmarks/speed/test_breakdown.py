@@ -61,7 +61,7 @@ def test_cells_are_counted_by_method_and_stage(tmp_path: Path, suite_file: Path)
     assert methods == {cell.run.label for cell in cells}
     (own,) = methods - {"quick"}
     assert counted.stages[own, UNLEARNING] > 0.29
-    assert counted.stages["quick", UNLEARNING] < 0.2
+    assert counted.stages["quick", UNLEARNING] < counted.stages[own, UNLEARNING]  # each began a process
     assert counted.stages[own, SYNTHESIS] > 0
     assert ("quick", SYNTHESIS) not in counted.stages
     assert {"accuracy", EVALUATION} <= {stage for _, stage in counted.stages}

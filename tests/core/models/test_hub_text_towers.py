@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from tests.core.models.small_transformers import transformers
 from unlearn_bench.errors import InputError
-from unlearn_bench.models.hub_code import refuse_text_code
+from unlearn_bench.models.hub_models import refuse_text_code
 from unlearn_bench.models.open_clip_model import CONFIG_FILE, WEIGHTS_FILE, build_open_clip
 from unlearn_bench.models.sources import open_model
 
