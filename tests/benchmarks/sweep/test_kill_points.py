@@ -10,6 +10,7 @@ from unlearn_bench.leaderboards.records.storage import CELLS, write_record
 
 
 @pytest.mark.slow
+@pytest.mark.large
 def test_a_sweep_that_is_killed_at_random_loses_nothing(tmp_path: Path) -> None:
     told = kill_sweep(tmp_path, kills=3, seed=20261127)
     assert told.records == 6
@@ -17,6 +18,7 @@ def test_a_sweep_that_is_killed_at_random_loses_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.large
 def test_forget_that_is_killed_at_random_can_be_repeated(tmp_path: Path) -> None:
     told = kill_forget(tmp_path, kills=2, seed=20261127)
     assert told.killed + told.late == 2

@@ -28,6 +28,8 @@ from unlearn_bench.leaderboards.records.storage import read_folder
 
 Client = pytest.importorskip("distributed", reason="Dask is not installed: the extra `dask`").Client
 
+pytestmark = [pytest.mark.slow, pytest.mark.large]
+
 CELLS = 6
 
 
@@ -283,7 +285,6 @@ def environment(folder: Path, *, changed: bool = False) -> str:
     return str(folder / "bin" / "python")
 
 
-@pytest.mark.slow
 def test_workers_in_environments_of_their_own(suite_file: Path, tmp_path: Path, noted: Path) -> None:
     """Each with a copy of the package, as if installed; one that was changed is named. Takes long: real imports."""
     spec = write_method(tmp_path, counting(NOISE, noted))

@@ -38,6 +38,8 @@ def noted(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
+@pytest.mark.large
 def test_a_planted_method_is_found_and_one_that_can_not_forget_is_said_to(
     call: Call, shown: list[str], tmp_path: Path
 ) -> None:

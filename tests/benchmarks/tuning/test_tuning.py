@@ -84,6 +84,8 @@ def test_a_search_goes_on_where_it_stopped(path: Path, tmp_path: Path) -> None:
     assert len(calls(noted)) >= 2 * count
 
 
+@pytest.mark.slow
+@pytest.mark.large
 def test_the_number_of_workers_changes_nothing(path: Path, tmp_path: Path, pool: None) -> None:
     specs = [tunable_method(tmp_path), tunable_method(tmp_path, HARM, name="harm")]
     alone = tuned(path, specs, tmp_path / "alone", trials=6)
@@ -226,6 +228,8 @@ def test_the_command_writes_a_preset_file_and_searches_once(
         command.execute(methods=[spec], **{**given, "model": "mini-nr"})
 
 
+@pytest.mark.slow
+@pytest.mark.large
 def test_a_search_that_was_killed_in_a_trial_goes_on(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
