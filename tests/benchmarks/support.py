@@ -210,6 +210,12 @@ def start(source: str) -> BaseProcess:
     return process
 
 
+def ready() -> None:
+    """Begin the process from which others are forked, if it is not there yet: it keeps the environment of that moment,
+    and hands it to workers of later tests."""
+    start("").join()
+
+
 def start_cli(*arguments: str, cwd: Path, log: Path) -> BaseProcess:
     """The command line in a process of its own; its output goes to `log`.out and `log`.err."""
     env = {name: os.environ[name] for name in ("UNLEARN_BENCH_CACHE", ALLOW_VARIABLE)}

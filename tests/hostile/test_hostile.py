@@ -14,7 +14,7 @@ import psutil
 import pytest
 import torch
 
-from tests.benchmarks.support import CONDITIONS, NOISE, plan, write_method, write_suite
+from tests.benchmarks.support import CONDITIONS, NOISE, plan, ready, write_method, write_suite
 from tests.hostile.methods import ENDS, PATCHES, REACHES, TRACES, Hostile, all_of_them
 from unlearn_bench.benchmarks.isolation.fence import ALLOW_VARIABLE
 from unlearn_bench.benchmarks.referee.cell import Cell
@@ -55,7 +55,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     (folder / "methods").mkdir()
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("UNLEARN_BENCH_CACHE", str(folder / "cache"))
-        patched.delenv(ALLOW_VARIABLE, raising=False)
+        patched.setenv(ALLOW_VARIABLE, str(tmp_path_factory.getbasetemp()))
+        ready()
+        patched.delenv(ALLOW_VARIABLE)
         open_workbench.cache_clear()
         yield Stage(folder)
         open_workbench.cache_clear()
