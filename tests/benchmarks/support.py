@@ -211,8 +211,8 @@ def start(source: str) -> BaseProcess:
 
 
 def ready() -> None:
-    """Begin the process from which others are forked, if it is not there yet: it keeps the environment of that moment,
-    and hands it to workers of later tests."""
+    """Begin the process from which others are forked, if it is not there yet: it keeps the environment of now, and
+    hands it to workers of later tests."""
     start("").join()
 
 
