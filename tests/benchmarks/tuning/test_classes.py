@@ -165,6 +165,6 @@ def test_a_dataset_without_validation_images_is_refused(tmp_path: Path, split: P
     suite, bench = validated(load_suite(str(write_suite(tmp_path))), split)
     dataset = bench.evaluated["folder:six"].dataset
     plain = dataset.index
-    dataset.index = lambda part: plain(part) if part != "val" else Index(labels=(), names=())  # type: ignore[method-assign]
+    dataset.index = lambda split: plain(split) if split != "val" else Index(labels=(), names=())  # type: ignore[method-assign]
     with pytest.raises(InputError, match="has no images in its split 'val', on which trials are measured"):
         tuning_tasks(suite, bench, Choice(classes=["blue"]))
