@@ -29,8 +29,6 @@ from unlearn_bench.seeding import generator
 pytestmark = [pytest.mark.slow, pytest.mark.large]
 
 MODELS = ("RN50-quickgelu:random", "ViT-B-16-quickgelu:random")
-by_model = {name: pytest.mark.xdist_group(name) for name in MODELS}
-"""With `--dist loadgroup`, a worker for each model, whose sweep all its tests read."""
 
 # What makes each method cheap: one pass over a few images.
 QUICK = {
@@ -65,7 +63,7 @@ def toml(value: object) -> str:
     return json.dumps(value)
 
 
-@pytest.fixture(scope="module", params=[pytest.param(name, marks=mark) for name, mark in by_model.items()])
+@pytest.fixture(scope="module", params=MODELS)
 def records(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Record]]:
     """A sweep of every method over one class of a folder of three, three images a class."""
     folder = tmp_path_factory.mktemp("large")
@@ -140,7 +138,6 @@ def test_the_leaderboard_can_be_made(records: dict[str, Record]) -> None:
     assert all(f"quick-{name}" in text for name in QUICK)
 
 
-@by_model[MODELS[0]]
 def test_lip_on_resnet_50_is_the_plain_loop() -> None:
     """Losses, layers, taking back and stop against the algorithm written out; weights random, two images."""
     counts: dict[str, Any] = {"image_counts": (5, 7, 10), "text_counts": (5, 7, 12)}
@@ -168,7 +165,6 @@ def test_lip_on_resnet_50_is_the_plain_loop() -> None:
         torch.testing.assert_close(ours.state()[name], theirs.state()[name], rtol=1e-3, atol=5e-4)
 
 
-@by_model[MODELS[0]]
 def test_pictures_of_any_size_are_prepared_at_the_models(tmp_path: Path) -> None:
     clip = open_model(MODELS[0])
     data = write_colours(tmp_path / "data")
