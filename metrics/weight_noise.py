@@ -12,7 +12,7 @@ from unlearn_bench.metrics.shared.changed_weights import recognised, with_matric
 from unlearn_bench.metrics.shared.rates import rates
 from unlearn_bench.seeding import generator
 
-_SIZE = 0.1  # of a tensor's own root mean square; chosen as the share in `pruning` was
+_SIZE = 0.1  # of a tensor's own root mean square; chosen among five as `pruning`'s share was, see there
 
 
 class WeightNoise(Metric):

@@ -14,11 +14,12 @@ _TEXT = (
 
 @dataclass(frozen=True, kw_only=True)
 class KnownModel:
-    """An embedded model; a test holds each value against the model itself.
+    """An embedded model; a test holds all but `opened_mib` against the model itself.
 
     Attributes:
         weights: SHA-256 of the file of its weights. fingerprint, architecture: as its `Clip` says them.
-        opened_mib: main memory of a process that has opened it with the embedded datasets: on Linux, with torch 2.15.
+        opened_mib: main memory of a process that has opened it with the embedded datasets: measured once, on Linux
+            with torch 2.15.
     """
 
     name: str
