@@ -35,9 +35,9 @@ class AdversarialImage(Metric):
     pushed far enough, one that never saw the class too. So the same push is given to images of the other classes, and
     what tells a model that still knows the class is the difference: how much more readily its own images take the
     name. The bound is small for that reason: with eps = 4/255, as is common, the untouched embedded models call a
-    quarter to nine tenths of other images by the name, with 1/255 less than a third, and nearly all of its own (looked
-    up once, two classes of `mini-shapes` and of `mini-digits` each, on test images: to be repeated on validation images
-    before anything is published with it).
+    quarter to nine tenths of other images by the name, with 1/255 less than a third, and nearly all of its own
+    (looked up once on test images of two classes of `mini-shapes` and two of `mini-digits`; to be repeated on
+    validation images before anything is published with it).
     Groups, under the own dataset's name:
 
     - `target`: mean over forget classes of the share of their test images that are called by their own name.

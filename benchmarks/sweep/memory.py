@@ -65,9 +65,9 @@ def worker_memory(
 ) -> tuple[float, str]:
     """MiB of main memory that a worker takes, and where the number is from.
 
-    Workers of the same models and suite have said what they held at most; where none has, it is what a process holds
-    that has opened model and data, as this one unless it is known without, and the peak of a cell is added if cells
-    run in main memory.
+    Workers of the same models and suite have said what they and their players held at most; where none has, it is
+    twice what a process holds that has opened model and data, as this one unless it is known without: referee and
+    player open the model each. The peak of a cell is added if cells run in main memory. Audits take more.
     """
     planned = {(cell.run.suite, cell.run.model) for cell in cells}
     kind = counted_memory(device)
@@ -83,15 +83,14 @@ def worker_memory(
     told = [about.opened_mib for about in known.values()]
     opened = [mib for mib in told if mib is not None]
     whose = "a" if opened and len(opened) == len(told) else "this"
-    base = float(max(opened)) if whose == "a" else own_mib()
+    one = float(max(opened)) if whose == "a" else own_mib()
+    base = 2 * one
+    held_by = f"what two hold as {whose} process does, referee and player, with model and data open"
     if device.startswith("cuda"):
-        return base, f"at least: what {whose} process holds with model and data open; cells were never measured"
+        return base, f"at least: {held_by}; cells were never measured"
     if peak.mib is None:
-        return base, f"at least: what {whose} process holds with model and data open; for a cell unknown"
-    return (
-        base + peak.mib,
-        f"at least: {base:.0f} as {whose} process, with model and data open, and for a cell {peak}",
-    )
+        return base, f"at least: {held_by}; for a cell unknown"
+    return base + peak.mib, f"at least: {held_by}, {base:.0f} MiB, and for a cell {peak}"
 
 
 def own_mib() -> float:

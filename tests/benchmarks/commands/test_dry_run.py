@@ -59,7 +59,7 @@ def test_the_cells_shown_are_those_of_the_sweep(tmp_path: Path) -> None:
     assert outline is not None
     keys = [cell.run.key for cell in cells_for(suite, choice, outline)]
     assert [line.split(" ")[0] for line in said.splitlines()[:2]] == keys
-    assert "546 as a process, with model and data open" in said
+    assert "referee and player, with model and data open, 1092 MiB" in said
 
 
 def test_who_brings_something_has_the_model_opened(

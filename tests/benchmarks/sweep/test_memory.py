@@ -95,14 +95,12 @@ def test_a_worker_takes_what_workers_took(cells: list[Cell]) -> None:
 def test_where_none_did_this_process_stands_for_one(cells: list[Cell], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "own_mib", lambda: 500.0)
     mib, source = worker_memory(cells, [], Peak(mib=20.0, row="large"), {}, device="cpu")
-    assert mib == 520.0
-    assert source.startswith("at least: 500 as this process, with model and data open, and for a cell at most 20 MiB")
-    assert worker_memory(cells, [], Peak(), {}, device="cpu") == (
-        500.0,
-        "at least: what this process holds with model and data open; for a cell unknown",
-    )
+    held = "at least: what two hold as this process does, referee and player, with model and data open"
+    assert mib == 1020.0
+    assert source.startswith(f"{held}, 1000 MiB, and for a cell at most 20 MiB")
+    assert worker_memory(cells, [], Peak(), {}, device="cpu") == (1000.0, f"{held}; for a cell unknown")
     mib, source = worker_memory(cells, [], Peak(mib=900.0, row="large"), {}, device="cuda")
-    assert (mib, source.startswith("at least: ")) == (500.0, True)  # 900 MiB of the GPU
+    assert (mib, source.startswith("at least: ")) == (1000.0, True)  # 900 MiB of the GPU
 
 
 def test_of_a_model_that_was_not_opened_it_is_what_one_took_that_was(
@@ -111,9 +109,12 @@ def test_of_a_model_that_was_not_opened_it_is_what_one_took_that_was(
     monkeypatch.setattr(memory, "own_mib", lambda: 50.0)
     known = {"a": Known(opened_mib=500), "b": Known(opened_mib=600)}
     mib, source = worker_memory(cells, [], Peak(mib=20.0, row="large"), known, device="cpu")
-    assert (mib, source.startswith("at least: 600 as a process, with model and data open, and for")) == (620.0, True)
+    assert mib == 1220.0
+    assert source.startswith(
+        "at least: what two hold as a process does, referee and player, with model and data open"
+    )
     both = {**known, "c": Known()}  # this process has opened one of them
-    assert worker_memory(cells, [], Peak(), both, device="cpu")[0] == 50.0
+    assert worker_memory(cells, [], Peak(), both, device="cpu")[0] == 100.0
 
 
 def test_this_process_has_memory_and_had_more() -> None:
@@ -128,7 +129,7 @@ def test_a_dry_run_says_where_and_how_much(sweep: Call, tmp_path: Path, monkeypa
     assert before.code == 0
     assert re.search(r"^workers: 2 on \S+; threads of each: 1; device: cpu ", before.out, re.MULTILINE)
     assert re.search(
-        r"^memory of a worker: \d+\.\d GiB \(at least: what this process holds.*; in all \d+\.\d of \d+\.\d GiB free",
+        r"^memory of a worker: \d+\.\d GiB \(at least: what two hold as this.*; in all \d+\.\d of \d+\.\d GiB",
         before.out,
         re.MULTILINE,
     )
