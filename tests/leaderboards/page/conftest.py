@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from playwright.sync_api import Browser, Error, sync_playwright
+from playwright.sync_api import Browser, Error, expect, sync_playwright
 
 from tests.leaderboards.page.opened import Opened
 from tests.leaderboards.page.page_examples import many_kinds, nasty
@@ -40,6 +40,7 @@ def browser() -> Iterator[Browser]:
             started = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
         except Error as error:
             absent(f"{path} does not start: {error}")
+        expect.set_options(timeout=20_000)  # a machine with two cores may be busy with other tests
         yield started
         started.close()
 

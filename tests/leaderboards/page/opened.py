@@ -1,10 +1,11 @@
 """A page in a window of its own, with all that it complained of."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page, expect
 
 Scheme = Literal["light", "dark"]
 
@@ -55,9 +56,17 @@ class Opened:
         if not address.startswith(("file:", "data:", "blob:")):
             self.complaints.append(f"request: {address}")
 
-    def methods(self) -> list[str]:
+    def names(self) -> Locator:
         """The names in the body of the table that is shown, in their order."""
-        return self.page.locator("table.ranked:visible tbody tr:visible th bdi").all_text_contents()
+        return self.page.locator("table.ranked:visible tbody tr:visible th bdi")
+
+    def methods(self) -> list[str]:
+        """The names as they stand now: after an action, wait for what it does first."""
+        return self.names().all_text_contents()
+
+    def expect_methods(self, names: Sequence[str]) -> None:
+        """Wait until the table shows these, in this order: an answer to an event may come after the event."""
+        expect(self.names()).to_have_text(list(names))
 
     def sideways(self) -> int:
         """Pixels by which the page is wider than its window."""

@@ -15,46 +15,46 @@ RANKED = ["slug", "lip", "emb", "graddiff", "amns", "broken"]
 
 
 def test_it_opens_ranked_with_its_sentence_and_its_plot(opened: Opened) -> None:
-    assert opened.methods() == RANKED
+    opened.expect_methods(RANKED)
     text = opened.page.locator(".board.on").inner_text()
     assert "slug leads with a score of" in text
     assert "1 of 5 methods did not forget" in text
     assert "mini-rn: 3 forget sets of 2 datasets, 1 seed, 6 methods and 2 references" in text
-    assert opened.page.locator(".board.on .dots path").count() == 7  # broken has no numbers
-    assert opened.page.locator("table.ranked:visible tfoot bdi").all_text_contents() == ["retrain", "identity"]
+    expect(opened.page.locator(".board.on .dots path")).to_have_count(7)  # broken has no numbers
+    expect(opened.page.locator("table.ranked:visible tfoot bdi")).to_have_text(["retrain", "identity"])
 
 
 def test_headings_sort_by_mouse_and_by_keyboard(opened: Opened) -> None:
     heading = opened.page.locator("table.ranked:visible thead th", has_text="Forgetting")
     heading.click()
-    assert opened.methods()[0] == "amns"
-    assert heading.get_attribute("aria-sort") == "ascending"
+    expect(opened.names().first).to_have_text("amns")
+    expect(heading).to_have_attribute("aria-sort", "ascending")
     heading.click()
-    assert opened.methods()[0] == "slug"
+    expect(opened.names().first).to_have_text("slug")
     name = opened.page.locator("table.ranked:visible thead th", has_text="Method")
     name.locator("[tabindex]").first.focus()
     opened.page.keyboard.press("Enter")
-    assert opened.methods() == sorted(RANKED)
-    assert opened.page.locator("table.ranked:visible tfoot bdi").count() == 2, "references stay apart"
+    opened.expect_methods(sorted(RANKED))
+    expect(opened.page.locator("table.ranked:visible tfoot bdi")).to_have_count(2)  # references stay apart
 
 
 def test_filters_and_search(opened: Opened) -> None:
     tools = opened.page.locator(".tools:visible")
     tools.locator("[name=access][value=ZS]").uncheck()
-    assert opened.methods() == ["slug", "graddiff"]
+    opened.expect_methods(["slug", "graddiff"])
     tools.locator("[name=access][value=ZS]").check()
     tools.locator("[name=forgot]").check()
-    assert opened.methods() == ["slug", "lip", "emb", "graddiff"]
+    opened.expect_methods(["slug", "lip", "emb", "graddiff"])
     tools.locator("[name=standing]").select_option("not tuned")
-    assert opened.methods() == ["emb"]
+    opened.expect_methods(["emb"])
     tools.locator("[name=standing]").select_option("")
     tools.locator("[name=forgot]").uncheck()
     tools.locator("[type=search]").fill("grad")
-    assert opened.methods() == ["graddiff"]
+    opened.expect_methods(["graddiff"])
     tools.locator("[type=search]").fill("nobody")
     expect(opened.page.locator("[data-empty='0']")).to_be_visible()
     tools.locator("[type=search]").fill("")
-    assert opened.methods() == RANKED
+    opened.expect_methods(RANKED)
     expect(opened.page.locator("[data-empty='0']")).to_be_hidden()
 
 
@@ -64,18 +64,20 @@ def test_columns_are_chosen(opened: Opened) -> None:
     opened.page.locator(".tools:visible summary", has_text="Columns").click()
     opened.page.get_by_label("Target after").first.check()
     opened.page.get_by_label("Irreversible").first.uncheck()
-    said = " ".join(heads.all_inner_texts())
-    assert heads.count() == before
-    assert "Target after" in said
-    assert "Irreversible" not in said
+    expect(heads.filter(has_text="Target after")).to_have_count(1)
+    expect(heads.filter(has_text="Irreversible")).to_have_count(0)
+    expect(heads).to_have_count(before)
     cells = opened.page.locator("table.ranked:visible tfoot tr").first.locator("th:visible, td:visible")
-    assert cells.count() == before, "references have the same columns"
+    expect(cells).to_have_count(before)  # references have the same columns
     opened.page.keyboard.press("Escape")
 
 
 def test_downloads_are_what_is_shown(opened: Opened, tmp_path: Path) -> None:
-    opened.page.locator("table.ranked:visible thead th", has_text="Retention").click()
-    opened.page.locator(".tools:visible [type=search]").fill("l")
+    heading = opened.page.locator("table.ranked:visible thead th", has_text="Retention")
+    heading.click()
+    expect(heading).to_have_attribute("aria-sort", "ascending")
+    opened.page.locator(".tools:visible [type=search]").fill("em")
+    opened.expect_methods(["emb", "graddiff"])
 
     def got(kind: str) -> list[str]:
         opened.page.locator(".tools:visible summary", has_text="Download").click()
@@ -98,12 +100,12 @@ def test_tabs_change_the_model(opened: Opened) -> None:
     first, second = opened.page.get_by_role("tab").all()
     second.click()
     opened.settle()
-    assert opened.methods() == ["slug", "lip"]
+    opened.expect_methods(["slug", "lip"])
     expect(opened.page.locator(".of-board[data-board='1']")).to_be_visible()
     second.press("ArrowRight")
     expect(first).to_be_focused()
-    assert first.get_attribute("aria-selected") == "true"
-    assert opened.methods() == RANKED
+    expect(first).to_have_attribute("aria-selected", "true")
+    opened.expect_methods(RANKED)
 
 
 def test_headings_and_cells_explain_themselves(opened: Opened) -> None:
@@ -129,14 +131,14 @@ def test_the_plot_tells_names_and_numbers_and_leads_on(opened: Opened) -> None:
     expect(tip).to_contain_text("lip, rank")
     expect(tip).to_contain_text("forgetting 0.875")
     bars = opened.page.locator(".board.on .chart g.bars-x line, .board.on .chart g.bars-y line")
-    assert bars.count() == 0
+    expect(bars).to_have_count(0)
     opened.page.locator(".board.on [data-chart=bars]").check()
     opened.settle()
-    assert bars.count() == 14
+    expect(bars).to_have_count(14)
     opened.page.locator(".board.on .dots path[aria-label^='lip:']").click()
     opened.page.wait_for_url("**#method-lip")
     expect(opened.page.get_by_role("heading", level=1, name="lip", exact=True)).to_be_visible()
-    assert opened.page.title() == "lip"
+    expect(opened.page).to_have_title("lip")
     opened.page.go_back()
     expect(opened.page.locator("#table-0")).to_be_visible()
 
@@ -162,7 +164,7 @@ def test_who_lies_far_below_the_rest_is_named_under_the_plot_until_asked_for(
 
 def test_the_plot_is_one_stop_of_the_keyboard(opened: Opened) -> None:
     dots = opened.page.locator(".board.on .dots path")
-    assert dots.locator("xpath=self::*[@tabindex='0']").count() == 1
+    expect(dots.locator("xpath=self::*[@tabindex='0']")).to_have_count(1)
     dots.first.focus()
     expect(opened.page.locator("#tip")).to_contain_text("slug, rank 1")
     opened.page.keyboard.press("ArrowRight")
@@ -177,10 +179,10 @@ def test_the_page_of_a_method(browser: Browser, page_file: Path) -> None:
         view = page.locator("#method-lip")
         expect(view).to_contain_text("make clean images and their text embed like noisy images")
         expect(view.get_by_role("link", name="https://arxiv.org/abs/2407.07485")).to_be_visible()
-        assert view.locator(".chart svg").count() == 3  # trials, and histories on both models
+        expect(view.locator(".chart svg")).to_have_count(3)  # trials, and histories on both models
         view.locator("summary", has_text="Every run: 3").first.click()
         cells = view.locator("details.cells[open] tbody tr")
-        assert cells.count() == 3
+        expect(cells).to_have_count(3)
         assert cells.first.locator("td").all_text_contents()[:4] == ["mini-digits", "three", "0", "ok"]
         view.locator("table.heat a", has_text="red cube").first.click()
         expect(page.get_by_role("heading", level=1, name="red cube")).to_be_visible()
@@ -200,6 +202,7 @@ def test_the_page_of_a_method(browser: Browser, page_file: Path) -> None:
 
 def test_what_remains_is_shaded_against_the_references(opened: Opened) -> None:
     opened.page.get_by_role("link", name="What remains").first.click()
+    expect(opened.page.locator("#remains")).to_be_visible()
     lines = opened.page.locator("#remains .of-board.on table.heat tbody tr")
     assert lines.locator("th bdi").all_text_contents()[:2] == ["identity", "retrain"]
     shades = [lines.nth(place).locator("td").nth(1).get_attribute("style") for place in (0, 1)]
@@ -218,6 +221,7 @@ def test_names_that_try_to_be_markup_are_text(browser: Browser, nasty_file: Path
             assert found.sideways() <= 0
         for link in found.page.locator("#sets .chips a").all():
             found.page.goto(f"{nasty_file.as_uri()}{link.get_attribute('href')}")
+            expect(found.page.locator(f"{link.get_attribute('href')} h1")).to_be_visible()
             assert found.page.locator(".view.on h1").text_content() in names
             assert found.sideways() <= 0
         found.page.goto(f"{nasty_file.as_uri()}#leaderboard")
