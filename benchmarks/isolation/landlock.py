@@ -10,6 +10,7 @@ import struct
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same numbers on every architecture
@@ -113,7 +114,9 @@ def around(hidden: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=1)
 def _libc() -> ctypes.CDLL:
+    """The C library, opened once: a fence takes hundreds of calls, and each opening makes a class."""
     return ctypes.CDLL(None, use_errno=True)
 
 
