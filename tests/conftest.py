@@ -5,9 +5,12 @@ step: a test of 5 s then took 300. One thread also rounds alike on every machine
 """
 
 import os
+from collections.abc import Iterator
 
 import joblib
 import pytest
+
+from unlearn_bench.benchmarks.isolation.fence import ALLOW_VARIABLE
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: here, in the workers, and in what the tests start
 
@@ -36,3 +39,14 @@ def pytest_runtest_setup() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _methods_may_write(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The tests' methods note what they do below the session's folder.
+
+    For the whole session: the process from which others are forked keeps the environment of the test that began it.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(ALLOW_VARIABLE, str(tmp_path_factory.getbasetemp()))
+        yield

@@ -9,7 +9,7 @@ import pytest
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.backend.context import set_start_method
 
-from tests.benchmarks.support import NOISE, Call, Said, write_method, write_suite
+from tests.benchmarks.support import NOISE, Call, Said, ready, write_method, write_suite
 from unlearn_bench.benchmarks.cli import main
 from unlearn_bench.benchmarks.isolation.fence import ALLOW_VARIABLE
 from unlearn_bench.benchmarks.isolation.process import end_players
@@ -22,18 +22,21 @@ READ_ONCE = lru_cache(maxsize=3)(published_records)
 
 
 @pytest.fixture(autouse=True)
-def clean(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("UNLEARN_BENCH_CACHE", str(tmp_path / "cache"))
-    # The tests' methods note there what they do; one folder for all tests, as processes that fork keep it.
-    monkeypatch.setenv(ALLOW_VARIABLE, str(tmp_path_factory.getbasetemp()))
     monkeypatch.setattr("unlearn_bench.benchmarks.commands.dry_run.published_records", READ_ONCE)
     monkeypatch.setattr("unlearn_bench.benchmarks.tuning.cost.published_records", READ_ONCE)
     open_workbench.cache_clear()
     yield
     open_workbench.cache_clear()
     end_players()
+
+
+@pytest.fixture
+def strict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Methods may write into their own folder alone, in this test."""
+    ready()  # before: it would hand the stricter environment to the workers of later tests
+    monkeypatch.delenv(ALLOW_VARIABLE)
 
 
 @pytest.fixture

@@ -55,7 +55,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     (folder / "methods").mkdir()
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("UNLEARN_BENCH_CACHE", str(folder / "cache"))
-        patched.setenv(ALLOW_VARIABLE, str(tmp_path_factory.getbasetemp()))
         ready()
         patched.delenv(ALLOW_VARIABLE)
         open_workbench.cache_clear()

@@ -11,8 +11,7 @@ import psutil
 import pytest
 import torch
 
-from tests.benchmarks.support import NOISE, ready, start, write_method, write_model
-from unlearn_bench.benchmarks.isolation.fence import ALLOW_VARIABLE
+from tests.benchmarks.support import NOISE, start, write_method, write_model
 from unlearn_bench.benchmarks.isolation.landlock import version
 from unlearn_bench.benchmarks.isolation.measuring import Load
 from unlearn_bench.benchmarks.isolation.play import Opening, Task
@@ -220,9 +219,8 @@ def test_who_leaves_something_behind_does_not_play_again_there(trace: str, room:
 
 
 @pytest.mark.skipif(not version(), reason="this system has no Landlock")
-def test_a_player_reads_no_caches_and_writes_only_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ready()
-    monkeypatch.delenv(ALLOW_VARIABLE)
+@pytest.mark.usefixtures("strict")
+def test_a_player_reads_no_caches_and_writes_only_at_home(tmp_path: Path) -> None:
     secret, other = tmp_path / "cache", tmp_path / "other"
     for folder in (secret, other):
         folder.mkdir()

@@ -23,7 +23,6 @@ from tests.benchmarks.support import (
 from unlearn_bench.benchmarks.engines.engine import Lost
 from unlearn_bench.benchmarks.engines.local import Local
 from unlearn_bench.benchmarks.isolation import landlock
-from unlearn_bench.benchmarks.isolation.fence import ALLOW_VARIABLE
 from unlearn_bench.benchmarks.referee.cell import Cell, label
 from unlearn_bench.benchmarks.sweep import runner as module
 from unlearn_bench.benchmarks.sweep.runner import carry_out, sweep
@@ -101,13 +100,11 @@ def test_fresh_after_a_dead_worker_leaves_no_old_record(suite_file: Path, tmp_pa
 
 
 @pytest.mark.skipif(not landlock.version(), reason="this system has no Landlock")
-def test_records_on_the_disk_are_out_of_a_method_s_reach(
-    suite_file: Path, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("strict")
+def test_records_on_the_disk_are_out_of_a_method_s_reach(suite_file: Path, tmp_path: Path, out: Path) -> None:
     (first, *_) = warm_cells(suite_file, write_method(tmp_path, NOISE))
     run([first], out)
     before = {path: path.read_bytes() for path in sorted((out / "cells").glob("*.json"))}
-    monkeypatch.setenv(ALLOW_VARIABLE, "")
     rewrite = f"""
 found = []
 for path in {[str(path) for path in before]!r}:
