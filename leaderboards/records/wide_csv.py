@@ -239,6 +239,7 @@ def _read_row(row: Mapping[str, str], shared: dict[str, Any], metrics: Collectio
     if None in row.values() or None in row:
         raise ValueError("more or fewer fields than the header has")
     protocol, synthesis, preset, provenance, measured = (_said(row[name], shared) for name in _SHARED)
+    places = _places(row["measured"].partition(" ")[0], measured, shared)
     settings = row["hyperparameters"]
     if settings not in shared:
         shared[settings] = parse_json(settings)
@@ -260,7 +261,9 @@ def _read_row(row: Mapping[str, str], shared: dict[str, Any], metrics: Collectio
             "reason": _unliteral(row["reason"]),
             "run": run,
             "measurements": [
-                _read_measurement(item, row) for item in measured if metrics is None or item[0] in metrics
+                _read_measurement(item, columns, row)
+                for item, columns in zip(measured, places, strict=True)
+                if metrics is None or item[0] in metrics
             ],
             "preset": preset,
             "provenance": provenance,
@@ -268,9 +271,22 @@ def _read_row(row: Mapping[str, str], shared: dict[str, Any], metrics: Collectio
     )
 
 
-def _read_measurement(item: Sequence[object], row: Mapping[str, str]) -> dict[str, object]:
+def _places(name: str, measured: Iterable[Sequence[object]], shared: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The three columns of each measurement: made once for all rows that measured the same."""
+    place = f"columns of {name}"
+    of, found = shared.get(place, (None, []))
+    if of is not measured:
+        found = [
+            tuple(_column((str(metric), str(role), str(group), side)) for side in _SIDES)
+            for metric, _, role, group, _ in measured
+        ]
+        shared[place] = measured, found
+    return list(found)
+
+
+def _read_measurement(item: Sequence[object], columns: Sequence[str], row: Mapping[str, str]) -> dict[str, object]:
     metric, version, role, group, n = item
-    before, after, outcomes = (row.get(_column((str(metric), str(role), str(group), side)), "") for side in _SIDES)
+    before, after, outcomes = (row.get(column, "") for column in columns)
     return {
         "metric": metric,
         "version": version,
