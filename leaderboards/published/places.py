@@ -38,8 +38,11 @@ PAPER_PAGE = _HERE / "paper.md"
 
 
 def published_records(*, metrics: Collection[str] | None = None) -> tuple[Record, ...]:
-    """The records of every published suite, with what these metrics measured; empty where none are shipped."""
-    paths = sorted(PAPER_RECORDS.parent.glob("*.csv"))
+    """The records of every published suite, with what these metrics measured; empty where none are shipped.
+
+    Without those of curves: they are as many again, of the same methods on the same classes with other settings.
+    """
+    paths = sorted(path for path in PAPER_RECORDS.parent.glob("*.csv") if not path.stem.endswith(CURVE))
     return tuple(record for path in paths for record in read_csv(path, metrics=metrics))
 
 

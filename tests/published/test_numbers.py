@@ -36,6 +36,14 @@ PARTS = {
         "mini-domains",
         ["--model", "mini-rn", "--classes", "purple circle@sketch", "--seeds", "0"],
     ),
+    "curves": (
+        "mini-full-curve",
+        "mini-full",
+        [
+            *("--curve", "--model", "mini-rn", "--classes", "letter m", "--seeds", "0"),
+            *("--methods", "text-null-space,slug,clip-erase,ssd"),
+        ],
+    ),
     "mini-pairs": ("mini-pairs", "mini-pairs", ["--model", "mini-rn", "--classes", "letter m", "--seeds", "0"]),
 }
 
