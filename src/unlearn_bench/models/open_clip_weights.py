@@ -155,10 +155,20 @@ class Weights(Asset):
         return "MIT" if self.published.tag == "openai" else f"see {self.source}"
 
     def _fp32_bytes(self) -> int | None:
-        """What the architecture's tensors take in fp32, the most that weights are published in."""
+        """What the architecture's tensors take in fp32, the most that weights are published in.
+
+        None where the network would have to be asked how a text tower of transformers is built.
+        """
+        config = self.published.config
+        if name := config["text_cfg"].get("hf_model_name"):
+            here = try_to_load_from_cache(str(name), "config.json")
+            if not isinstance(here, str):
+                return None
+            # By its folder: by its name the library asks the network all the same, for 23 s where there is none.
+            config = {**config, "text_cfg": {**config["text_cfg"], "hf_model_name": str(Path(here).parent)}}
         try:
             with torch.device("meta"):  # shapes alone
-                model = build_open_clip(self.published.config)
+                model = build_open_clip(config)
         except Exception:  # a library that is not installed; then nobody says
             return None
         return 4 * sum(int(value.numel()) for value in model.state_dict().values())

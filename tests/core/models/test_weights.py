@@ -1,5 +1,6 @@
 """Published weights: where they are looked for, how they are fetched and verified, what is said when they can't."""
 
+import json
 from pathlib import Path
 
 import open_clip
@@ -103,10 +104,17 @@ def test_missing(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert tried == []
 
 
-def test_sizes_of_other_architectures() -> None:
+def test_sizes_of_other_architectures(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = block_network(monkeypatch)
     sizes = {name: asset(name).availability().bytes for name in ("ViT-B-16", "ViT-L-14", "roberta-ViT-B-32")}
     assert round((sizes["ViT-B-16"] or 0) / 1e6) == 598, "149,620,737 parameters"
     assert round((sizes["ViT-L-14"] or 0) / 1e6) == 1710, "427,616,513 parameters"
+    assert sizes["roberta-ViT-B-32"] is None, "how RoBERTa is built stands in a file that is not here"
+    facts = {"model_type": "roberta", "vocab_size": 50_265, "max_position_embeddings": 514, "type_vocab_size": 1}
+    place(hub, "roberta-base", "config.json", json.dumps(facts).encode())
+    parameters = 87_849_216 + 124_055_040 + 768 * 640 + 640 * 512 + 1  # ViT, RoBERTa, their projection, the scale
+    assert asset("roberta-ViT-B-32").availability().bytes == 4 * parameters
+    assert tried == []
 
 
 def test_present_and_then_damaged(hub: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
