@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,12 @@ def _site_page(view: View, template: str, *, up: str = "../", name: str = "", **
 
 
 def _template(name: str) -> Template:
+    return _environment().get_template(name)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    """With the templates as they are compiled: that takes longer than to fill them, and a site has many pages."""
     env = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
@@ -90,7 +97,7 @@ def _template(name: str) -> Template:
     env.filters["slug"] = slug
     env.filters["class_slug"] = class_slug
     env.filters["data"] = data
-    return env.get_template(name)
+    return env
 
 
 def data(value: Mapping[str, Any] | list[Any] | tuple[Any, ...]) -> Markup:
