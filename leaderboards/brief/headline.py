@@ -113,6 +113,8 @@ def _unforgotten(found: Findings) -> str:
 
 
 def _undone(found: Findings) -> str:
+    if found.attacked:
+        return _recovered(found)
     if found.hardest is None:
         return ""
     row, most = found.hardest
@@ -123,6 +125,19 @@ def _undone(found: Findings) -> str:
         return f"None {_WELL} is as irreversible as {scale}; the nearest is {row.label} ({short(most)})."
     names = listed([each.label for each in found.as_hard])
     return f"As irreversible as {scale}: {names}."
+
+
+def _recovered(found: Findings) -> str:
+    """What the strongest attack finds of the row that gives least back, and how many give back most of it."""
+    least, *_ = found.attacked
+    assert least.recovery is not None
+    share = f"{short(least.recovery.share)}{_within(least.recovery.interval)}"
+    bare = ", with no retrained model as zero" if least.recovery.is_bare else ""
+    many = f"{found.regained} of these {len(found.attacked)} give back more than half."
+    return (
+        f"{_WELL.capitalize()}, {least.label} gives least back: the worst known attack recovers {share} of it"
+        f"{bare} ({least.recovery.attack}). {many}"
+    )
 
 
 def _of_curves(competing: list[Curve]) -> str:

@@ -4,6 +4,7 @@ import html
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from unlearn_bench.leaderboards.brief.finality import attacked, cell, heading
 from unlearn_bench.leaderboards.brief.headline import headline, measured_line, short
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.curves import is_curve
@@ -18,7 +19,7 @@ from unlearn_bench.leaderboards.tables.section import Section, short_note
 _WHOLE = 3
 """The level of headings about all of a board; what is deeper is about one forget set."""
 
-_HEADERS = ("rank", "method", "access", "score (95 %)", "forgetting", "retention", "irreversible", "note")
+_HEADERS = ("rank", "method", "access", "score (95 %)", "forgetting", "retention")
 
 
 def document(records: Iterable[Record], *, baseline: str | None = None, all_settings: bool = False) -> str:
@@ -42,10 +43,13 @@ def of_board(board: Board) -> Section:
     """The table of a board in eight columns, references last; of curves, the table that they have anyway."""
     if is_curve(board):
         return table_of_curves(board)
-    return Section(title="", level=3, headers=_HEADERS, rows=tuple(line(row) for row in board.rows), words=4)
+    recovered = attacked([board])
+    headers = (*_HEADERS, heading(recovered=recovered), "note")
+    rows = tuple(line(row, recovered=recovered) for row in board.rows)
+    return Section(title="", level=3, headers=headers, rows=rows, words=4)
 
 
-def line(row: Row) -> tuple[str, ...]:
+def line(row: Row, *, recovered: bool = False) -> tuple[str, ...]:
     """A row in eight cells."""
     found = row.overall
     return (
@@ -55,7 +59,7 @@ def line(row: Row) -> tuple[str, ...]:
         spanned(found.score, found.interval),
         short(found.forgetting),
         short(found.retention),
-        short(row.irreversibility if row.audits else None),
+        cell(row, recovered=recovered),
         short_note(row, found),
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from unlearn_bench.leaderboards.brief.finality import attacked, cell, heading
 from unlearn_bench.leaderboards.brief.headline import sentences, short
 from unlearn_bench.leaderboards.brief.overview import spanned
 from unlearn_bench.leaderboards.records.record import Record
@@ -15,7 +16,7 @@ from unlearn_bench.leaderboards.tables.section import Section
 ROWS = 12
 """The most rows of the table, of all models together."""
 
-_HEADERS = ("model", "rank", "method", "score (95 %)", "forgetting", "retention", "irreversible")
+_HEADERS = ("model", "rank", "method", "score (95 %)", "forgetting", "retention")
 _ALT = "Forgetting against retention, a panel for each model and a mark for each method"
 
 
@@ -36,9 +37,12 @@ def short_form(records: Iterable[Record], links: Links) -> str:
     """
     found = [board for board in boards_of(records)[0] if not is_curve(board)]
     said = tuple(f"{board.run.model}: {' '.join(sentences(board))}" for board in found)
-    lines = [line for board in found for line in _lines(board, ROWS // len(found))]
+    recovered = attacked(found)
+    headers = (*_HEADERS, heading(recovered=recovered))
+    rows = [row for board in found for row in _rows(board, ROWS // len(found))]
+    lines = [_line(row, recovered=recovered) for row in rows]
     text = markdown([Section(title="", level=3, paragraphs=said)])
-    table = markdown([Section(title="", level=3, headers=_HEADERS, rows=tuple(lines), words=3)])
+    table = markdown([Section(title="", level=3, headers=headers, rows=tuple(lines), words=3)])
     return f"{text}\n{_picture(links)}\n\n{table}"
 
 
@@ -51,14 +55,14 @@ def _picture(links: Links) -> str:
     )
 
 
-def _lines(board: Board, most: int) -> Sequence[tuple[str, ...]]:
+def _rows(board: Board, most: int) -> Sequence[Row]:
     """The best of a model, and the retrained one, which is the scale, where it was measured."""
     scale = [row for row in board.rows if row.label == RETRAINED and row.overall.score is not None]
     scored = [row for row in board.rows if row.standing != "reference" and row.overall.score is not None]
-    return [_line(row) for row in (*scored[: most - len(scale)], *scale)]
+    return (*scored[: most - len(scale)], *scale)
 
 
-def _line(row: Row) -> tuple[str, ...]:
+def _line(row: Row, *, recovered: bool) -> tuple[str, ...]:
     found = row.overall
     return (
         row.run.model,
@@ -67,5 +71,5 @@ def _line(row: Row) -> tuple[str, ...]:
         spanned(found.score, found.interval),
         short(found.forgetting),
         short(found.retention),
-        short(row.irreversibility if row.audits else None),
+        cell(row, recovered=recovered),
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len, set_cell_size
 
+from unlearn_bench.leaderboards.brief.finality import attacked, number_of
 from unlearn_bench.leaderboards.brief.headline import headline, short
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.aggregate import boards
@@ -17,14 +18,18 @@ WIDTH = 100
 """Columns that every line fits."""
 
 _MARK = "*"
-_ROWS = ("rank", "method", "access", "score (95 %)", "forgetting", "retention", "irreversibility")
+_ROWS = ("rank", "method", "access", "score (95 %)", "forgetting", "retention")
+_LAST = {False: "irreversibility", True: "worst recovery"}
+"""The last heading; `True`: the standard attack ran."""
+
 _WIDTHS = (4, 23, 7, 20, 10, 9, 15)
 _CURVES = ("rank", "method", "access", "area (95 %)", "settings")
 _CURVE_WIDTHS = (4, 40, 7, 19, 8)
-_NOTE = (
-    f"{_MARK} did not forget: more than half of the target accuracy is left. Of scores, lower is better; of the "
-    "other three, higher."
-)
+_MARKED = f"{_MARK} did not forget: more than half of the target accuracy is left."
+_BETTER = {
+    False: "Of scores, lower is better; of the other three, higher.",
+    True: "Of scores and of what the worst known attack recovers, lower is better; of the other two, higher.",
+}
 
 
 def summary(records: Iterable[Record]) -> str:
@@ -39,10 +44,11 @@ def of_board(board: Board) -> str:
         lines = _laid_out(_CURVES, _CURVE_WIDTHS, [[_curve(curve) for curve in curves(board)]])
         note: list[str] = []
     else:
-        competing = [_row(row) for row in board.rows if row.standing != "reference"]
-        references = [_row(row) for row in board.rows if row.standing == "reference"]
-        lines = _laid_out(_ROWS, _WIDTHS, [competing, references])
-        note = wrapped(_NOTE) if any(_MARK in line for line in lines) else []
+        recovered = attacked([board])
+        competing = [_row(row, recovered) for row in board.rows if row.standing != "reference"]
+        references = [_row(row, recovered) for row in board.rows if row.standing == "reference"]
+        lines = _laid_out((*_ROWS, _LAST[recovered]), _WIDTHS, [competing, references])
+        note = wrapped(f"{_MARKED} {_BETTER[recovered]}") if any(_MARK in line for line in lines) else []
     return "\n".join([*wrapped(title(board)), "", *lines, *note, "", *wrapped(headline(board))])
 
 
@@ -89,7 +95,7 @@ def _fitted(text: str, width: int) -> str:
     return set_cell_size(flat, width) if cell_len(flat) <= width else set_cell_size(flat, width - 2).rstrip() + ".."
 
 
-def _row(row: Row) -> list[str]:
+def _row(row: Row, recovered: bool) -> list[str]:
     summary = row.overall
     mark = _MARK if summary.did_not_forget and row.standing != "reference" else ""
     return [
@@ -99,7 +105,7 @@ def _row(row: Row) -> list[str]:
         _spanned(summary.score, summary.interval),
         short(summary.forgetting) + mark,
         short(summary.retention),
-        short(row.irreversibility if row.audits else None),
+        number_of(row, recovered=recovered),
     ]
 
 

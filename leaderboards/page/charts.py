@@ -65,6 +65,8 @@ def _point(row: Row, name: str) -> Chart:
         "score": rounded(summary.score),
         "rank": row.place,
         "irreversibility": rounded(row.irreversibility if row.audits else None),
+        "recovery": rounded(row.recovery.share if row.recovery else None),
+        "attack": row.recovery.attack if row.recovery else "",
         "front": row.on_front,
     }
 

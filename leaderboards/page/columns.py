@@ -1,14 +1,14 @@
 """The ranked table: which columns there are, what each means, and what stands in the cells."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from unlearn_bench.leaderboards.statistics.curves import Curve
 from unlearn_bench.leaderboards.statistics.frame import least_shown
 from unlearn_bench.leaderboards.statistics.intervals import Interval
 from unlearn_bench.leaderboards.statistics.ranking import UNRANKED
-from unlearn_bench.leaderboards.statistics.rows import Board, Row
+from unlearn_bench.leaderboards.statistics.rows import Board, Recovery, Row
 from unlearn_bench.leaderboards.tables import costs
 from unlearn_bench.leaderboards.tables.section import number, span
 
@@ -115,6 +115,14 @@ COLUMNS = (
         "loss in another.",
     ),
     Column(
+        key="recovery",
+        title="Recovered",
+        kind="bar",
+        better="lower",
+        about="Worst known recovery: the largest share of the target that an attack of the standard set gets back. "
+        "0: as if it had never been known; 1: as if nothing had been forgotten. Each cell says which attack.",
+    ),
+    Column(
         key="irreversibility",
         title="Irreversible",
         kind="bar",
@@ -184,6 +192,8 @@ def table_of(board: Board, note: Callable[[Row], str]) -> Table:
     scale = _scale(board)
     lines = [_line(row, spent, scale, note(row)) for row in board.rows]
     used = [column for column in COLUMNS if any(_holds(line.cells[column.key]) for line in lines)]
+    if any(column.key == "recovery" for column in used):  # it says the same of more attacks, and on a scale
+        used = [replace(column, shown=column.shown and column.key != "irreversibility") for column in used]
     return Table(
         columns=tuple(used),
         lines=tuple(line for line in lines if line.competing),
@@ -218,6 +228,7 @@ def _line(row: Row, spent: costs.Costs, scale: float, note: str) -> Line:
         "score": _measured(summary.score, summary.interval, scale),
         "forgetting": _measured(summary.forgetting, summary.intervals.get("forgetting")),
         "retention": _measured(summary.retention, summary.intervals.get("retention")),
+        "recovery": _recovered(row.recovery),
         "irreversibility": _measured(audited, None),
         "seconds": _cost(row, spent, "seconds", "method"),
         "harmonic": _plain(summary.harmonic),
@@ -254,6 +265,14 @@ def _measured(value: float | None, interval: Interval | None, scale: float = 1.0
         span=(place(interval.low), place(interval.high)) if interval else None,
         said=f"95 % interval {span(interval)}" if interval else "",
     )
+
+
+def _recovered(found: Recovery | None) -> Cell:
+    if found is None or found.share is None:
+        return Cell(text=NO_NUMBER)
+    bare = ", bare share: no retrained model is its zero" if found.is_bare else ""
+    cell = _measured(found.share, found.interval)
+    return replace(cell, said="; ".join(filter(None, (f"by {found.attack}{bare}", cell.said))))
 
 
 def _plain(value: float | None) -> Cell:

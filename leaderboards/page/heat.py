@@ -8,7 +8,7 @@ import numpy as np
 
 from unlearn_bench.leaderboards.page.columns import NO_NUMBER
 from unlearn_bench.leaderboards.statistics.intervals import OTHER, TARGET, ClassKey
-from unlearn_bench.leaderboards.statistics.rows import Board, Pair, Row, Summary, seed_mean
+from unlearn_bench.leaderboards.statistics.rows import Board, Pair, Recovery, Row, Summary, seed_mean
 from unlearn_bench.leaderboards.tables.audits import COLUMNS as REMAINS
 from unlearn_bench.leaderboards.tables.section import number
 
@@ -102,6 +102,47 @@ def what_remains(board: Board) -> HeatMap | None:
             for number_, row in enumerate(ordered)
         ),
     )
+
+
+def what_attacks_find(board: Board) -> HeatMap | None:
+    """The share of the target that each attack of the standard set gets back, least recovered method first; None
+    where the set did not run.
+
+    A cell is as dark as its share is large. One in brackets does not count: the attack is not to be trusted there.
+    """
+    found = [(row, row.recovery) for row in board.rows if row.recovery is not None]
+    if not found:
+        return None
+    ordered = sorted(found, key=lambda pair: (pair[0].standing != "reference", _share(pair[1])))
+    worst = Heading(title="worst", about="The largest share that counts.", better="lower")
+    attacks = [
+        Heading(title=item.name, about=f"Recovered by {item.name}; in brackets: not counted.", better="lower")
+        for item in found[0][1].attempts
+    ]
+    return HeatMap(
+        headings=(worst, *attacks),
+        lines=tuple(
+            HeatLine(
+                label=row.label,
+                reference=row.standing == "reference",
+                cells=(
+                    _attempt(recovery.share),
+                    *(_attempt(item.share, item.unreliable) for item in recovery.attempts),
+                ),
+            )
+            for row, recovery in ordered
+        ),
+    )
+
+
+def _share(found: Recovery) -> float:
+    return 2.0 if found.share is None else found.share
+
+
+def _attempt(share: float | None, unreliable: str = "") -> Shaded:
+    if share is None:
+        return Shaded(text=NO_NUMBER)
+    return Shaded(text=f"({number(share)})") if unreliable else Shaded(text=number(share), shade=share)
 
 
 def _relative(values: Sequence[float | None]) -> list[Shaded]:

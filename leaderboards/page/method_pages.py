@@ -11,7 +11,7 @@ from unlearn_bench.leaderboards.page.heat import HeatMap, class_by_class
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.curves import is_curve
 from unlearn_bench.leaderboards.statistics.intervals import OTHER, TARGET
-from unlearn_bench.leaderboards.statistics.rows import Board, Row, Summary
+from unlearn_bench.leaderboards.statistics.rows import Board, Recovery, Row, Summary
 from unlearn_bench.leaderboards.tables import costs
 from unlearn_bench.leaderboards.tables.captions import UNTUNED_SOURCES, title
 from unlearn_bench.leaderboards.tables.section import full_note, number, span
@@ -143,8 +143,17 @@ def _result(row: Row) -> list[Fact]:
     found += [Fact(name=name, text=_with_interval(summary, quantity)) for name, quantity in names]
     audited = number(row.irreversibility) if row.audits else ""
     note = full_note(row, summary)
+    if row.recovery is not None:
+        found += [Fact(name="Worst known recovery", text=_recovered(row.recovery))]
     found += [Fact(name="Irreversibility", text=audited or NO_NUMBER)]
     return [*found, *([Fact(name="Note", text=note)] if note else [])]
+
+
+def _recovered(found: Recovery) -> str:
+    if found.share is None:
+        return NO_NUMBER
+    said = f"{number(found.share)} ({span(found.interval)})" if found.interval else number(found.share)
+    return f"{said}, by {found.attack}{', bare share' if found.is_bare else ''}"
 
 
 def _with_interval(summary: Summary, quantity: str) -> str:

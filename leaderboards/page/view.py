@@ -8,7 +8,7 @@ from unlearn_bench.leaderboards.page import charts
 from unlearn_bench.leaderboards.page.columns import ACCESS, Column, Table, table_of, table_of_curves
 from unlearn_bench.leaderboards.page.extras import Extras
 from unlearn_bench.leaderboards.page.forget_pages import DatasetPage, ForgetPage, dataset_pages, forget_pages
-from unlearn_bench.leaderboards.page.heat import HeatMap, what_remains
+from unlearn_bench.leaderboards.page.heat import HeatMap, what_attacks_find, what_remains
 from unlearn_bench.leaderboards.page.method_pages import Fact, MethodPage, method_pages
 from unlearn_bench.leaderboards.statistics.curves import Curve, curves, is_curve
 from unlearn_bench.leaderboards.statistics.ranking import UNRANKED
@@ -41,7 +41,8 @@ class BoardView:
 
     Attributes:
         number: its place among the tabs. tab, title: what it is called, short and long. measured: in one line.
-        headline: what it comes to, in sentences. about: how it was measured. tables: all others, to be unfolded.
+        headline: what it comes to, in sentences. remains, attacks: what audits, and the standard
+            attack, find. about: how it was measured. tables: all others, to be unfolded.
     """
 
     number: int
@@ -52,6 +53,7 @@ class BoardView:
     table: Table
     chart: charts.Chart | None
     remains: HeatMap | None
+    attacks: HeatMap | None
     about: tuple[str, ...]
     tables: tuple[Section, ...]
 
@@ -97,6 +99,7 @@ def _board(number: int, board: Board, boards: Sequence[Board], baseline: str | N
         table=table_of_curves(curves(board), _curve_note) if curved else table_of(board, _note),
         chart=charts.front_of(board),
         remains=None if curved else what_remains(board),
+        attacks=None if curved else what_attacks_find(board),
         about=(*captions.measured(board), *captions.settings(board)) if curved else captions.about(board),
         tables=tuple(_folded(board, baseline)),
     )
@@ -152,5 +155,6 @@ def _glossary(columns: Sequence[Column]) -> tuple[Fact, ...]:
         ("Ranks in full", captions.RANKS),
         ("Intervals", captions.INTERVALS),
         ("What remains", audits.READING),
+        *((("Worst known recovery in full", audits.RECOVERY),) if any(c.key == "recovery" for c in columns) else ()),
     )  # fmt: skip
     return (*words, *(Fact(name=name, text=text) for name, text in longer))

@@ -9,6 +9,9 @@ from unlearn_bench.leaderboards.statistics.rows import Board, Difference, Row
 NOTHING = "identity"
 """The reference that does nothing: who scores worse did more harm than good."""
 
+HALF = 0.5
+"""Of what was forgotten: who gives back more, has hidden it rather than forgotten."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Findings:
@@ -23,6 +26,8 @@ class Findings:
             irreversibility, and that: a model that knows nothing any more is no example of forgetting for good.
         retrained: the irreversibility of the retrained model; None where it was not measured.
         as_hard: of the same rows those that are at least as irreversible as the retrained model.
+        attacked: of the rows that forgot with less harm than good, those that the standard attack was tried on, the
+            least recovered first. regained: how many of these give back over half.
     """
 
     leaders: tuple[Row, ...]
@@ -34,6 +39,8 @@ class Findings:
     hardest: tuple[Row, float] | None
     retrained: float | None
     as_hard: tuple[Row, ...]
+    attacked: tuple[Row, ...] = ()
+    regained: int = 0
 
 
 def findings(board: Board) -> Findings:
@@ -47,6 +54,9 @@ def findings(board: Board) -> Findings:
     nothing = references[NOTHING].overall.score if NOTHING in references else None
     forgot = [row for row in scored if not row.overall.did_not_forget]
     well = [row for row in forgot if nothing is None or (row.overall.score or 0.0) < nothing]
+    recovered = [
+        (worst.share, row) for row in well if (worst := row.recovery) is not None and worst.share is not None
+    ]
     audited = [(row, found) for row in well if row.audits and (found := row.irreversibility) is not None]
     return Findings(
         leaders=leaders,
@@ -58,4 +68,6 @@ def findings(board: Board) -> Findings:
         hardest=max(audited, key=lambda pair: pair[1], default=None),
         retrained=retrained,
         as_hard=tuple(row for row, found in audited if retrained is not None and found >= retrained),
+        attacked=tuple(row for _, row in sorted(recovered, key=lambda pair: pair[0])),
+        regained=sum(share > HALF for share, _ in recovered),
     )

@@ -116,7 +116,8 @@
     const lines = [point.name + (point.rank ? `, rank ${point.rank}` : ""), point.access === "reference" ? "reference" : `access ${point.access}`,
       `forgetting ${share(point.forgetting)} (${share(point.f_low)} to ${share(point.f_high)})`,
       `retention ${share(point.retention)} (${share(point.r_low)} to ${share(point.r_high)})`, `score ${share(point.score)}`];
-    if (point.irreversibility !== null && point.irreversibility !== undefined) lines.push(`irreversibility ${share(point.irreversibility)}`);
+    if (point.recovery !== null && point.recovery !== undefined) lines.push(`recovered ${share(point.recovery)}, by ${point.attack}`);
+    else if (point.irreversibility !== null && point.irreversibility !== undefined) lines.push(`irreversibility ${share(point.irreversibility)}`);
     return lines.join("\n");
   }
 

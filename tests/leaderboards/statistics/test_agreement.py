@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from tests.leaderboards.attack_examples import swept
 from tests.leaderboards.examples import ended, identity, only, sweep
-from tests.leaderboards.statistics.test_recovery import swept
 from unlearn_bench.leaderboards.statistics.agreement import agreement, recovery_agreement
 from unlearn_bench.leaderboards.statistics.rows import Board
 

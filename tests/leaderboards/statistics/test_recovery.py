@@ -1,62 +1,17 @@
 """Worst known recovery: the scale by hand, what counts, the maximum and its interval."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tests.leaderboards.examples import FORGET, TARGET_N, identity, only, plain, sweep
+from tests.leaderboards.attack_examples import EVERY, METRICS, swept
+from tests.leaderboards.examples import FORGET, identity, only, sweep
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.intervals import RESAMPLES, interval, resampled_accuracies
 from unlearn_bench.leaderboards.statistics.recovery import Reached, attempt, is_attacked, recovered, with_recovery
 from unlearn_bench.leaderboards.statistics.rows import Attempt, Recovery, images_of
-from unlearn_bench.metrics.base import Measurement
-from unlearn_bench.metrics.shared.attacks import ATTACKS, Attack, standard_metrics
-from unlearn_bench.metrics.shared.outcomes import pack
-
-METRICS = dict.fromkeys(standard_metrics(), 1)
-KNOWN = 16
-"""Target images, of 20, that every attack finds with the original model."""
-
-Reaching = Mapping[str, int]
-"""By attack, the target images that it finds with a model; of an attack that is not named, two."""
-
-
-def outcome(attack: Attack, group: str, before: int, after: int, dataset: str, *, told: bool = True) -> Measurement:
-    order = np.arange(TARGET_N)
-    found = plain(attack.metric, group, after / TARGET_N, before=before / TARGET_N, dataset=dataset, n=TARGET_N)
-    return replace(found, outcomes=pack(order < before, order < after) if told else "")
-
-
-def attacked(
-    record: Record,
-    reaching: Reaching,
-    *,
-    kept: Mapping[str, float] | None = None,
-    told: bool = True,
-    false: int = 0,
-) -> Record:
-    """The record with all attacks but the zero-shot one, which its accuracies are; `kept` is their accuracy on kept
-    classes, .8 before and where nothing else is said."""
-    own, new = record.run.dataset, []
-    for attack in ATTACKS[1:]:
-        new.append(outcome(attack, attack.target, KNOWN, reaching.get(attack.name, 2), own, told=told))
-        if attack.other is not None:
-            after = (kept or {}).get(attack.name, 0.8)
-            new.append(plain(attack.metric, attack.other, after, before=0.8, dataset=own))
-        if attack.false is not None:
-            new.append(outcome(attack, attack.false, 0, false, own, told=told))
-    return replace(record, measurements=(*record.measurements, *new))
-
-
-def swept(method: str, reaching: Reaching, **changes: object) -> list[Record]:
-    """One method on the three forget sets; `zero-shot` in `reaching` are its target images without attack."""
-    kept, told, false = changes.pop("kept", None), changes.pop("told", True), changes.pop("false", 0)
-    if method in {"identity", "retrain", "random-weights"}:
-        changes = {"kind": "reference", **changes}
-    records = sweep(method, targets=(reaching.get("zero-shot", 2),), metrics=METRICS, **changes)  # type: ignore[arg-type]
-    return [attacked(item, reaching, kept=kept, told=bool(told), false=false) for item in records]  # type: ignore[arg-type]
+from unlearn_bench.metrics.shared.attacks import ATTACKS, standard_metrics
 
 
 def recovery(records: list[Record], method: str = "lip") -> Recovery:
@@ -64,9 +19,6 @@ def recovery(records: list[Record], method: str = "lip") -> Recovery:
     assert row is not None
     assert row.recovery is not None
     return row.recovery
-
-
-EVERY = {attack.name: KNOWN for attack in ATTACKS}
 
 
 def test_the_scale_by_hand() -> None:

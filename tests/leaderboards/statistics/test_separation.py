@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from tests.leaderboards.attack_examples import EVERY, swept
 from tests.leaderboards.examples import only, sweep
-from tests.leaderboards.statistics.test_recovery import EVERY, swept
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.intervals import Interval
 from unlearn_bench.leaderboards.statistics.separation import Separation, auc, separations

@@ -4,8 +4,8 @@ import csv
 import io
 from dataclasses import replace
 
+from tests.leaderboards.attack_examples import swept
 from tests.leaderboards.examples import cell, ended, identity, only, plain, sweep
-from tests.leaderboards.statistics.test_recovery import swept
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.aggregate import boards
 from unlearn_bench.leaderboards.tables import audits as remains
