@@ -17,9 +17,9 @@ from unlearn_bench.metrics.shared.rates import told
 STEPS = 4
 """Passes there and back of each image."""
 
-_EPSILON = 1 / 255  # of the range of a pixel
+EPSILON = 2 / 255  # of the range of a pixel
 _STEP = 2.5 / STEPS  # of epsilon: the bound can be reached from anywhere within it
-_OTHERS = 2  # test images of each kept class
+OTHERS = 2  # test images of each kept class
 _AT_ONCE = 64
 
 
@@ -29,15 +29,14 @@ class AdversarialImage(Metric):
         x' = argmax_{|x' - x| <= eps}  log softmax_c(scale cos(v(x'), t_c))[f],   hit = [argmax_c cos(v(x'), t_c) = f]
         x <- clip(x + alpha sign(gradient), to eps around the image and to [0, 1]),   4 steps, alpha = 2.5 eps / 4
 
-    The adversary has the model and the test images; it may change each pixel's value by eps = 1/255 of its range (PGD
+    The adversary has the model and the test images; it may change each pixel's value by eps = 2/255 of its range (PGD
     without a random start, 4 steps) and learns nothing from other images. For an image of a forget class, f is that
     class; for one of a kept class it is the forgotten name that is nearest to it. Any model says any name when it is
     pushed far enough, one that never saw the class too. So the same push is given to images of the other classes, and
     what tells a model that still knows the class is the difference: how much more readily its own images take the
-    name. The bound is small for that reason: with eps = 4/255, as is common, the untouched embedded models call a
-    quarter to nine tenths of other images by the name, with 1/255 less than a third, and nearly all of its own
-    (looked up once on test images of two classes of `mini-shapes` and two of `mini-digits`; to be repeated on
-    validation images before anything is published with it).
+    name. The bound is small for that reason: with eps = 4/255, as is common, the untouched embedded models call more
+    than half of other images by the name, with 2/255 less than a third, and nearly all of their own (29 and 21 %, and
+    100 and 99 %, of validation images of tuning classes; `benchmarks.tuning.attack_strengths` shows it).
     Groups, under the own dataset's name:
 
     - `target`: mean over forget classes of the share of their test images that are called by their own name.
@@ -75,7 +74,7 @@ class AdversarialImage(Metric):
 
     def _measure(self, evidence: Evidence, models: Models) -> Iterator[Measurement]:
         forget, own, scale = evidence.forget, evidence.own, evidence.logit_scale
-        rows = sample(models.test.labels, forget, _OTHERS)
+        rows = sample(models.test.labels, forget, OTHERS)
         rows = rows[has_candidate(own.before.at(rows), forget)]
         labels = models.test.labels[rows]
         target = belongs(labels, forget)
@@ -108,28 +107,37 @@ def nearest_of(seen: Embedded, forget: tuple[int, ...]) -> Tensor:
     return torch.tensor(forget)[similarities(seen)[:, list(forget)].argmax(dim=1)]
 
 
-def pushed(clip: Clip, pixels: Tensor, seen: Embedded, *, texts: Tensor, goals: Tensor, scale: float) -> Tensor:
+def pushed(
+    clip: Clip,
+    pixels: Tensor,
+    seen: Embedded,
+    *,
+    texts: Tensor,
+    goals: Tensor,
+    scale: float,
+    epsilon: float = EPSILON,
+) -> Tensor:
     """Whether each of these images, pushed towards its goal (M,), is taken for it, (M,) bool.
 
     Args:
         pixels: (M, H, W, 3) uint8, prepared. seen: the same images, for what parts their candidates.
-        texts: (C, D), normalised.
+        texts: (C, D), normalised. epsilon: by which each value of a pixel may move, as a share of its range.
     """
     twin = clip.copy()  # without gradients of its own, and never in inference mode
     found = [
-        _pushed(twin, pixels[part], replace(seen.at(part), texts=texts), goals[part], scale)
+        _pushed(twin, pixels[part], replace(seen.at(part), texts=texts), goals[part], scale=scale, epsilon=epsilon)
         for part in torch.split(torch.arange(len(pixels)), _AT_ONCE)
         if len(part)
     ]
     return torch.cat([torch.empty(0, dtype=torch.bool), *found])
 
 
-def _pushed(clip: Clip, pixels: Tensor, seen: Embedded, goals: Tensor, scale: float) -> Tensor:
+def _pushed(clip: Clip, pixels: Tensor, seen: Embedded, goals: Tensor, *, scale: float, epsilon: float) -> Tensor:
     with torch.inference_mode(mode=False):
         start, wanted = clip.to_input(pixels.clone()), goals.clone()  # inference tensors take part in no gradient
         texts, own, all_ = seen.texts.clone(), seen.image_domains, seen.text_domains
         centre, std = (start.new_tensor(values)[:, None, None] for values in (clip.mean, clip.std))
-        reach = _EPSILON / std
+        reach = epsilon / std
         low, high = torch.maximum(start - reach, -centre / std), torch.minimum(start + reach, (1 - centre) / std)
 
         def look(inputs: Tensor) -> Embedded:

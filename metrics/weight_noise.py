@@ -12,7 +12,7 @@ from unlearn_bench.metrics.shared.changed_weights import recognised, with_matric
 from unlearn_bench.metrics.shared.rates import rates
 from unlearn_bench.seeding import generator
 
-_SIZE = 0.1  # of a tensor's own root mean square; chosen among five as `pruning`'s share was, see there
+SIZE = 0.1  # of a tensor's own root mean square; chosen among .02 to .4 as `pruning`'s share was, see there
 
 
 class WeightNoise(Metric):
@@ -58,11 +58,11 @@ class WeightNoise(Metric):
         yield from rates(self, evidence, labels, right)
 
 
-def shaken(seed: int) -> Callable[[Clip], State]:
+def shaken(seed: int, size: float = SIZE) -> Callable[[Clip], State]:
     """From a model to its state with noise on its matrices and kernels; the rest as it is, not copied."""
 
     def noisy(name: str, weight: Tensor) -> Tensor:
         drawn = torch.randn(weight.shape, generator=generator("weight noise", name, seed))
-        return weight + _SIZE * weight.square().mean().sqrt() * drawn.to(weight.device)
+        return weight + size * weight.square().mean().sqrt() * drawn.to(weight.device)
 
     return lambda clip: with_matrices(clip, noisy)

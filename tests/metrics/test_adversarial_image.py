@@ -83,7 +83,6 @@ def test_the_range_of_pixels_is_never_left() -> None:
 @pytest.mark.parametrize("steps", [1, 2])
 def test_updates_by_hand(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a larger bound lets images of a random model move, the answers are those of steps written out."""
-    monkeypatch.setattr(adversarial_image, "_EPSILON", 0.2)
     monkeypatch.setattr(adversarial_image, "STEPS", steps)
     monkeypatch.setattr(adversarial_image, "_STEP", 0.6)
     evidence = random_evidence(2)
@@ -91,7 +90,8 @@ def test_updates_by_hand(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert models is not None
     clip, rows = models.unlearned, torch.arange(20)
     goals, texts = (own.labels[:20] + 1) % 5, embed_texts(clip, models.texts)
-    found = pushed(clip, models.test.pixels[rows], own.after.at(rows), texts=texts, goals=goals, scale=20.0)
+    seen, pixels = own.after.at(rows), models.test.pixels[rows]
+    found = pushed(clip, pixels, seen, texts=texts, goals=goals, scale=20.0, epsilon=0.2)
     tower = clip.module.get_submodule("image")
     unit = models.test.pixels[:20].permute(0, 3, 1, 2).float() / 255
     moved = unit.clone()
