@@ -32,8 +32,9 @@ from unlearn_bench.models.sources import open_model
 from unlearn_bench.registry import catalogue
 from unlearn_bench.shown import visible
 
-USUAL = "text-null-space"
-"""What forgets where no method has settings for a model: it has a closed form, and reads texts alone."""
+USUAL = ("text-null-space", "text-space-adaptation")
+"""What forgets where no method has settings for a model: both read texts alone and need no search. The second where
+the first does not apply, as in SigLIP, whose image tower ends in no matrix."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +143,7 @@ def _candidates(method: str, known: Presets) -> tuple[Candidate, ...]:
             )
         return (Candidate(method=method),)
     found = tuple(item for item in ranked(known) if load_method(item.method).kind.access == "ZS")
-    return found or (Candidate(method=USUAL),)
+    return found or tuple(Candidate(method=name) for name in USUAL)
 
 
 def _on_data(bench: Workbench, made: Clip, words: Words) -> list[Share]:

@@ -93,6 +93,21 @@ def test_a_method_that_needs_no_images_is_the_default(call: Call, given: list[ob
     assert (before, after < before) == (1.0, True)
 
 
+def test_where_the_usual_method_does_not_apply_another_one_forgets(call: Call, tmp_path: Path) -> None:
+    small = pytest.importorskip("tests.core.models.small_transformers", reason="the extra [transformers] is missing")
+    folder = small.write(small.siglip_model(), tmp_path / "siglip")
+    (tmp_path / "names.txt").write_text("green\nblue\nyellow\n")
+    asked = ("forget", "--model", f"hf:{folder}", "--keep", tmp_path / "names.txt", "--device", "cpu")
+    said = call(*asked, "--concepts", "red", "--out", "gone")
+    assert said.code == 0, said
+    assert "skipped: " in said.err
+    assert said.err.index("method text-null-space") < said.err.index("method text-space-adaptation")
+    card = json.loads((tmp_path / "gone" / "card.json").read_text())
+    assert card["how"]["method"] == "text-space-adaptation"
+    (told,) = (each for each in card["measured"] if each["group"] == "forgotten" and "text" in each["metric"])
+    assert told["after"] > 0
+
+
 def test_what_can_not_be_asked(call: Call, given: list[object], tmp_path: Path) -> None:
     out = ("--out", "gone")
     is_one_error(call(*given, *out), "say what to forget: --classes of a dataset, or --concepts in words")
