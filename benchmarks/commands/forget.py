@@ -90,7 +90,7 @@ class Output:
             )
             return 1
         how = write_out(clip, self.out, card, spec=spec, fmt=self.fmt)
-        typer.echo(f"wrote {self.out}; load it with {how}")
+        typer.echo(f"wrote {visible(str(self.out))}; load it with {visible(how)}")
         if self.push is not None:
             typer.echo(f"pushed to {push(self.out, self.push)}")
         return 0

@@ -34,7 +34,7 @@ def execute(*, data: Sequence[str], model: str | None, template: str, read: bool
         wrong += sum(1 for _ in _unreadable(dataset)) if read else 0
     if out is not None:
         write_reports(reports, out)
-        typer.echo(f"wrote {out}")
+        typer.echo(f"wrote {visible(str(out))}")
     return 1 if wrong else 0
 
 

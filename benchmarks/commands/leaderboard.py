@@ -58,7 +58,7 @@ def execute(
         picture = draw(boards(found), fmt=fmt)
         with atomic_path(out) as part:
             part.write_bytes(picture)
-        typer.echo(f"wrote {out}", err=True)
+        typer.echo(f"wrote {visible(str(out))}", err=True)
         return 0
     text = _text(runs, found, fmt=fmt, baseline=baseline, all_settings=all_settings)
     if out is None:
@@ -66,7 +66,7 @@ def execute(
     else:
         _writable(out)
         write_text(out, text)
-        typer.echo(f"wrote {out}", err=True)
+        typer.echo(f"wrote {visible(str(out))}", err=True)
     if open_ and out is not None:
         opened(out)
     return 0
@@ -95,7 +95,7 @@ def page_of(
 def opened(path: Path) -> None:
     """Ask the system's browser to show a file; where there is none, say where the file is."""
     if not webbrowser.open(path.resolve().as_uri()):
-        typer.echo(f"no browser was found; open {path} yourself", err=True)
+        typer.echo(f"no browser was found; open {visible(str(path))} yourself", err=True)
 
 
 def chosen_records(

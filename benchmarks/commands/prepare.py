@@ -21,6 +21,7 @@ from unlearn_bench.models.hub_models import hub_model
 from unlearn_bench.models.names import is_hub_id
 from unlearn_bench.models.open_clip_weights import weights_asset
 from unlearn_bench.registry import catalogue, is_path_target
+from unlearn_bench.shown import visible
 
 DEFAULT_SUITE = "paper"
 _HEADERS = ("name", "kind", "state", "size", "disk free", "source", "licence", "where")
@@ -177,7 +178,8 @@ def _finish(assets: Mapping[str, Asset], fetched: Sequence[str], reasons: Mappin
         availability = assets[name].availability()
         if name not in reasons and availability.state == "present":
             size = size_text(availability.bytes)
-            typer.echo(f"{name}: here and checked, {size}, licence {assets[name].licence}, at {availability.path}")
+            place = visible(str(availability.path))
+            typer.echo(f"{name}: here and checked, {size}, licence {assets[name].licence}, at {place}")
             continue
         typer.echo(f"{name}: {reasons.get(name) or 'fetched, yet not complete'}", err=True)
         notes[name] = availability.note

@@ -105,7 +105,7 @@ def _keep_data(console: Console, reports: Sequence[DataReport], path: Path, *, t
         if error.errno not in READ_ONLY:
             raise
     if told:
-        console.print(f"data: all of it in {path}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"data: all of it in {visible(str(path))}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _say_before(console: Console, models: Sequence[ZeroShot], warn: Callable[[str], None]) -> None:

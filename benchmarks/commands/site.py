@@ -9,6 +9,7 @@ from unlearn_bench.benchmarks.commands.beside import extras_of
 from unlearn_bench.benchmarks.commands.leaderboard import chosen_records, opened
 from unlearn_bench.cache import make_folder, write_text
 from unlearn_bench.leaderboards.page.page import gathered, site
+from unlearn_bench.shown import visible
 
 
 def execute(
@@ -28,7 +29,7 @@ def execute(
     for name, text in files.items():
         make_folder((out / name).parent, what="folder of the site")
         write_text(out / name, text)
-    typer.echo(f"wrote {len(files)} files; the first is {out / 'index.html'}", err=True)
+    typer.echo(f"wrote {len(files)} files; the first is {visible(str(out / 'index.html'))}", err=True)
     if open_:
         opened(out / "index.html")
     return 0

@@ -133,6 +133,27 @@ def test_all_other_files_of_a_run(call: Call, tmp_path: Path) -> None:
         is_plain(call(*command))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_are_kept_and_measured_again(name: str, call: Call, tmp_path: Path) -> None:
+    """Below a results folder of any name: one more metric needs no run of the method."""
+    suite, method = write_suite(tmp_path), write_method(tmp_path, "return clip")
+    given = ("run", "--suite", suite, "--methods", method, "--classes", "red", "--jobs", 1, "--device", "cpu")
+    out = odd(tmp_path, NAMES[name])
+    first = call(*given, "--keep", "--out", out)
+    assert first.code == 0, first
+    is_plain(first)
+    assert "kept weights of 1 unlearned model" in first.out
+    assert len(list((out / "weights").iterdir())) == 1
+    again = call(*given, "--metrics", "accuracy,seconds,predictions", "--out", out)
+    assert again.code == 0, again
+    is_plain(again)
+    assert "1 cell is measured from kept weights" in again.err
+    leaderboards_are_sound(call, out, tmp_path, count=2)
+    for told in (call("site", out, "--out", out / "site"), call("inspect", suite, "--out", out / "data.md")):
+        is_plain(told)
+    is_plain(call("leaderboard", out, "--format", "html", "--out", out / "board.html"))
+
+
 REFUSED: dict[str, Callable[[Path], list[object]]] = {
     "a model": lambda folder: ["check-model", f"local-dir:{odd(folder, NAMES['no UTF-8'])}"],
     "a model's name": lambda folder: ["check-model", os.fsdecode(b"RN\xff\x1b[2J")],
