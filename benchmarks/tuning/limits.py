@@ -2,7 +2,7 @@
 
     python -m unlearn_bench.benchmarks.tuning.limits "64 trials=a.toml" "640 trials=b.toml" --out limits.md
 
-Each file is one that `tune` wrote. Nothing is run: of each method the page says what its search came to on the tuning
+Each file is one that `tune` wrote; several of one name count as one. Nothing is run: of each method the page says what its search came to on the tuning
 classes under each condition, so that what holds a method back (budget, data, width of the model) can be read off.
 """
 
@@ -16,7 +16,7 @@ import typer
 
 from unlearn_bench.benchmarks.presets.preset import FRONT, read_presets
 from unlearn_bench.cache import write_text
-from unlearn_bench.errors import InputError
+from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.leaderboards.statistics.curves import dominated_area
 from unlearn_bench.leaderboards.tables.render import markdown
 from unlearn_bench.leaderboards.tables.section import Section, number
@@ -63,9 +63,27 @@ def condition(text: str) -> Condition:
     return Condition(name=name, tables=tables)
 
 
-def section(conditions: Sequence[Condition]) -> Section:
-    """The table: a row for each method of any condition."""
-    methods = sorted({name for each in conditions for name in each.tables})
+def merged(conditions: Sequence[Condition]) -> list[Condition]:
+    """Conditions of one name as one, in the order of their first mention: searches may be a file for each method."""
+    found: dict[str, Condition] = {}
+    for each in conditions:
+        former = found.get(each.name)
+        tables = {**former.tables, **each.tables} if former else each.tables
+        found[each.name] = Condition(name=each.name, tables=tables)
+    return list(found.values())
+
+
+def section(conditions: Sequence[Condition], methods: Sequence[str] = ()) -> Section:
+    """The table: a row for each method of any condition, or for these alone, in their order.
+
+    Raises:
+        InputError: a method that no condition has.
+    """
+    known = sorted({name for each in conditions for name in each.tables})
+    for name in methods:
+        if name not in known:
+            raise unknown("method of these files", name, known)
+    methods = methods or known
     headers = ["method"]
     for each in conditions:
         budgets = sorted({int(table["trials"]) for table in each.tables.values()})
@@ -94,6 +112,7 @@ def cells(table: Mapping[str, Any] | None) -> tuple[str, str]:
 def main(
     conditions: Annotated[list[str], typer.Argument(help="NAME=FILE, each a preset file that `tune` wrote.")],
     *,
+    methods: Annotated[str, typer.Option(help="Rows, separated by commas; all without.")] = "",
     out: Annotated[Path | None, typer.Option(help="Write here instead of to the screen.")] = None,
 ) -> None:
     """Compare what searches found under several conditions.
@@ -101,7 +120,8 @@ def main(
     Example: python -m unlearn_bench.benchmarks.tuning.limits "mini-rn=mini-rn.toml" "twice as wide=wide.toml"
     """
     try:
-        text = markdown([section([condition(each) for each in conditions])])
+        wanted = [name.strip() for name in methods.split(",") if name.strip()]
+        text = markdown([section(merged([condition(each) for each in conditions]), wanted)])
         if out is None:
             typer.echo(text)
         else:

@@ -41,6 +41,22 @@ def test_a_row_for_each_method_of_any_condition(tmp_path: Path) -> None:
     assert found.rows[0][3:] == ("-", "-")
 
 
+def test_files_of_one_name_are_one_condition_and_rows_can_be_chosen(tmp_path: Path) -> None:
+    few = write(tmp_path, "few", lip=FOUND, emb=FOUND, ssd=FOUND)
+    one, two = (
+        write(tmp_path, "one", ssd={**FOUND, "trials": 640}),
+        write(tmp_path, "two", lip={**FOUND, "trials": 640}),
+    )
+    given = [f"few={few}", f"many={one}", f"many={two}", "--methods"]
+    done = CliRunner().invoke(app, [*given, "ssd,lip"])
+    lines = [line.split("|")[1:-1] for line in done.output.splitlines() if line.startswith("|")]
+    assert [line[0].strip() for line in lines[2:]] == ["ssd", "lip"]
+    assert [name.strip() for name in lines[0]] == ["method", "few: 64 trials", "area", "many: 640 trials", "area"]
+    assert "-" not in {cell.strip() for line in lines[2:] for cell in line}
+    wrong = CliRunner().invoke(app, [*given, "lipp"])
+    assert (wrong.exit_code, "unknown method of these files 'lipp'" in wrong.output) == (2, True)
+
+
 def test_the_command_writes_a_page(tmp_path: Path) -> None:
     path, out = write(tmp_path, "few", lip={**FOUND, "found": False}), tmp_path / "limits.md"
     done = CliRunner().invoke(app, [f"few={path}", "--out", str(out)])
