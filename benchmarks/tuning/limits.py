@@ -2,8 +2,9 @@
 
     python -m unlearn_bench.benchmarks.tuning.limits "64 trials=a.toml" "640 trials=b.toml" --out limits.md
 
-Each file is one that `tune` wrote; several of one name count as one. Nothing is run: of each method the page says what its search came to on the tuning
-classes under each condition, so that what holds a method back (budget, data, width of the model) can be read off.
+Each file is one that `tune` wrote; several of one name count as one. Nothing is run: of each method the page says
+what its search came to on the tuning classes under each condition, so that what holds a method back (budget, data,
+width of the model) can be read off.
 """
 
 from collections.abc import Mapping, Sequence
