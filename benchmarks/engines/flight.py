@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distributed import Client, Future, KilledWorker
+from distributed.comm.core import CommClosedError
 
 from unlearn_bench.benchmarks.engines.engine import Lost
 from unlearn_bench.benchmarks.engines.workers import Raised, Unfit, in_short
@@ -163,12 +164,14 @@ class Flight:
 
         Raises:
             InputError: the scheduler is gone.
-            TimeoutError: the result is not there any more.
+            TimeoutError: the result is not there any more, or the connection broke while it was fetched.
         """
         try:
             return future.result(timeout=_POLL_S)
         except KilledWorker as error:
             return error
+        except CommClosedError as error:  # of a task's own there is none: `carry` brings home what a task raises
+            raise TimeoutError from error  # `_meet` will see whether the scheduler is gone
         except (Exception, CancelledError) as error:
             if isinstance(error, CancelledError) or self.client.status != "running":
                 raise InputError(gone(self.scheduler)) from error
