@@ -11,6 +11,8 @@ import signal
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -60,6 +62,12 @@ def die_with_parent() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+
+
+def while_heard(life: Callable[..., None], connection: Connection, *given: object) -> None:
+    """Do `life`, and end without a word once the other side of its connection is gone: nobody would read it."""
+    with suppress(ConnectionError):
+        life(connection, *given)
 
 
 def end_when_alone(connection: Connection) -> None:

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from unlearn_bench.benchmarks.isolation.fence import Fence, allowed_writes
+from unlearn_bench.benchmarks.isolation.fence import Fence, allowed_writes, while_heard
 from unlearn_bench.benchmarks.isolation.measuring import Load, PeakMemory, Stopwatch, most_held_mib
 from unlearn_bench.benchmarks.isolation.play import Opening, Task, live
 from unlearn_bench.benchmarks.isolation.wire import Message, WireError, receive, send
@@ -84,7 +84,7 @@ class Room:
         )
         self.connection, theirs = multiprocessing.Pipe()
         context = _context()
-        process = context.Process(target=life, args=(theirs, fence, given), daemon=True)  # type: ignore[attr-defined]
+        process = context.Process(target=while_heard, args=(life, theirs, fence, given), daemon=True)  # type: ignore[attr-defined]
         with _little_told(context):
             process.start()
         theirs.close()

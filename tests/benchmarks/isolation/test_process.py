@@ -1,5 +1,6 @@
 """A player: what comes back is what the method made, and whatever it does is told and stays in its room."""
 
+import multiprocessing
 import os
 import signal
 import time
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from tests.benchmarks.support import NOISE, start, write_method, write_model
+from unlearn_bench.benchmarks.isolation.fence import while_heard
 from unlearn_bench.benchmarks.isolation.landlock import version
 from unlearn_bench.benchmarks.isolation.measuring import Load
 from unlearn_bench.benchmarks.isolation.play import Opening, Task
@@ -269,6 +271,18 @@ assert multiprocessing.get_start_method() == {method!r}
     process = start(source)
     process.join(60)
     assert process.exitcode == 0
+
+
+def test_who_is_alone_ends_without_a_traceback() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    theirs.close()
+    while_heard(lambda connection, *given: connection.send_bytes(bytes(given)), ours, 1, 2)
+    with pytest.raises(ValueError, match="mine"):
+        while_heard(_wrong, ours)
+
+
+def _wrong(_: object) -> None:
+    raise ValueError("mine")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="processes are ended by signals")

@@ -18,6 +18,7 @@ from typing import Annotated
 import typer
 
 from tests.benchmarks.support import NOISE, start_cli, write_method, write_suite
+from unlearn_bench.benchmarks.isolation.fence import ALLOW_VARIABLE
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.storage import CELLS, read_folder
 from unlearn_bench.metrics.base import Measurement
@@ -146,6 +147,7 @@ def main(
     """Kill, go on, and say how many were tried and how many held."""
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["UNLEARN_BENCH_CACHE"] = str(Path(scratch) / "cache")
+        os.environ[ALLOW_VARIABLE] = scratch
         for name in ("sweep", "forget"):
             (Path(scratch) / name).mkdir()
         told = kill_sweep(Path(scratch) / "sweep", kills=kills, seed=seed, seeds=max(1, kills // 10))
