@@ -80,6 +80,7 @@ def look(bench: Workbench, suite: Suite) -> Iterator[Looked]:
             lambda size: [bench.clip.with_state(shaken(seed, size)(bench.clip)) for seed in _SEEDS],
         ),
     }
+    before = {name: _accuracy(bench.clip, item) for name, item in bench.evaluated.items()}
     for attack, (strengths, made) in weights.items():
         for strength in strengths:
             clips = made(strength)
@@ -90,7 +91,7 @@ def look(bench: Workbench, suite: Suite) -> Iterator[Looked]:
                     strength=strength,
                     model=bench.setting.model,
                     dataset=name,
-                    before=_accuracy(bench.clip, item),
+                    before=before[name],
                     own=own,
                 )
     tasks = tuning_tasks(suite, bench).tasks

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from unlearn_bench.leaderboards.brief.finality import found_by
 from unlearn_bench.leaderboards.statistics.curves import Curve
 from unlearn_bench.leaderboards.statistics.frame import least_shown
 from unlearn_bench.leaderboards.statistics.intervals import Interval
@@ -270,9 +271,8 @@ def _measured(value: float | None, interval: Interval | None, scale: float = 1.0
 def _recovered(found: Recovery | None) -> Cell:
     if found is None or found.share is None:
         return Cell(text=NO_NUMBER)
-    bare = ", bare share: no retrained model is its zero" if found.is_bare else ""
     cell = _measured(found.share, found.interval)
-    return replace(cell, said="; ".join(filter(None, (f"by {found.attack}{bare}", cell.said))))
+    return replace(cell, said="; ".join(filter(None, (found_by(found), cell.said))))
 
 
 def _plain(value: float | None) -> Cell:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from unlearn_bench.leaderboards.brief.finality import found_by
 from unlearn_bench.leaderboards.page import charts
 from unlearn_bench.leaderboards.page.columns import ACCESS, NO_NUMBER, standing_in_words
 from unlearn_bench.leaderboards.page.extras import Extras
@@ -153,7 +154,7 @@ def _recovered(found: Recovery) -> str:
     if found.share is None:
         return NO_NUMBER
     said = f"{number(found.share)} ({span(found.interval)})" if found.interval else number(found.share)
-    return f"{said}, by {found.attack}{', bare share' if found.is_bare else ''}"
+    return f"{said}, {found_by(found)}"
 
 
 def _with_interval(summary: Summary, quantity: str) -> str:

@@ -274,14 +274,15 @@ def _read_row(row: Mapping[str, str], shared: dict[str, Any], metrics: Collectio
 def _places(name: str, measured: Iterable[Sequence[object]], shared: dict[str, Any]) -> list[tuple[str, ...]]:
     """The three columns of each measurement: made once for all rows that measured the same."""
     place = f"columns of {name}"
+    found: list[tuple[str, ...]]
     of, found = shared.get(place, (None, []))
-    if of is not measured:
+    if of is not measured:  # another list of that name: no row would have these columns
         found = [
             tuple(_column((str(metric), str(role), str(group), side)) for side in _SIDES)
             for metric, _, role, group, _ in measured
         ]
         shared[place] = measured, found
-    return list(found)
+    return found
 
 
 def _read_measurement(item: Sequence[object], columns: Sequence[str], row: Mapping[str, str]) -> dict[str, object]:

@@ -7,8 +7,10 @@ import pytest
 import tomli_w
 from typer.testing import CliRunner
 
+from unlearn_bench.benchmarks.presets.places import preset_places
 from unlearn_bench.benchmarks.tuning.limits import app, cells, condition, section
 
+DOCS = Path(__file__).parents[3] / "docs"
 FOUND: dict[str, Any] = {
     "source": "tuned",
     "trials": 64,
@@ -63,6 +65,22 @@ def test_the_command_writes_a_page(tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert "| lip" in out.read_text()
     assert "0.123\\* (0.900 / 0.950)" in out.read_text(), "an asterisk that is no markup"
+
+
+def test_the_page_of_limits_says_what_its_files_say() -> None:
+    if not DOCS.is_dir():
+        pytest.skip("not in a checkout")
+    files = {
+        "published": next(iter(preset_places("mini-rn"))),
+        "tenfold": DOCS / "limits" / "tenfold.toml",
+        "Lip's variants": DOCS / "limits" / "lip-variants.toml",
+        "trained longer": DOCS / "limits" / "trained-longer.toml",
+    }
+    methods = "lip,lip-real,lip-all-tensors,ssd,ulip,amns,emmn"
+    done = CliRunner().invoke(app, [*(f"{name}={path}" for name, path in files.items()), "--methods", methods])
+    said = done.output.partition("\n\n")[2].strip()
+    assert said.count("\n") > len(methods.split(","))
+    assert said in (DOCS / "what-limits.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,13 @@ def test_the_headline_names_who_gives_least_back_and_how_many_most_of_it() -> No
     assert last.endswith(") of it (pruning). 1 of these 2 give back more than half.")
 
 
+def test_without_a_retrained_model_it_is_marked() -> None:
+    records = swept("slug", {"pruning": 4}) + swept("identity", {"zero-shot": 16})
+    assert line(document(records), "slug")[6] == ".250 (bare) by pruning"
+    assert next(line for line in of_board(only(records)).splitlines() if " slug " in line).endswith(".250 (bare)")
+    assert not attacked([])
+
+
 def test_without_a_retrained_model_the_headline_says_so() -> None:
     last = sentences(only(swept("slug", {"pruning": 4}) + swept("identity", {"zero-shot": 16})))[-1]
     assert "recovers .250" in last  # 4 of 16
