@@ -16,9 +16,9 @@ from torch import Tensor
 
 from unlearn_bench.benchmarks.isolation.fence import Fence, die_with_parent, end_when_alone, raise_fence
 from unlearn_bench.benchmarks.isolation.measuring import give_memory_back
-from unlearn_bench.benchmarks.isolation.wire import Message, bytes_of, receive, send
+from unlearn_bench.benchmarks.isolation.wire import Message, receive, send
 from unlearn_bench.benchmarks.presets.preset import build_method
-from unlearn_bench.clip import Clip
+from unlearn_bench.clip import Clip, State
 from unlearn_bench.errors import CellFailure
 from unlearn_bench.methods.base import Concept, Examples, Method, Request
 from unlearn_bench.models.sources import open_model, with_weights
@@ -127,7 +127,7 @@ def live(connection: Connection, fence: Fence, opening: Opening) -> None:
             task = pickle.loads(connection.recv_bytes())
         except (EOFError, OSError):
             return
-        _play(connection, task, clip)
+        _play(connection, task, clip, pristine)
         same = all(torch.equal(value, pristine[name]) for name, value in clip.state().items())
         send(connection, Message(kind="over", words={"clean": same and _state_of_process() == state}))
 
@@ -143,16 +143,16 @@ def _open(opening: Opening) -> Clip:
     return clip.to(opening.device)
 
 
-def _play(connection: Connection, task: Task, clip: Clip) -> None:
+def _play(connection: Connection, task: Task, clip: Clip, pristine: State) -> None:
     """One method's turn; whatever it raises is told."""
     door = Door(connection=connection, task=task, device=clip.device)
     try:
-        _turn(door, clip)
+        _turn(door, clip, pristine)
     except BaseException as error:  # whatever it is, it is this cell's failure
         send(connection, Message(kind="failed", words=_told(error)))
 
 
-def _turn(door: Door, clip: Clip) -> None:
+def _turn(door: Door, clip: Clip, pristine: State) -> None:
     task, connection = door.task, door.connection
     method = build_method(cast("type[Method]", load(task.method_target)), task.hyperparameters)
     copy, request = clip.copy(), door.request()
@@ -177,7 +177,16 @@ def _turn(door: Door, clip: Clip) -> None:
     if not isinstance(returned, Clip):
         raise CellFailure(f"unlearn returned a {type(returned).__name__}; it must return the clip")
     state = returned.state()
-    send(connection, Message(kind="done", words={"bytes": bytes_of(state)}, tensors=state))
+    moved = {name: value for name, value in state.items() if not _same(value, pristine.get(name))}
+    send(connection, Message(kind="done", words={"lacks": sorted(pristine.keys() - state.keys())}, tensors=moved))
+
+
+def _same(value: Tensor, original: Tensor | None) -> bool:
+    """Whether the referee has this very tensor, so that it need not be sent."""
+    if original is None:
+        return False
+    alike = (value.dtype, value.device, value.shape) == (original.dtype, original.device, original.shape)
+    return alike and torch.equal(value, original)
 
 
 def _allocated(device: torch.device) -> int:

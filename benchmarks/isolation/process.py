@@ -50,12 +50,14 @@ class Played:
     """What came of a method's turn.
 
     Attributes:
-        state: the tensors that it gave back, on the CPU; None where it did not apply. skipped: why, then.
+        state: the tensors that it changed or added, on the CPU; None where it did not apply. skipped: why, then.
+        lacks: names of the original's tensors that are gone; all others are as they were.
         seconds: of the method, synthesis left out. memory_bytes: its peak.
         held_mib: the most main memory that its process ever had; None where the system does not tell.
     """
 
     state: Mapping[str, Tensor] | None
+    lacks: frozenset[str] = frozenset()
     skipped: str = ""
     seconds: float = 0.0
     memory_bytes: int = 0
@@ -244,6 +246,7 @@ class _Turn:
         self._device_bytes = 0
         self._skipped = ""
         self._state: Mapping[str, Tensor] | None = None
+        self._lacks: frozenset[str] = frozenset()
 
     def left(self, timeout_s: float) -> float | None:
         """Seconds until the method's time is over."""
@@ -280,7 +283,9 @@ class _Turn:
         self.stop()
         taken = self._memory.bytes if self._memory is not None else self._device_bytes
         seconds = max(0.0, self._whole.seconds - self._pause.seconds)
-        return Played(state=self._state, skipped=self._skipped, seconds=seconds, memory_bytes=taken)
+        return Played(
+            state=self._state, lacks=self._lacks, skipped=self._skipped, seconds=seconds, memory_bytes=taken
+        )
 
     def _begin(self, _: Message, connection: Connection) -> None:
         for watch in (self._load, *(() if self._memory is None else (self._memory,)), self._whole):
@@ -312,7 +317,10 @@ class _Turn:
         self._skipped = str(message.words.get("reason", "")) or "it gave no reason"
 
     def _done(self, message: Message, _: Connection) -> None:
-        self._state = message.tensors
+        lacks = message.words.get("lacks")
+        if not (isinstance(lacks, list) and all(isinstance(name, str) for name in lacks)):
+            raise CellFailure("the method's process did not say which tensors its model lacks")
+        self._state, self._lacks = message.tensors, frozenset(lacks)
 
     def _failed(self, message: Message, _: Connection) -> None:
         reason = str(message.words.get("reason", "no reason"))

@@ -38,7 +38,7 @@ from unlearn_bench.benchmarks.sweep.players import Choice
 SYNTHESIS, UNLEARNING, EVALUATION, REST = "synthesis", "unlearning", "evaluation", "the rest"
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds() -> float:
     """Of this process and of all that it began, those that have ended too."""
     here = psutil.Process()
     own = here.cpu_times()
@@ -82,7 +82,7 @@ class Breakdown:
 
     def end(self) -> None:
         """The stage under way is over."""
-        self.stages[self._method, self._stage] += _cpu_seconds() - self._began
+        self.stages[self._method, self._stage] += cpu_seconds() - self._began
         if self._profile is not None:
             self._profile.stop()
             for item in self._profile.key_averages():
@@ -93,7 +93,7 @@ class Breakdown:
         self._profile = profile(activities=[ProfilerActivity.CPU]) if self.operators else None
         if self._profile is not None:
             self._profile.start()
-        self._began = _cpu_seconds()
+        self._began = cpu_seconds()
 
 
 @contextmanager

@@ -169,10 +169,14 @@ class Record:
     preset: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
-    @cached_property
+    @property
     def measured(self) -> Measured:
         """The measurements as numbers in a row, of a layout that many records share."""
-        return self.measurements if isinstance(self.measurements, Measured) else Measured.of(self.measurements)
+        return self.measurements if isinstance(self.measurements, Measured) else self._measured
+
+    @cached_property
+    def _measured(self) -> Measured:
+        return Measured.of(self.measurements)
 
     def find(self, metric: str, *, dataset: str | None = None, group: str | None = None) -> Measurement | None:
         """The first measurement of `metric` (on that dataset, of that group), or None."""

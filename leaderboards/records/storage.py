@@ -90,8 +90,9 @@ def read_folder(folder: Path) -> Loaded:
                 broken[found.path] = found
         there = index.known(cells, files)
     records: dict[str, Record] = {}
+    damaged = {path.name for path in broken}
     for name, _, _ in files:
-        if cells / name in broken:
+        if name in damaged:
             continue
         found = there.get(name) or read_file(cells / name)
         if isinstance(found, SetAside):

@@ -1,7 +1,8 @@
 """What a leaderboard is made of: pairs before and after, summaries, rows, boards."""
 
 import math
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, cast
@@ -292,19 +293,25 @@ class Seeds:
 
     def mean(self, metric: str, group: str, dataset: str | None) -> Pair:
         """See `seed_mean`."""
-        shown = {layout: _shown(layout, metric, group, dataset) for layout in self.layouts}
-        if len(shown) == 1 and all(shown.values()):  # nearly always
-            (places,) = shown.values()
-            before, after = (_mean(_over(side, places)) for side in self._columns)
-            return Pair(before=before, after=after)
-        return mean_pair([_of_run(run, shown[run.layout]) for run in self.runs])
+        shown = [_shown(layout, metric, group, dataset) for layout in self.layouts]
+        if not all(shown):
+            return Pair(before=None, after=None)
+        parts = list(zip(self._columns, shown, strict=True))  # nearly always one
+        before, after = (_mean([value for sides, at in parts for value in _over(sides[k], at)]) for k in (0, 1))
+        return Pair(before=before, after=after)
 
     @cached_property
-    def _columns(self) -> tuple[Floats, Floats]:
-        """Before and after, (runs, quantities), of runs with one layout."""
-        before = np.frombuffer(b"".join(run.before.tobytes() for run in self.runs), dtype=np.float64)
-        after = np.frombuffer(b"".join(run.after.tobytes() for run in self.runs), dtype=np.float64)
-        return before.reshape(len(self.runs), -1), after.reshape(len(self.runs), -1)
+    def _columns(self) -> tuple[tuple[Floats, Floats], ...]:
+        """For each layout before and after, (runs, quantities), of the runs that have it."""
+
+        def joined(parts: "Iterable[array[float]]", runs: int) -> Floats:
+            return np.frombuffer(b"".join(part.tobytes() for part in parts), dtype=np.float64).reshape(runs, -1)
+
+        alike = [[run for run in self.runs if run.layout is layout] for layout in self.layouts]
+        return tuple(
+            (joined((run.before for run in runs), len(runs)), joined((run.after for run in runs), len(runs)))
+            for runs in alike
+        )
 
 
 def images_of(records: Sequence[Record], metric: str, dataset: str, group: str) -> Images | None:
@@ -329,11 +336,6 @@ def _over(side: Floats, places: Sequence[int]) -> list[float]:
     if len(places) == 1:
         return cast("list[float]", side[:, places[0]].tolist())
     return [math.fsum(values) / len(values) for values in side[:, places].tolist()]
-
-
-def _of_run(run: Measured, places: Sequence[int]) -> Pair:
-    before, after = ([side[place] for place in places] for side in (run.before, run.after))
-    return Pair(before=_mean(before), after=_mean(after))
 
 
 def _mean(values: Sequence[float]) -> float | None:

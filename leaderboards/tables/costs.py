@@ -3,10 +3,12 @@
 import math
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+from unlearn_bench.leaderboards.records.layout import Measured
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.statistics.rows import Board, Row
 
@@ -37,7 +39,13 @@ _DIGITS = {"seconds": 2, "peak-memory": 1, "share-changed": 3, "relative-change"
 MEASURED = tuple((metric, group) for _, metric, group in _COLUMNS)
 """Metric and group of each."""
 
+_CONDITIONAL = ("seconds", "peak-memory")
+"""Those that hang on where a run took place."""
+
 TUNING = ("tuned parameters", "tuning trials")
+
+Provenance = Mapping[str, Any]
+"""What a record says of where it was measured; many records share one."""
 
 
 @dataclass(frozen=True)
@@ -54,24 +62,24 @@ class Costs:
     @cached_property
     def conditions(self) -> tuple[str, ...] | None:
         """Device, jobs and threads of most of the runs without neighbours; None without any."""
-        return _most_common(_conditions(record) for record in self._done if not has_company(record))
+        return self._most_common(_conditions, among=lambda provenance: not has_company(provenance))
 
     @cached_property
     def counting(self) -> tuple[str, ...] | None:
         """The device and what was counted there as memory in most of the runs that say so; None without any."""
-        return _most_common(_counting(record) for record in self._done if record.provenance.get("memory"))
+        return self._most_common(_counting, among=lambda provenance: bool(provenance.get("memory")))
 
     def shown(self, row: Row, metric: str, group: str) -> str:
         """The median over the row's comparable runs, marked if there are none; nothing for an incomplete row."""
         alike, digits = self.comparable(row, metric, group), _DIGITS[metric]
         if alike is not None:
             return f"{alike:.{digits}f}"
-        loose = median(row, metric, group)
-        return "" if loose is None else f"{loose:.{digits}f}{MARK}"
+        any_ = loose(row, metric, group)
+        return "" if any_ is None else f"{any_:.{digits}f}{MARK}"
 
     def comparable(self, row: Row, metric: str, group: str) -> float | None:
-        """The median over the row's comparable runs; None without any."""
-        return median(row, metric, group, only=lambda record: self._compares(record, metric))
+        """The median over a complete row's comparable runs; None without any."""
+        return None if _incomplete(row) else _median(self._comparable(row, metric), metric, group)
 
     @property
     def caption(self) -> str:
@@ -94,57 +102,92 @@ class Costs:
     @property
     def _company(self) -> str:
         """What the comparable runs say of other processes: no more than was measured."""
-        alike = [record for record in self._done if self._compares(record, "seconds")]
-        known = [share for share in map(_others, alike) if share is not None]
+        alike = [(said, runs) for said, runs in self._provenances if id(said) in self._alike["seconds"]]
+        known = [(share, runs) for said, runs in alike if (share := _others(said)) is not None]
         if len(known) == len(alike):
-            return f"nothing else running: other processes used at most {max(known):.0%} of the cores"
-        return f"the machine's load was {f'measured in {len(known)}' if known else 'not measured'}"
+            most = max(share for share, _ in known)
+            return f"nothing else running: other processes used at most {most:.0%} of the cores"
+        measured = sum(runs for _, runs in known)
+        return f"the machine's load was {f'measured in {measured}' if measured else 'not measured'}"
 
     @cached_property
-    def _done(self) -> tuple[Record, ...]:
-        return tuple(record for row in self.board.rows for record in row.records if record.status == "ok")
+    def _provenances(self) -> tuple[tuple[Provenance, int], ...]:
+        """What the ok runs say of where they ran, each object once, and how many of them share it."""
+        said = [record.provenance for row in self.board.rows for record in row.records if record.status == "ok"]
+        counted, objects = Counter(map(id, said)), {id(item): item for item in said}
+        return tuple((objects[key], runs) for key, runs in counted.items())
 
-    def _compares(self, record: Record, metric: str) -> bool:
-        if metric not in {"seconds", "peak-memory"}:
-            return True
-        known = self._known.get(id(record))
-        if known is None:
-            quiet = not has_company(record) and _conditions(record) == self.conditions
-            counted = bool(self.counting) and _counting(record) == self.counting
-            known = self._known[id(record)] = quiet, counted
-        return known[metric == "peak-memory"]
+    def _most_common(
+        self, read: Callable[[Provenance], tuple[str, ...]], *, among: Callable[[Provenance], bool]
+    ) -> tuple[str, ...] | None:
+        counted: Counter[tuple[str, ...]] = Counter()
+        for said, runs in self._provenances:
+            if among(said):
+                counted[read(said)] += runs
+        return min(counted, key=lambda item: (-counted[item], item)) if counted else None
+
+    def _comparable(self, row: Row, metric: str) -> Sequence[Measured]:
+        if metric not in _CONDITIONAL:
+            return _runs(row)
+        if (row.label, metric) not in self._found:
+            alike = self._alike[metric]
+            self._found[row.label, metric] = [
+                record.measured for record in row.records if record.status == "ok" and id(record.provenance) in alike
+            ]
+        return self._found[row.label, metric]
 
     @cached_property
-    def _known(self) -> dict[int, tuple[bool, bool]]:
-        """Of records of the board: whether their seconds compare, and whether their memory does."""
+    def _alike(self) -> Mapping[str, frozenset[int]]:
+        """For each of `_CONDITIONAL`, which of `_provenances` (`id`) are those of runs that compare."""
+
+        def quiet(said: Provenance) -> bool:
+            return not has_company(said) and _conditions(said) == self.conditions
+
+        def counted(said: Provenance) -> bool:
+            return bool(self.counting) and _counting(said) == self.counting
+
+        return {
+            metric: frozenset(id(said) for said, _ in self._provenances if alike(said))
+            for metric, alike in zip(_CONDITIONAL, (quiet, counted), strict=True)
+        }
+
+    @cached_property
+    def _found(self) -> dict[tuple[str, str], Sequence[Measured]]:
+        """By a row's label and what is measured: its runs that compare."""
         return {}
 
     def _share(self, metric: str) -> str:
-        return f"{sum(self._compares(record, metric) for record in self._done)} of {len(self._done)} runs"
+        alike = sum(runs for said, runs in self._provenances if id(said) in self._alike[metric])
+        return f"{alike} of {sum(runs for _, runs in self._provenances)} runs"
 
 
-def has_company(record: Record) -> bool:
+def has_company(provenance: Provenance) -> bool:
     """Whether a run shared the machine: with other cells of its sweep, or with processes that it measured."""
-    return bool(record.provenance.get("contended")) or (_others(record) or 0.0) > QUIET
+    return bool(provenance.get("contended")) or (_others(provenance) or 0.0) > QUIET
 
 
-def _others(record: Record) -> float | None:
+def loose(row: Row, metric: str, group: str) -> float | None:
+    """The median over all of a complete row's runs, wherever they took place; None without any."""
+    return None if _incomplete(row) else _median(_runs(row), metric, group)
+
+
+def _incomplete(row: Row) -> bool:
+    return row.overall.done < row.overall.planned
+
+
+def _others(provenance: Provenance) -> float | None:
     """The share of the cores that other processes used meanwhile; None where it was not measured."""
-    found = record.provenance.get("others_cpu_share")
+    found = provenance.get("others_cpu_share")
     return float(found) if isinstance(found, int | float) else None
 
 
-def _most_common(found: Iterable[tuple[str, ...]]) -> tuple[str, ...] | None:
-    counted = Counter(found)
-    return min(counted, key=lambda item: (-counted[item], item)) if counted else None
+def _runs(row: Row) -> Sequence[Measured]:
+    return [record.measured for record in row.records if record.status == "ok"]
 
 
-def median(row: Row, metric: str, group: str, *, only: Callable[[Record], bool] = lambda _: True) -> float | None:
-    """The median of a cost over a complete row's runs; None where no run has it."""
-    if row.overall.done < row.overall.planned:
-        return None
-    runs = [record.measured for record in row.records if record.status == "ok" and only(record)]
-    found = [item.after[places[0]] for item in runs if (places := item.layout.find(metric, group=group))]
+def _median(runs: Sequence[Measured], metric: str, group: str) -> float | None:
+    places = {layout: layout.find(metric, group=group) for layout in dict.fromkeys(run.layout for run in runs)}
+    found = [run.after[shown[0]] for run in runs if (shown := places[run.layout])]
     known = [value for value in found if not math.isnan(value)]
     return statistics.median(known) if known else None
 
@@ -188,9 +231,9 @@ def _tuning(record: Record) -> tuple[int | None, int | None]:
     return tuned if isinstance(tuned, int) else None, trials if isinstance(trials, int) else None
 
 
-def _conditions(record: Record) -> tuple[str, ...]:
-    return tuple(str(record.provenance.get(name, "unknown")) for name in ("device", "jobs", "threads"))
+def _conditions(provenance: Provenance) -> tuple[str, ...]:
+    return tuple(str(provenance.get(name, "unknown")) for name in ("device", "jobs", "threads"))
 
 
-def _counting(record: Record) -> tuple[str, ...]:
-    return tuple(str(record.provenance.get(name, "unknown")) for name in ("device", "memory"))
+def _counting(provenance: Provenance) -> tuple[str, ...]:
+    return tuple(str(provenance.get(name, "unknown")) for name in ("device", "memory"))

@@ -86,7 +86,7 @@ def _of_all(row: Row, spent: costs.Costs) -> Iterator[tuple[str, str, float | No
     yield "irreversibility", "", row.irreversibility
     yield "pareto-front", "", float(row.on_front)
     for metric, group in costs.MEASURED:
-        alike, loose = spent.comparable(row, metric, group), costs.median(row, metric, group)
+        alike, loose = spent.comparable(row, metric, group), costs.loose(row, metric, group)
         if alike is None and loose is not None:
             yield metric, f"{group}, not comparable", loose
         else:
