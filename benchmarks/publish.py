@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.commands.leaderboard import load_records
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.paper_page import publish_page
@@ -26,6 +27,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 
 @app.command()
+@mistakes_in_a_line
 def main(
     runs: Annotated[list[Path] | None, typer.Argument(help="Folders of runs; each record goes to its suite.")] = None,
     *,
@@ -34,11 +36,7 @@ def main(
     ] = False,
 ) -> None:
     """Write the CSVs in `leaderboards/published`, the tables made from them, and the README's block."""
-    try:
-        publish_runs(runs or [], replace=replace)
-    except InputError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from error
+    publish_runs(runs or [], replace=replace)
 
 
 def publish_runs(runs: list[Path], *, replace: bool = False) -> None:

@@ -27,6 +27,7 @@ from unlearn_bench.benchmarks.isolation.fence import Fence, allowed_writes, whil
 from unlearn_bench.benchmarks.isolation.measuring import Load, PeakMemory, Stopwatch, most_held_mib
 from unlearn_bench.benchmarks.isolation.play import Opening, Task, live
 from unlearn_bench.benchmarks.isolation.wire import Message, WireError, receive, send
+from unlearn_bench.clip import State
 from unlearn_bench.errors import CellFailure
 from unlearn_bench.synthesis.images import Synthetic
 
@@ -62,6 +63,10 @@ class Played:
     seconds: float = 0.0
     memory_bytes: int = 0
     held_mib: int | None = None
+
+    def whole(self, original: State) -> dict[str, Tensor]:
+        """All tensors of the model that came back, given the original's."""
+        return {**{name: value for name, value in original.items() if name not in self.lacks}, **(self.state or {})}
 
 
 class Room:

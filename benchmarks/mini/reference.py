@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.data.dataset.base import Split
 from unlearn_bench.benchmarks.data.embedded.drawing.concepts import DATASETS
 from unlearn_bench.benchmarks.referee.embedding import embed_after
@@ -99,6 +100,7 @@ def read_report(folder: Path) -> tuple[str, dict[str, Any]]:
 
 
 @app.command()
+@mistakes_in_a_line
 def main(
     folder: Annotated[Path, typer.Argument(help="What the training command wrote with --out.")],
     *,
@@ -109,25 +111,21 @@ def main(
     Example: python -m unlearn_bench.benchmarks.mini.reference runs/without-digit-seven
     """
     console = Console()
-    try:
-        model, recipe = read_report(folder)
-        data = tuple(name for name in DATASETS if name not in _CONTROL)
-        setting = Setting(
-            model=model, datasets=data, control=_CONTROL, train_split="train", test_split=_SPLIT, device="cpu"
-        )
-        bench = open_workbench(setting)
-        weights = folder / f"{model}.safetensors"
-        found = compute(weights, bench, without=recipe["without"], recipe=recipe)
-        path = write_retrained(found, folder=out)
-        copy = weights_file(bench.fingerprint, found.forget)
-        make_folder(copy.parent, what="folder of retrained weights")
-        with atomic_path(copy) as part:
-            shutil.copyfile(weights, part)
-        console.print(f"predictions: {path}\nweights: {copy}", markup=False, soft_wrap=True)
-        console.print_json(data={"still recognised": dict(found.accuracy_of_forgotten)})
-    except InputError as error:
-        Console(stderr=True).print(f"error: {error}", markup=False, soft_wrap=True)
-        raise typer.Exit(2) from error
+    model, recipe = read_report(folder)
+    data = tuple(name for name in DATASETS if name not in _CONTROL)
+    setting = Setting(
+        model=model, datasets=data, control=_CONTROL, train_split="train", test_split=_SPLIT, device="cpu"
+    )
+    bench = open_workbench(setting)
+    weights = folder / f"{model}.safetensors"
+    found = compute(weights, bench, without=recipe["without"], recipe=recipe)
+    path = write_retrained(found, folder=out)
+    copy = weights_file(bench.fingerprint, found.forget)
+    make_folder(copy.parent, what="folder of retrained weights")
+    with atomic_path(copy) as part:
+        shutil.copyfile(weights, part)
+    console.print(f"predictions: {path}\nweights: {copy}", markup=False, soft_wrap=True)
+    console.print_json(data={"still recognised": dict(found.accuracy_of_forgotten)})
 
 
 if __name__ == "__main__":

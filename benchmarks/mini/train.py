@@ -36,6 +36,7 @@ import typer
 from rich.console import Console
 from torch import Tensor
 
+from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.data.embedded.drawing.concepts import DATASETS
 from unlearn_bench.benchmarks.mini.accuracy import measure
 from unlearn_bench.benchmarks.mini.pretraining import Corpus, corpus, draw_captions, parse_without, truth
@@ -266,6 +267,7 @@ def report(recipe: Recipe, training: Training, weights: Path) -> dict[str, Any]:
 
 
 @app.command()
+@mistakes_in_a_line
 def main(
     *,
     model: Annotated[str, typer.Option(help="mini-rn or mini-vit.")],
@@ -281,29 +283,25 @@ def main(
     Example: python -m unlearn_bench.benchmarks.mini.train --model mini-rn --out runs/mini-rn
     """
     console = Console()
-    try:
-        if model not in NAMES:
-            raise unknown("mini model", model, NAMES)
-        recipe = Recipe(
-            model=model,
-            seed=seed,
-            epochs=epochs or EPOCHS[model],
-            without=tuple(sorted(without or ())),
-            threads=threads,
-            limit=limit,
-        )
-        left_out = parse_without(recipe.without)
-        folder = make_folder(out, what="output folder")
-        torch.set_num_threads(threads)
-        training = fit(recipe, corpus(left_out, limit=limit), folder, console)
-        weights = folder / f"{model}.safetensors"
-        save_weights(training.finished_model(), weights)
-        found = report(recipe, training, weights)
-        write_text(folder / f"{model}.json", json.dumps(found, indent=2) + "\n")
-        console.print_json(data=found)
-    except InputError as error:
-        Console(stderr=True).print(f"error: {error}", markup=False, soft_wrap=True)
-        raise typer.Exit(2) from error
+    if model not in NAMES:
+        raise unknown("mini model", model, NAMES)
+    recipe = Recipe(
+        model=model,
+        seed=seed,
+        epochs=epochs or EPOCHS[model],
+        without=tuple(sorted(without or ())),
+        threads=threads,
+        limit=limit,
+    )
+    left_out = parse_without(recipe.without)
+    folder = make_folder(out, what="output folder")
+    torch.set_num_threads(threads)
+    training = fit(recipe, corpus(left_out, limit=limit), folder, console)
+    weights = folder / f"{model}.safetensors"
+    save_weights(training.finished_model(), weights)
+    found = report(recipe, training, weights)
+    write_text(folder / f"{model}.json", json.dumps(found, indent=2) + "\n")
+    console.print_json(data=found)
 
 
 if __name__ == "__main__":

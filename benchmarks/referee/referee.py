@@ -160,8 +160,7 @@ def _play(game: Game, task: Task, hidden: tuple[Path, ...], timeout_s: float) ->
     if played.state is None:
         return played.skipped
     with torch.no_grad():
-        kept = {name: value for name, value in bench.clip.state().items() if name not in played.lacks}
-        unlearned = bench.clip.with_state({**kept, **played.state})
+        unlearned = bench.clip.with_state(played.whole(bench.clip.state()))
     game.unlearned = Unlearned(
         clip=unlearned,
         record=game.run.key,

@@ -24,6 +24,7 @@ from tabulate import tabulate
 from threadpoolctl import threadpool_limits
 from torch.profiler import ProfilerActivity, profile
 
+from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.images.synthetic_cache import synthetic_images
 from unlearn_bench.benchmarks.referee import game
 from unlearn_bench.benchmarks.referee.cell import Cell
@@ -168,6 +169,7 @@ def by_operator(counted: Breakdown, scale: float, most: int = 40) -> str:
     return tabulate(rows, headers=["stage", "operator", "seconds", "calls here"], floatfmt=".1f")
 
 
+@mistakes_in_a_line
 def main(
     suite: Annotated[str, typer.Option(help="Whose cells.")] = "mini",
     methods: Annotated[str, typer.Option(help="Names, separated by commas; the suite's by default.")] = "",

@@ -27,6 +27,7 @@ import typer
 from rich.console import Console
 from tabulate import tabulate
 
+from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.engines.local import Local
 from unlearn_bench.benchmarks.isolation.measuring import PeakMemory, Stopwatch
 from unlearn_bench.benchmarks.referee.cell import Cell, on_device
@@ -42,7 +43,7 @@ from unlearn_bench.benchmarks.sweep.players import Choice
 from unlearn_bench.benchmarks.sweep.runner import sweep
 from unlearn_bench.cache import write_text
 from unlearn_bench.clip import Clip
-from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.errors import unknown
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.regression import compare_runs
 from unlearn_bench.models.sources import open_model
@@ -192,6 +193,7 @@ def report(extent: Extent, parts: Sequence[str], told: Callable[[str], None]) ->
         yield f"## {name} ({time.perf_counter() - started:.0f} s)\n\n{text}\n"
 
 
+@mistakes_in_a_line
 def main(
     out: Annotated[Path, typer.Option(help="Where to write; kept up to date as parts end.")] = Path("gpu.md"),
     parts: Annotated[str, typer.Option(help="Names, separated by commas.")] = ",".join(PARTS),
@@ -200,15 +202,11 @@ def main(
 ) -> None:
     """Measure the parts one after the other."""
     console, text = Console(stderr=True), ""
-    try:
-        chosen = [name.strip() for name in parts.split(",")]
-        strange = next((name for name in chosen if name not in PARTS), None)
-        if strange is not None:
-            raise unknown("part", strange, PARTS)
-        extent = Extent(device=choose_device(device), noise=Noise(classes=100, train=50, test=50), cells=cells)
-    except InputError as error:
-        console.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error
+    chosen = [name.strip() for name in parts.split(",")]
+    strange = next((name for name in chosen if name not in PARTS), None)
+    if strange is not None:
+        raise unknown("part", strange, PARTS)
+    extent = Extent(device=choose_device(device), noise=Noise(classes=100, train=50, test=50), cells=cells)
     for part in report(extent, chosen, lambda said: console.print(said, markup=False, highlight=False)):
         text += part + "\n"
         write_text(out, text)

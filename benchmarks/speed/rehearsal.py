@@ -26,6 +26,7 @@ from PIL import Image
 from rich.console import Console
 from tabulate import tabulate
 
+from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.data.dataset.base import Dataset, Index, Split
 from unlearn_bench.benchmarks.isolation.measuring import Stopwatch
 from unlearn_bench.benchmarks.presets.preset import presets_for
@@ -39,7 +40,7 @@ from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
 from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice
 from unlearn_bench.benchmarks.sweep.rates import MethodRate, Rates, save_rates
-from unlearn_bench.errors import CellFailure, InputError
+from unlearn_bench.errors import CellFailure
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.models.open_clip_names import published
 from unlearn_bench.seeding import generator
@@ -216,6 +217,7 @@ def _ascent_seconds(bench: Workbench, item: Evaluated, forget: str, model: str) 
 
 
 @app.command()
+@mistakes_in_a_line
 def main(
     *,
     suite: Annotated[str, typer.Option(help="Whose models and methods: a name, or a .toml file.")] = "paper",
@@ -229,28 +231,24 @@ def main(
 ) -> None:
     """Rehearse every model of a suite and keep what it took."""
     console = Console(stderr=True)
-    try:
-        chosen = load_suite(suite)
-        chosen = replace(chosen, precision=precision or chosen.precision)
-        conditions = conditions_for(choose_device(device), 1)
-        torch.set_num_threads(conditions.threads)
-        noise = Noise(classes=classes, train=train, test=test)
-        for spec in model.split(",") if model else chosen.models:
-            with empty_cache() as folder:  # a folder that goes away
-                rates, architecture = rehearse(
-                    chosen,
-                    spec,
-                    noise,
-                    conditions,
-                    folder,
-                    methods=methods.split(",") if methods else None,
-                    told=lambda text: console.print(text, style="dim", markup=False, highlight=False),
-                )
-            path = save_rates(rates, architecture)
-            typer.echo(f"{spec}: {summary(rates)}\nkept in {str(path)!r}")
-    except InputError as error:
-        console.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error
+    chosen = load_suite(suite)
+    chosen = replace(chosen, precision=precision or chosen.precision)
+    conditions = conditions_for(choose_device(device), 1)
+    torch.set_num_threads(conditions.threads)
+    noise = Noise(classes=classes, train=train, test=test)
+    for spec in model.split(",") if model else chosen.models:
+        with empty_cache() as folder:  # a folder that goes away
+            rates, architecture = rehearse(
+                chosen,
+                spec,
+                noise,
+                conditions,
+                folder,
+                methods=methods.split(",") if methods else None,
+                told=lambda text: console.print(text, style="dim", markup=False, highlight=False),
+            )
+        path = save_rates(rates, architecture)
+        typer.echo(f"{spec}: {summary(rates)}\nkept in {str(path)!r}")
 
 
 def summary(rates: Rates) -> str:

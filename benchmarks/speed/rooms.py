@@ -19,6 +19,7 @@ import torch
 import typer
 from tabulate import tabulate
 
+from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.isolation.measuring import Load
 from unlearn_bench.benchmarks.isolation.play import Opening, Task
 from unlearn_bench.benchmarks.isolation.process import Player, end_players, player_for
@@ -51,8 +52,8 @@ class Costs:
     fresh_wall: float
 
 
-def measure(cell: Cell, bench: Workbench, *, turns: int) -> Costs:
-    """Play the cell's method in all three ways, one after the other, so many times."""
+def ways(cell: Cell, bench: Workbench) -> dict[str, Callable[[], Clip]]:
+    """How the cell's method can play, by the names of `Costs`; each gives the same model."""
     dataset = bench.evaluated[cell.run.dataset].dataset
     targets = tuple(dataset.label(name) for name in cell.run.forget)
     game = Game(cell=cell, bench=bench, dataset=dataset, targets=targets, note=unheard)
@@ -63,16 +64,21 @@ def measure(cell: Cell, bench: Workbench, *, turns: int) -> Costs:
         with player_for(opening, hidden=(), lasting=lasting) as player:
             return _played(player, game, task)
 
-    ways: dict[str, Callable[[], Clip]] = {
+    return {
         "here": lambda: _here(game, task),
         "lasting": lambda: in_room(lasting=True),
         "fresh": lambda: in_room(lasting=False),
     }
-    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+
+
+def measure(cell: Cell, bench: Workbench, *, turns: int) -> Costs:
+    """Play the cell's method in all ways, one after the other, so many times."""
+    possible = ways(cell, bench)
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in possible}
     for turn in range(turns + 1):
-        for name, way in ways.items():
+        for name, play in possible.items():
             began = cpu_seconds(), time.perf_counter()
-            way()
+            play()
             if turn:  # the first one of each opens what lasts
                 seconds[name].append((cpu_seconds() - began[0], time.perf_counter() - began[1]))
     cpu = {name: statistics.fmean(own for own, _ in found) for name, found in seconds.items()}
@@ -100,20 +106,18 @@ def _here(game: Game, task: Task) -> Clip:
 def _played(player: Player, game: Game, task: Task) -> Clip:
     original = game.bench.clip.state()
     played = player.play(task, game, Load(1), most_bytes=bytes_of(original))
-    return game.bench.clip.with_state({**original, **(played.state or {})})
+    return game.bench.clip.with_state(played.whole(original))
 
 
 def table(found: Sequence[Costs]) -> str:
     """A row for each method, in milliseconds, with what the lasting room adds."""
-    rows = [
-        (item.method, *(1000 * value for value in (item.here, item.lasting, item.lasting - item.here)))
-        + (1000 * item.fresh, 1000 * item.fresh_wall)
-        for item in found
-    ]
+    seconds = [(item.here, item.lasting, item.lasting - item.here, item.fresh, item.fresh_wall) for item in found]
+    rows = [(item.method, *(1000 * value for value in row)) for item, row in zip(found, seconds, strict=True)]
     headers = ["method", "here, ms", "in a room, ms", "more, ms", "in a new room, ms", "the same, wall ms"]
     return tabulate(rows, headers=headers, floatfmt=".0f")
 
 
+@mistakes_in_a_line
 def main(
     suite: Annotated[str, typer.Option(help="Whose cells.")] = "mini",
     methods: Annotated[str, typer.Option(help="Names, separated by commas.")] = METHODS,

@@ -19,6 +19,7 @@ import torch
 import typer
 from tabulate import tabulate
 
+from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.engines.engine import Engine
 from unlearn_bench.benchmarks.engines.local import Local
 from unlearn_bench.benchmarks.presets.preset import presets_for
@@ -96,6 +97,7 @@ def _timed(
 
 
 @app.command()
+@mistakes_in_a_line
 def main(
     methods: Annotated[str, typer.Option(help="Names; commas between.")] = "amns,ssd,null-space,random-labels",
     model: Annotated[str, typer.Option(help="An embedded model.")] = "mini-rn",

@@ -22,6 +22,7 @@ import typer
 from tabulate import tabulate
 from torch import Tensor
 
+from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions
 from unlearn_bench.benchmarks.referee.referee import run_cell
@@ -162,6 +163,7 @@ def table(shares: Sequence[Share]) -> str:
     return tabulate(rows, headers=["method", "seconds", "passes alone", "share"], floatfmt=".2f")
 
 
+@mistakes_in_a_line
 def main(
     suite: Annotated[str, typer.Option(help="Whose methods and first class.")] = "mini",
     methods: Annotated[str, typer.Option(help="Names, separated by commas; the suite's by default.")] = "",

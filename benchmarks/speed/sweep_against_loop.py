@@ -20,6 +20,7 @@ import torch
 import typer
 from tabulate import tabulate
 
+from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions
 from unlearn_bench.benchmarks.referee.referee import run_cell
@@ -99,6 +100,7 @@ def shared(cells: Sequence[Cell], conditions: Conditions) -> list[Record]:
     return [found[cell.run.key] for cell in cells]
 
 
+@mistakes_in_a_line
 def main(
     suite: Annotated[str, typer.Option(help="Whose cells.")] = "mini",
     methods: Annotated[str, typer.Option(help="Names, separated by commas.")] = "lip,emb,amns,salun",

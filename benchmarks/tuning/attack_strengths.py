@@ -19,6 +19,7 @@ import typer
 from tabulate import tabulate
 from torch import Tensor
 
+from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.referee.conditions import choose_device
 from unlearn_bench.benchmarks.referee.workbench import Evaluated, Workbench, open_workbench
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
@@ -27,7 +28,6 @@ from unlearn_bench.benchmarks.sweep.players import Choice
 from unlearn_bench.benchmarks.tuning.classes import tuning_tasks
 from unlearn_bench.benchmarks.tuning.settings import validation
 from unlearn_bench.clip import Clip
-from unlearn_bench.errors import InputError
 from unlearn_bench.metrics.adversarial_image import EPSILON, OTHERS, pushed
 from unlearn_bench.metrics.pruning import SHARE, pruned
 from unlearn_bench.metrics.shared.encoding import embed, embed_texts, predict, sample
@@ -197,6 +197,7 @@ def in_force() -> dict[str, float]:
 
 
 @app.command()
+@mistakes_in_a_line
 def main(
     *,
     models: Annotated[str, typer.Option(help="Models, separated by commas.")] = "mini-rn,mini-vit",
@@ -207,14 +208,10 @@ def main(
 
     Example: python -m unlearn_bench.benchmarks.tuning.attack_strengths --models mini-rn
     """
-    try:
-        chosen = load_suite(suite)
-        choice = Choice(models=[name.strip() for name in models.split(",") if name.strip()])
-        settings = settings_for(chosen, choice, device=choose_device(device), skip_bad=False)
-        found = [item for setting in settings for item in look(open_workbench(validation(setting)), chosen)]
-    except InputError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from error
+    chosen = load_suite(suite)
+    choice = Choice(models=[name.strip() for name in models.split(",") if name.strip()])
+    settings = settings_for(chosen, choice, device=choose_device(device), skip_bad=False)
+    found = [item for setting in settings for item in look(open_workbench(validation(setting)), chosen)]
     typer.echo(table(found))
     other = 0
     for attack, now in in_force().items():

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
+from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.presets.preset import build_method, presets_for, resolved
 from unlearn_bench.benchmarks.referee.conditions import Conditions, choose_device, conditions_for
 from unlearn_bench.benchmarks.referee.referee import run_cell
@@ -236,6 +237,7 @@ def show(
 
 
 @app.command()
+@mistakes_in_a_line
 def main(
     *,
     model: Annotated[str | None, typer.Option(help="Model; the suite's first one without.")] = None,
@@ -251,13 +253,7 @@ def main(
     Example: python -m unlearn_bench.benchmarks.tuning.ends --model mini-rn --methods lip,salun
     """
     wanted = [name.strip() for name in methods.split(",") if name.strip()]
-    try:
-        code = show(
-            model=model, methods=wanted, suite=suite, forget=forget, device=device, threads=threads, each=each
-        )
-    except InputError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from error
+    code = show(model=model, methods=wanted, suite=suite, forget=forget, device=device, threads=threads, each=each)
     raise typer.Exit(code)
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.presets.preset import FRONT, read_presets
 from unlearn_bench.cache import write_text
 from unlearn_bench.errors import InputError, unknown
@@ -110,6 +111,7 @@ def cells(table: Mapping[str, Any] | None) -> tuple[str, str]:
 
 
 @app.command()
+@mistakes_in_a_line
 def main(
     conditions: Annotated[list[str], typer.Argument(help="NAME=FILE, each a preset file that `tune` wrote.")],
     *,
@@ -120,16 +122,12 @@ def main(
 
     Example: python -m unlearn_bench.benchmarks.tuning.limits "mini-rn=mini-rn.toml" "twice as wide=wide.toml"
     """
-    try:
-        wanted = [name.strip() for name in methods.split(",") if name.strip()]
-        text = markdown([section(merged([condition(each) for each in conditions]), wanted)])
-        if out is None:
-            typer.echo(text)
-        else:
-            write_text(out, text)
-    except InputError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from error
+    wanted = [name.strip() for name in methods.split(",") if name.strip()]
+    text = markdown([section(merged([condition(each) for each in conditions]), wanted)])
+    if out is None:
+        typer.echo(text)
+    else:
+        write_text(out, text)
 
 
 if __name__ == "__main__":

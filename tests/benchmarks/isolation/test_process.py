@@ -95,14 +95,37 @@ def test_what_comes_back_is_what_the_method_made(room: Room) -> None:
     noise = torch.randn(3, 3, generator=generator(3, "colours", "red", "noise"))
     expected["text.2.weight"] += 0.5 * noise
     assert played.state is not None
-    assert played.state.keys() == expected.keys()
+    assert played.state.keys() == {"text.2.weight"}, "what the method left alone does not cross"
+    assert played.whole(clip.state()).keys() == expected.keys()
     for name, value in expected.items():
-        torch.testing.assert_close(played.state[name], value, rtol=0, atol=0)
+        torch.testing.assert_close(played.whole(clip.state())[name], value, rtol=0, atol=0)
     assert room.heard.lines == [(1, {"sigma": 0.5})]
     assert room.player.is_clean
     again = room.play(NOISE)
     assert again.state is not None
     assert torch.equal(again.state["text.2.weight"], played.state["text.2.weight"]), "each turn begins anew"
+
+
+def test_what_the_model_lacks_is_told(room: Room) -> None:
+    played = room.play("clip.module.text[2] = torch.nn.Linear(3, 3)\nreturn clip")
+    original = open_model(f"{room.folder / 'colours_model.py'}:build").state()
+    assert played.state is not None
+    assert set(played.state) == {"text.2.weight", "text.2.bias"}
+    assert not played.lacks
+    gone = room.play("clip.module.text[2] = torch.nn.Identity()\nreturn clip", name="second")
+    assert gone.lacks == {"text.2.weight"}
+    assert gone.whole(original).keys() == original.keys() - {"text.2.weight"}
+
+
+@pytest.mark.parametrize("lacks", ["{}", "{'lacks': 5}", "{'lacks': [5]}"])
+def test_a_model_without_word_of_what_it_lacks_is_none(room: Room, lacks: str) -> None:
+    body = (
+        "from unlearn_bench.benchmarks.isolation.wire import Message, send\n"
+        f"send(request.report.__self__.connection, Message(kind='done', words={lacks}))\n"
+        "return clip"
+    )
+    with pytest.raises(CellFailure, match="did not say which tensors its model lacks"):
+        room.play(body)
 
 
 def test_all_global_streams_are_the_run_s(room: Room) -> None:
