@@ -13,7 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import Annotated
 
 import torch
 import typer
@@ -24,19 +24,16 @@ from unlearn_bench.benchmarks.isolation.measuring import Load
 from unlearn_bench.benchmarks.isolation.play import Opening, Task
 from unlearn_bench.benchmarks.isolation.process import Player, end_players, player_for
 from unlearn_bench.benchmarks.isolation.wire import bytes_of
-from unlearn_bench.benchmarks.presets.preset import build_method
 from unlearn_bench.benchmarks.referee.cell import Cell
-from unlearn_bench.benchmarks.referee.game import Game, task_for, unheard
+from unlearn_bench.benchmarks.referee.game import Game, task_for
 from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
 from unlearn_bench.benchmarks.speed.breakdown import cpu_seconds, picked
+from unlearn_bench.benchmarks.speed.here import game_of, play_here
 from unlearn_bench.benchmarks.speed.sweep_against_loop import empty_cache
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice
 from unlearn_bench.clip import Clip
-from unlearn_bench.methods.base import Method, Request
-from unlearn_bench.registry import load
-from unlearn_bench.seeding import derive_seed, generator, global_streams
 
 METHODS = "identity,null-space,random-labels,random-weights"
 
@@ -54,9 +51,7 @@ class Costs:
 
 def ways(cell: Cell, bench: Workbench) -> dict[str, Callable[[], Clip]]:
     """How the cell's method can play, by the names of `Costs`; each gives the same model."""
-    dataset = bench.evaluated[cell.run.dataset].dataset
-    targets = tuple(dataset.label(name) for name in cell.run.forget)
-    game = Game(cell=cell, bench=bench, dataset=dataset, targets=targets, note=unheard)
+    game = game_of(cell, bench)
     task = task_for(game)
     opening = Opening(model=bench.setting.model, weights=bench.setting.weights, device="cpu", threads=1)
 
@@ -65,7 +60,7 @@ def ways(cell: Cell, bench: Workbench) -> dict[str, Callable[[], Clip]]:
             return _played(player, game, task)
 
     return {
-        "here": lambda: _here(game, task),
+        "here": lambda: play_here(game),
         "lasting": lambda: in_room(lasting=True),
         "fresh": lambda: in_room(lasting=False),
     }
@@ -84,23 +79,6 @@ def measure(cell: Cell, bench: Workbench, *, turns: int) -> Costs:
     cpu = {name: statistics.fmean(own for own, _ in found) for name, found in seconds.items()}
     wall = statistics.fmean(passed for _, passed in seconds["fresh"])
     return Costs(method=cell.run.label, **cpu, fresh_wall=wall)
-
-
-def _here(game: Game, task: Task) -> Clip:
-    method = build_method(cast("type[Method]", load(task.method_target)), task.hyperparameters)
-    request = Request(
-        forget=task.forget,
-        retain=task.retain,
-        forget_examples=task.forget_examples,
-        retain_examples=task.retain_examples,
-        synthesize=game.synthesize,
-        generator=lambda purpose: generator(*task.seed, purpose),
-        device=torch.device("cpu"),
-        report=game.report,
-    )
-    with global_streams(derive_seed(*task.seed, "global")), torch.enable_grad():
-        returned = method.unlearn(game.bench.clip.copy(), request)
-    return game.bench.clip.with_state(returned.state())
 
 
 def _played(player: Player, game: Game, task: Task) -> Clip:

@@ -24,9 +24,8 @@ from torch import Tensor
 
 from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.referee.cell import Cell
-from unlearn_bench.benchmarks.referee.conditions import Conditions
-from unlearn_bench.benchmarks.referee.referee import run_cell
 from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
+from unlearn_bench.benchmarks.speed.here import game_of, play_here
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice
@@ -137,24 +136,17 @@ class Share:
         return self.passes / self.seconds if self.seconds else float("nan")
 
 
-def measure(cell: Cell, bench: Workbench, conditions: Conditions) -> Share:
+def measure(cell: Cell, bench: Workbench) -> Share:
     """One cell: the best of a few goes of its method, then its passes; the first goes fill the caches."""
     passes, goes = Passes(), []
-    noted: Counter[Pass] = Counter()
-
-    def hear(what: str) -> None:
-        nonlocal noted
-        if what == "measuring":  # what follows is the referee's
-            goes.append(time.process_time() - began)
-            noted = passes.counts.copy()
-
+    game = game_of(cell, bench)
     for _ in range(1 + _REPEATS):
         passes.counts.clear()
         with passes.noted():
             began = time.process_time()
-            run_cell(cell, bench, conditions, note=hear)
-    passes.counts = noted
-    return Share(method=cell.run.label, seconds=min(goes, default=0.0), passes=passes.seconds(bench.clip))
+            play_here(game)
+            goes.append(time.process_time() - began)
+    return Share(method=cell.run.label, seconds=min(goes), passes=passes.seconds(bench.clip))
 
 
 def table(shares: Sequence[Share]) -> str:
@@ -176,8 +168,7 @@ def main(
     (setting,) = settings_for(chosen, choice, device="cpu", skip_bad=False)
     bench = open_workbench(setting)
     first = {cell.run.label: cell for cell in reversed(cells_for(chosen, choice, bench))}
-    conditions = Conditions(device="cpu", jobs=1, threads=1, commit=None)
-    typer.echo(table([measure(cell, bench, conditions) for cell in first.values()]))
+    typer.echo(table([measure(cell, bench) for cell in first.values()]))
 
 
 if __name__ == "__main__":
