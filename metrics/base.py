@@ -25,8 +25,9 @@ Need = Literal["train", "models", "reference"]
 
 NEEDS: tuple[Need, ...] = get_args(Need)
 
-Feature = Literal["captions", "domains"]
-"""What some datasets have and others lack: captions of their pictures, classes that are parted by domain."""
+Feature = Literal["captions", "domains", "associations"]
+"""What some datasets have and others lack: captions of their pictures; classes that are parted by domain; classes
+that are links of an entity with an attribute."""
 
 FEATURES: tuple[Feature, ...] = get_args(Feature)
 
@@ -141,6 +142,7 @@ class DatasetEvidence:
         class_of: (C,) int64, where classes are parted by domain (`class_names` are like `dog@sketch`): a number for
             the class whatever the domain. None elsewhere.
         captions: of the images; None where the dataset has none.
+        associations: C pairs of an entity and its attribute, where classes are such links; else empty.
         control: whether it is a control set: concepts unrelated to any task, outside the score.
     """
 
@@ -153,6 +155,7 @@ class DatasetEvidence:
     after: Embedded
     class_of: Tensor | None = None
     captions: Captions | None = None
+    associations: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

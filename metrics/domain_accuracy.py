@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-import torch
 from torch import Tensor
 
 from unlearn_bench.metrics.base import Evidence, Measurement, Metric
 from unlearn_bench.metrics.shared.classification import belongs, class_mean, predictions
+from unlearn_bench.metrics.shared.kept_groups import kept_groups
 from unlearn_bench.metrics.shared.outcomes import pack
 
 
@@ -79,13 +79,6 @@ def retain_groups(class_of: Tensor, domain_of: Tensor, forget: tuple[int, ...]) 
     >>> retain_groups(torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1]), (0,))
     {'same-class': (2,), 'same-domain': (1,), 'unrelated': (3,)}
     """
-    chosen = list(forget)
-    kept = ~belongs(torch.arange(len(class_of)), chosen)
-    same_class, same_domain = (belongs(of, of[chosen].tolist()) for of in (class_of, domain_of))
-    groups = {
-        "same-class": kept & same_class,
-        "same-domain": kept & ~same_class & same_domain,
-        "unrelated": kept & ~same_class & ~same_domain,
-    }
-    found = {name: tuple(members.nonzero().flatten().tolist()) for name, members in groups.items()}
-    return {name: members for name, members in found.items() if members}
+    names = ("same-class", "same-domain", "unrelated")
+    groups = zip(names, kept_groups(class_of, domain_of, forget), strict=True)
+    return {name: members for name, members in groups if members}

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from unlearn_bench.benchmarks.data.dataset.base import Dataset
 from unlearn_bench.benchmarks.data.dataset.prefixes import CAPTIONS_PREFIX, DOMAINS_PREFIX, FOLDER_PREFIX, HUB_PREFIX
+from unlearn_bench.benchmarks.data.embedded.drawing.association_sets import MINI_ASSOCIATIONS
 from unlearn_bench.benchmarks.data.embedded.drawing.concepts import DATASETS
 from unlearn_bench.benchmarks.data.embedded.drawing.domain_sets import MINI_DOMAINS
 from unlearn_bench.benchmarks.data.embedded.drawing.pair_sets import MINI_PAIRS
@@ -28,6 +29,7 @@ _EMBEDDED = {
     **dict.fromkeys(DATASETS, f"{_DATA}.embedded.mini:MiniDataset"),
     MINI_DOMAINS.name: f"{_DATA}.embedded.mini_domains:MiniDomains",
     MINI_PAIRS.name: f"{_DATA}.embedded.mini_pairs:MiniPairs",
+    MINI_ASSOCIATIONS.name: f"{_DATA}.embedded.mini_associations:MiniAssociations",
 }
 """The same for the datasets in this package, each by its name."""
 
@@ -55,6 +57,12 @@ def known_datasets() -> dict[str, Entry]:
             target=_EMBEDDED[MINI_PAIRS.name],
             summary=MINI_PAIRS.summary,
             facts={"licence": MINI_PAIRS.licence, "classes": MINI_PAIRS.topics},
+        ),
+        MINI_ASSOCIATIONS.name: Entry(
+            name=MINI_ASSOCIATIONS.name,
+            target=_EMBEDDED[MINI_ASSOCIATIONS.name],
+            summary=MINI_ASSOCIATIONS.summary,
+            facts={"licence": MINI_ASSOCIATIONS.base.licence, "classes": MINI_ASSOCIATIONS.class_names},
         ),
     }
     photographs = {

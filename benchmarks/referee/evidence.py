@@ -46,6 +46,7 @@ def evidence_of(game: Game, unlearned: Clip) -> Evidence:
             after=item.parted(after, item.images.labels),
             class_of=item.class_of,
             captions=item.captions_of(unlearned),
+            associations=item.dataset.associations,
         )
     bias = bench.clip.logit_bias
     return Evidence(

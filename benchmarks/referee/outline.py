@@ -40,7 +40,11 @@ class Listed:
     def features(self) -> frozenset[Feature]:
         """What it has that some metrics are about."""
         captions = self.dataset.index(self.split).captions
-        had: dict[Feature, bool] = {"captions": bool(captions), "domains": self.dataset.domain_labels is not None}
+        had: dict[Feature, bool] = {
+            "captions": bool(captions),
+            "domains": self.dataset.domain_labels is not None,
+            "associations": bool(self.dataset.associations),
+        }
         return frozenset(name for name, there in had.items() if there)
 
 

@@ -20,6 +20,7 @@ PUBLISHED: tuple[Published, ...] = (
     _published(f"mini-full{CURVE}"),
     _published("mini-domains"),
     _published("mini-pairs"),
+    _published("mini-associations"),
     _published("mini-ablations"),
 )
 """Where the embedded suites' published numbers are; in an installed package, the CSVs and the tables alone.

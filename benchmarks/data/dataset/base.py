@@ -66,6 +66,7 @@ class Dataset(ABC):
             wording.
         domain_labels: of a dataset whose classes are parted by domain, so that `class_names` are like
             `dog@sketch`; else None.
+        associations: entity and attribute of each class, where classes are links of both; else empty.
         pictures: the version of the pictures alone, where labels are the user's choice: caches of pictures go by it.
         classified: whether the class texts part the pictures, so that zero-shot accuracy means something.
         layout: how the images lie and were split, in words, where that was found out and not known before.
@@ -85,6 +86,7 @@ class Dataset(ABC):
     split_name: str = ""
     synonyms: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     domain_labels: DomainLabels | None = None
+    associations: tuple[tuple[str, str], ...] = ()
     pictures: str = ""
     classified: bool = True
     layout: str = ""
