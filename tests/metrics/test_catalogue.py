@@ -54,7 +54,8 @@ def special_evidence(seed: int) -> Evidence:
         after=random_embedded(0, 40, "captions after", seed).texts,
     )
     classes = torch.tensor([0, 0, 1, 2, 2])
-    own = replace(plain.own, before=sides[0], after=sides[1], class_of=classes, captions=captions)
+    links = tuple((f"entity {label % 2}", f"attribute {label // 2}") for label in range(len(classes)))
+    own = replace(plain.own, before=sides[0], after=sides[1], class_of=classes, captions=captions, associations=links)
     return replace(plain, datasets={**plain.datasets, "own": own})
 
 
@@ -62,6 +63,7 @@ def test_the_catalogue_lists_what_there_is() -> None:
     assert sorted(CATALOGUE) == [
         "accuracy",
         "adversarial-image",
+        "association-accuracy",
         "average-score",
         "class-embedding",
         "domain-accuracy",

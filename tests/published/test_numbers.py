@@ -44,6 +44,11 @@ PARTS = {
             *("--methods", "text-null-space,slug,clip-erase,ssd"),
         ],
     ),
+    "mini-associations": (
+        "mini-associations",
+        "mini-associations",
+        ["--model", "mini-rn", "--classes", "star on a dark background", "--seeds", "0"],
+    ),
     "mini-pairs": ("mini-pairs", "mini-pairs", ["--model", "mini-rn", "--classes", "letter m", "--seeds", "0"]),
 }
 

@@ -66,6 +66,7 @@ def test_the_package_s_texts_are_read_whole_and_apart(model: str) -> None:
         ("mini-full", Choice()),
         ("mini-domains", Choice()),
         ("mini-pairs", Choice()),
+        ("mini-associations", Choice()),
         ("mini-ablations", Choice()),
     ],
 )

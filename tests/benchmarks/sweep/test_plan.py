@@ -296,7 +296,14 @@ def test_metrics(suite_file: Path, mine: str, tmp_path: Path) -> None:
     assert more[0].run.key != cell.run.key
 
 
-@pytest.mark.parametrize(("feature", "metric"), [("captions", "pair-retrieval"), ("domains", "domain-accuracy")])
+@pytest.mark.parametrize(
+    ("feature", "metric"),
+    [
+        ("captions", "pair-retrieval"),
+        ("domains", "domain-accuracy"),
+        ("associations", "association-accuracy"),
+    ],
+)
 def test_all_stands_for_what_is_about_the_dataset_s_own_features(feature: Feature, metric: str) -> None:
     assert set(load_metrics(["all"], {feature})) == {*load_metrics(["all"]), metric}
     assert metric in load_metrics([metric])
