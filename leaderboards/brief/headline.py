@@ -21,8 +21,19 @@ def sentences(board: Board) -> tuple[str, ...]:
         return (_of_curves([curve for curve in curves(board) if curve.standing != "reference"]),)
     found = findings(board)
     if found.best is None:
-        return ("No method has all its cells yet, so none has a score.",)
+        return (_unscored(board),)
     return tuple(filter(None, (_who(found), _lead(found), _unforgotten(found), _undone(found))))
+
+
+def _unscored(board: Board) -> str:
+    """Why nobody has a score."""
+    whole = [row for row in board.rows if row.overall.done == row.overall.planned]
+    if whole and not any("average-score" in layout.places for row in whole for layout in row.layouts):
+        return (
+            "These images have captions and no class names to ask for, so no method has a score: "
+            "recall is what counts."
+        )
+    return "No method has all its cells yet, so none has a score."
 
 
 def measured_line(board: Board) -> str:

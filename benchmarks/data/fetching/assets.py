@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 
 from unlearn_bench.benchmarks.data.dataset.base import SPLITS, Dataset
 from unlearn_bench.benchmarks.data.fetching.archives import move_into, scratch, unpack
-from unlearn_bench.benchmarks.data.layouts.hub import hub_repository, mirror_repository, parse_hub_spec
+from unlearn_bench.benchmarks.data.layouts.hub import mirror_repository
 from unlearn_bench.benchmarks.data.layouts.hub_files import HubAsset
+from unlearn_bench.benchmarks.data.layouts.hub_spec import hub_repository, parse_hub_spec
 from unlearn_bench.benchmarks.data.layouts.photograph_facts import PHOTOGRAPHS, Download, Facts
 from unlearn_bench.benchmarks.data.layouts.photographs import find_folder, open_folder
 from unlearn_bench.cache import data_root, locked, make_folder

@@ -4,20 +4,17 @@ import hashlib
 import importlib
 import io
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, overload
-from urllib.parse import parse_qsl
 
 from PIL import Image
 
 from unlearn_bench.benchmarks.data.dataset.base import BadImageError, Dataset, Index, LeftOut, Split
-from unlearn_bench.benchmarks.data.dataset.domains import TEMPLATE, make_domain_labels
+from unlearn_bench.benchmarks.data.dataset.domains import make_domain_labels
 from unlearn_bench.benchmarks.data.dataset.partition import (
     FIFTH,
     WHOLE,
@@ -31,12 +28,11 @@ from unlearn_bench.benchmarks.data.dataset.pictures import read_rgb
 from unlearn_bench.benchmarks.data.dataset.prefixes import HUB_PREFIX
 from unlearn_bench.benchmarks.data.dataset.templates import DEFAULT_TEMPLATE
 from unlearn_bench.benchmarks.data.layouts.hub_files import HubRepository, find_snapshot, shortfall
+from unlearn_bench.benchmarks.data.layouts.hub_spec import HubOptions, hub_repository, parse_hub_spec
 from unlearn_bench.benchmarks.data.layouts.official import BY_HASH, OFFICIAL
 from unlearn_bench.benchmarks.data.layouts.photograph_facts import Facts, spaced
 from unlearn_bench.cache import cache_root, make_folder
 from unlearn_bench.errors import InputError, unknown
-
-_REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 class Table(Protocol):
@@ -53,52 +49,6 @@ class Table(Protocol):
 
     def cast_column(self, column: str, feature: object) -> "Table":
         """The same with another kind of column."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class HubOptions:
-    """What follows the `?` of a spec; empty texts are found out.
-
-    Attributes:
-        config: of a dataset with several. revision: branch, tag or commit. image, label: columns. domain: the column
-            by which classes are parted, where they shall be.
-        train, val, test: splits there. template: the evaluation template.
-        files: patterns of the files that are wanted, with commas between.
-    """
-
-    config: str = ""
-    revision: str = "main"
-    image: str = ""
-    label: str = ""
-    domain: str = ""
-    train: str = ""
-    val: str = ""
-    test: str = ""
-    template: str = DEFAULT_TEMPLATE
-    files: str = ""
-
-
-def parse_hub_spec(spec: str) -> tuple[str, HubOptions]:
-    """`hf:owner/name?image=img&label=fine_label&template=a photo of a {}.` in its parts.
-
-    Raises:
-        InputError: not of this form, an unknown option, or a template without `{}`.
-    """
-    name, _, rest = spec.removeprefix(HUB_PREFIX).partition("?")
-    if not _REPOSITORY.fullmatch(name):
-        raise InputError(f"{spec!r} names no dataset of the hub; give hf:owner/name?option=value&option=value")
-    known = [item.name for item in fields(HubOptions)]
-    given: dict[str, str] = {}
-    for option, value in parse_qsl(rest, keep_blank_values=True):
-        if option not in known:
-            raise unknown(f"option of {HUB_PREFIX}{name}", option, known)
-        given[option] = value
-    options = HubOptions(**given)
-    if options.domain and "template" not in given:
-        options = replace(options, template=TEMPLATE)
-    if options.template.count("{}") != 1:
-        raise InputError(f"the template {options.template!r} of {spec!r} needs one {{}} for the class name")
-    return name, options
 
 
 class HubDataset(Dataset):
@@ -128,6 +78,8 @@ class HubDataset(Dataset):
         self._image = _column(name, "image", options.image, first, "Image")
         self._label = _column(name, "label", options.label, first, "ClassLabel")
         used = list(dict.fromkeys(parts.values()))
+        self._captions = _read_captions(name, options.caption, {part: tables[part] for part in used})
+        self.classified = bool(options.template)
         raw = {part: list(tables[part][self._label]) for part in used}
         # Images stay bytes here, so that a broken one is met by this project's reader, which names its row.
         undecoded = _library(name).Image(decode=False)
@@ -145,9 +97,10 @@ class HubDataset(Dataset):
         self.layout = ", ".join(f"{split} from {part!r}" for split, part in parts.items())
         if facts is None:
             self._leave_lacking(name)
-        self.name, self.template = name, facts.template if facts else options.template
+        self.name, self.template = name, facts.template if facts else options.template or DEFAULT_TEMPLATE
         self.source = f"Hugging Face hub, {repository.name} at {snapshot.name[:12]}"
         self._origin = [snapshot.name, options.config, self._image, self._label, sorted(parts.items())]
+        self._origin += [options.caption] if options.caption else []
         self.forget_classes, self.tuning_classes = default_classes(
             self.domain_labels.class_list if self.domain_labels else self.class_names
         )
@@ -170,6 +123,7 @@ class HubDataset(Dataset):
             labels=labels,
             names=tuple(f"{part}/{row}" for part, row in rows),
             domains=tuple(self.domain_labels.domains[label] for label in labels) if self.domain_labels else (),
+            captions=tuple(self._captions[part][row] for part, row in rows) if self._captions else (),
         )
 
     def picture(self, split: Split, row: int) -> Image.Image:
@@ -242,12 +196,6 @@ def open_hub(spec: str) -> Dataset:
     name, options = parse_hub_spec(spec)
     shown = f"{HUB_PREFIX}{name}" + (f"/{options.config}" if options.config else "")
     return HubDataset(shown, hub_repository(name, options), options)
-
-
-def hub_repository(name: str, options: HubOptions) -> HubRepository:
-    """The files of a spec."""
-    patterns = tuple(item.strip() for item in options.files.split(",") if item.strip())
-    return HubRepository(name=name, revision=options.revision, patterns=patterns)
 
 
 def mirror_repository(facts: Facts) -> HubRepository:
@@ -336,6 +284,25 @@ def _column(name: str, role: str, given: str, table: Table, kind: str) -> str:
     if role in (fitting or columns):
         return role
     raise InputError(f"dataset {name!r} has the columns {', '.join(columns)}; say which is the {role}: ?{role}=..")
+
+
+def _read_captions(name: str, column: str, tables: Mapping[str, Table]) -> dict[str, list[tuple[str, ...]]]:
+    """The texts of each row of each split; nothing where no column was named."""
+    if not column:
+        return {}
+    found = {}
+    for part, table in tables.items():
+        if column not in table.features:
+            raise unknown(f"column of {name!r}", column, list(table.features))
+        cells = [[cell] if isinstance(cell, str) else cell for cell in table[column]]
+        for row, texts in enumerate(cells):
+            if not (isinstance(texts, list) and texts and all(isinstance(t, str) and t.strip() for t in texts)):
+                raise InputError(
+                    f"column {column!r} of {name!r} has no text in split {part!r}, row {row}; name another with "
+                    "?caption=.., or leave that row out of the dataset"
+                )
+        found[part] = [tuple(texts) for texts in cells]
+    return found
 
 
 def _name_labels(

@@ -13,7 +13,7 @@ import pytest
 from tests.benchmarks.data.hub_stand_in import COMMIT, encoded, parquet, write_cache
 from tests.benchmarks.data.photo_trees import colour_of
 from unlearn_bench.benchmarks.data.dataset.base import BadImageError, Dataset, Index, Split
-from unlearn_bench.benchmarks.data.layouts.hub import parse_hub_spec
+from unlearn_bench.benchmarks.data.layouts.hub_spec import parse_hub_spec
 from unlearn_bench.benchmarks.data.layouts.photograph_facts import PHOTOGRAPHS
 from unlearn_bench.benchmarks.data.sources import asset_of, open_dataset
 from unlearn_bench.errors import InputError

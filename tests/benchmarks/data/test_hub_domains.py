@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.data.hub_stand_in import parquet, write_cache
-from unlearn_bench.benchmarks.data.layouts.hub import parse_hub_spec
+from unlearn_bench.benchmarks.data.layouts.hub_spec import parse_hub_spec
 from unlearn_bench.benchmarks.data.sources import open_dataset
 from unlearn_bench.errors import InputError
 

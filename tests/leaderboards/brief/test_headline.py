@@ -81,6 +81,15 @@ def test_nobody_forgot_and_nobody_is_ranked() -> None:
     assert headline(only(failed)) == "No method has all its cells yet, so none has a score."
 
 
+def test_pairs_without_class_names_have_no_score_and_nothing_is_missing() -> None:
+    def of_pairs(record: Record) -> Record:
+        kept = [item for item in record.measurements if item.metric not in {"accuracy", "average-score"}]
+        return replace(record, measurements=tuple(kept))
+
+    said = headline(only([of_pairs(record) for record in sweep("lip")]))
+    assert said.startswith("These images have captions and no class names to ask for, so no method has a score")
+
+
 def test_a_score_without_an_interval_has_none() -> None:
     bare = [
         replace(item, measurements=tuple(replace(said, outcomes="") for said in item.measurements))
