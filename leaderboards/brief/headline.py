@@ -22,7 +22,7 @@ def sentences(board: Board) -> tuple[str, ...]:
     found = findings(board)
     if found.best is None:
         return (_unscored(board),)
-    return tuple(filter(None, (_who(found), _lead(found), _unforgotten(found), _undone(found))))
+    return tuple(filter(None, (_who(found), _lead(found), _unforgotten(found), _spilled(found), _undone(found))))
 
 
 def _unscored(board: Board) -> str:
@@ -121,6 +121,17 @@ def _unforgotten(found: Findings) -> str:
     if found.unforgotten == found.competing:
         return "No method forgot: each still recognises more than half of it."
     return f"{found.unforgotten} of {found.competing} methods did not forget."
+
+
+def _spilled(found: Findings) -> str:
+    if not found.spared:
+        return ""
+    row, pair = found.spared[0]
+    return (
+        f"{_WELL.capitalize()}, {found.spilled} of {len(found.spared)} lost more than half of what the model knew of "
+        f"the entity's other links; {row.label} lost least of it (accuracy {short(pair.before)} before, "
+        f"{short(pair.after)} after)."
+    )
 
 
 def _undone(found: Findings) -> str:

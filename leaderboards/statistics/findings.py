@@ -4,13 +4,17 @@ from dataclasses import dataclass
 
 from unlearn_bench.leaderboards.statistics.aggregate import difference
 from unlearn_bench.leaderboards.statistics.recovery import RETRAINED
-from unlearn_bench.leaderboards.statistics.rows import Board, Difference, Row
+from unlearn_bench.leaderboards.statistics.rows import Board, Difference, Pair, Row
 
 NOTHING = "identity"
 """The reference that does nothing: who scores worse did more harm than good."""
 
 HALF = 0.5
 """Of what was forgotten: who gives back more, has hidden it rather than forgotten."""
+
+
+SAME_ENTITY = ("association-accuracy", "same-entity")
+"""What forgetting a link should leave: its entity, linked with something else."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,6 +32,8 @@ class Findings:
         as_hard: of the same rows those that are at least as irreversible as the retrained model.
         attacked: of the rows that forgot with less harm than good, those that the standard attack was tried on, the
             least recovered first. regained: how many of these give back over half.
+        spared: where links were forgotten, of the rows that forgot with less harm than good, the accuracy on the
+            entity's other links before and after, the least lost first. spilled: how many of these lost over half.
     """
 
     leaders: tuple[Row, ...]
@@ -41,6 +47,17 @@ class Findings:
     as_hard: tuple[Row, ...]
     attacked: tuple[Row, ...] = ()
     regained: int = 0
+    spared: tuple[tuple[Row, Pair], ...] = ()
+    spilled: int = 0
+
+
+def kept(pair: Pair) -> float:
+    """What is left of an accuracy, as a share of what was there.
+
+    >>> kept(Pair(before=0.8, after=0.2))
+    0.25
+    """
+    return (pair.after or 0.0) / pair.before if pair.before else 0.0
 
 
 def findings(board: Board) -> Findings:
@@ -57,6 +74,7 @@ def findings(board: Board) -> Findings:
     recovered = [
         (worst.share, row) for row in well if (worst := row.recovery) is not None and worst.share is not None
     ]
+    spared = [(row, pair) for row in well if (pair := row.mean(*SAME_ENTITY)).before and pair.after is not None]
     audited = [(row, found) for row in well if row.audits and (found := row.irreversibility) is not None]
     return Findings(
         leaders=leaders,
@@ -70,4 +88,6 @@ def findings(board: Board) -> Findings:
         as_hard=tuple(row for row, found in audited if retrained is not None and found >= retrained),
         attacked=tuple(row for _, row in sorted(recovered, key=lambda pair: pair[0])),
         regained=sum(share > HALF for share, _ in recovered),
+        spared=tuple(sorted(spared, key=lambda found: -kept(found[1]))),
+        spilled=sum(kept(pair) < HALF for _, pair in spared),
     )

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tests.leaderboards.curve_examples import front, nothing
-from tests.leaderboards.examples import ended, identity, only, sweep
+from tests.leaderboards.examples import ended, identity, only, plain, sweep
 from tests.leaderboards.page.page_examples import audited
 from unlearn_bench.leaderboards.brief.headline import counted, headline, measured_line, sentences
 from unlearn_bench.leaderboards.records.record import Record
@@ -79,6 +79,36 @@ def test_nobody_forgot_and_nobody_is_ranked() -> None:
     assert untuned.startswith("No method was tuned for this, so none is ranked; lip has the best score")
     failed = [ended(item, "failed", "x") for item in sweep()]
     assert headline(only(failed)) == "No method has all its cells yet, so none has a score."
+
+
+def linked(records: list[Record], after: float) -> list[Record]:
+    """The same of forgotten links: the accuracy on the entity's other links, .8 before."""
+    metrics = {**records[0].run.metrics, "association-accuracy": 1}
+    return [
+        replace(
+            item,
+            run=replace(item.run, metrics=metrics),
+            measurements=(
+                *item.measurements,
+                plain("association-accuracy", "same-entity", after, before=0.8, dataset=item.run.dataset),
+            ),
+        )
+        for item in records
+    ]
+
+
+def test_what_a_forgotten_link_takes_with_it_is_told() -> None:
+    records = linked(sweep("lip"), 0.6) + linked(sweep("emb"), 0.2) + linked(identity(), 0.8)
+    found = findings(only(records))
+    assert [row.label for row, _ in found.spared] == ["lip", "emb"]
+    assert found.spilled == 1
+    assert (
+        "1 of 2 lost more than half of what the model knew of the entity's other links; lip lost least of it "
+        "(accuracy .800 before, .600 after)."
+    ) in headline(only(records))
+    unforgotten = linked(sweep("lip", targets=(15,)), 0.7) + linked(sweep("emb"), 0.2)
+    assert [row.label for row, _ in findings(only(unforgotten)).spared] == ["emb"], "of those that forgot"
+    assert "other links" not in headline(only(sweep("lip")))
 
 
 def test_pairs_without_class_names_have_no_score_and_nothing_is_missing() -> None:
