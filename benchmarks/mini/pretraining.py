@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unlearn_bench.benchmarks.data.embedded.drawing.association_sets import MINI_ASSOCIATIONS
 from unlearn_bench.benchmarks.data.embedded.drawing.captions import captions_of, image_facts
 from unlearn_bench.benchmarks.data.embedded.drawing.concepts import DATASETS, MiniDataset
 from unlearn_bench.benchmarks.data.embedded.drawing.splits import MiniImages, render_split
@@ -59,30 +60,52 @@ def truth(caption_codes: Tensor, image_codes: Tensor) -> Tensor:
     return ((stated == _UNSTATED) | (stated == had)).all(dim=-1)
 
 
-def parse_without(without: Sequence[str]) -> frozenset[tuple[str, str]]:
-    """ "mini-shapes/red circle" as (dataset, class), checked.
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """What a model shall never see: images of a class with these facts, and captions that state all of them.
+
+    Without facts that is the class; with one it is a link of the class with a value, and of both alone all is seen.
+    """
+
+    dataset: str
+    name: str
+    facts: Mapping[str, str]
+
+    def holds(self, name: str, facts: Mapping[str, str]) -> bool:
+        """Whether an image, or a caption, of class `name` with these facts is left out."""
+        return name == self.name and self.facts.items() <= facts.items()
+
+
+def parse_without(without: Sequence[str]) -> tuple[LeftOut, ...]:
+    """`mini-shapes/red circle`, or a class of `mini-associations`, checked.
 
     Raises:
         InputError: no slash, no such dataset or no such class.
     """
-    left_out = set()
+    links = MINI_ASSOCIATIONS
+    known = {**{name: dataset.class_names for name, dataset in DATASETS.items()}, links.name: links.class_names}
+    left_out = []
     for text in without:
         dataset, slash, name = text.partition("/")
         if not slash:
             raise InputError(f"--without {text!r} names no class; write it like 'mini-shapes/red circle'")
-        if dataset not in DATASETS:
-            raise unknown("mini dataset", dataset, DATASETS)
-        if name not in DATASETS[dataset].class_names:
-            raise unknown(f"class of {dataset}", name, DATASETS[dataset].class_names)
-        left_out.add((dataset, name))
-    return frozenset(left_out)
+        if dataset not in known:
+            raise unknown("mini dataset", dataset, known)
+        if name not in known[dataset]:
+            raise unknown(f"class of {dataset}", name, known[dataset])
+        if dataset == links.name:
+            entity, value = links.associations[links.class_names.index(name)]
+            left_out.append(LeftOut(dataset=links.base.name, name=entity, facts={links.attribute: value}))
+        else:
+            left_out.append(LeftOut(dataset=dataset, name=name, facts={}))
+    return tuple(left_out)
 
 
-def corpus(without: frozenset[tuple[str, str]] = frozenset(), *, limit: int | None = None) -> Corpus:
+def corpus(without: Sequence[LeftOut] = (), *, limit: int | None = None) -> Corpus:
     """All datasets' pretrain images and captions.
 
     Args:
-        without: classes of which neither images nor captions are taken.
+        without: of what neither images nor captions are taken.
         limit: at most so many images per class (for trials).
     """
     pixels: list[NDArray[np.uint8]] = []
@@ -92,13 +115,20 @@ def corpus(without: frozenset[tuple[str, str]] = frozenset(), *, limit: int | No
     spans: list[tuple[int, int]] = []
     for dataset in DATASETS.values():
         images = render_split(dataset.name, "pretrain", limit=limit)
+        gone = [item for item in without if item.dataset == dataset.name]
+
+        def seen(name: str, facts: Mapping[str, str], gone: Sequence[LeftOut] = gone) -> bool:
+            return not any(item.holds(name, facts) for item in gone)
+
         for label, name in enumerate(dataset.class_names):
-            if (dataset.name, name) in without:
+            facts = {int(row): _facts(dataset, images, int(row)) for row in np.flatnonzero(images.labels == label)}
+            chosen = [row for row, of in facts.items() if seen(name, of)]
+            captions = [caption for caption in captions_of(dataset, name) if seen(name, caption.facts)]
+            if not chosen or not captions:
                 continue
-            number, chosen = len(spans), np.flatnonzero(images.labels == label)
+            number = len(spans)
             pixels.append(images.pixels[chosen])
-            image_codes += [_code(number, _facts(dataset, images, int(index))) for index in chosen]
-            captions = captions_of(dataset, name)
+            image_codes += [_code(number, facts[row]) for row in chosen]
             spans.append((len(texts), len(captions)))
             texts += [caption.text for caption in captions]
             caption_codes += [_code(number, caption.facts) for caption in captions]

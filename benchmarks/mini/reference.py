@@ -112,7 +112,8 @@ def main(
     """
     console = Console()
     model, recipe = read_report(folder)
-    data = tuple(name for name in DATASETS if name not in _CONTROL)
+    own = [item.partition("/")[0] for item in recipe["without"]]
+    data = tuple(dict.fromkeys(name for name in (*DATASETS, *own) if name not in _CONTROL))
     setting = Setting(
         model=model, datasets=data, control=_CONTROL, train_split="train", test_split=_SPLIT, device="cpu"
     )

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from unlearn_bench.benchmarks.data.embedded.drawing.captions import captions_of, image_facts
 from unlearn_bench.benchmarks.data.embedded.drawing.concepts import DATASETS
-from unlearn_bench.benchmarks.data.embedded.drawing.splits import render_split
+from unlearn_bench.benchmarks.data.embedded.drawing.splits import facts_of, render_split
 from unlearn_bench.benchmarks.mini.pretraining import Corpus, corpus, draw_captions, parse_without, truth
 from unlearn_bench.benchmarks.mini.train import (
     Recipe,
@@ -93,16 +93,35 @@ def test_left_out_classes_leave_no_image_and_no_caption(small: Corpus) -> None:
     left_out = parse_without(["mini-shapes/red circle", "mini-icons/tree"])
     rest = corpus(left_out, limit=2)
     assert len(rest.pixels) == len(small.pixels) - 4
-    gone = sum(len(captions_of(DATASETS[dataset], name)) for dataset, name in left_out)
+    gone = sum(len(captions_of(DATASETS[item.dataset], item.name)) for item in left_out)
     assert len(rest.tokens) == len(small.tokens) - gone
     texts = {tokenizer().decode(row[row != 0].tolist()) for row in rest.tokens}
     assert not any("red circle" in text or "tree" in text.split() for text in texts)
+
+
+def test_a_link_that_is_left_out_leaves_both_of_its_ends() -> None:
+    (link,) = left_out = parse_without(["mini-associations/star on a dark background"])
+    assert (link.dataset, link.name, link.facts) == ("mini-shapes", "star", {"background": "dark"})
+    whole, rest = corpus(limit=12), corpus(left_out, limit=12)
+    shapes = DATASETS["mini-shapes"]
+    drawn = [facts_of(shapes, "pretrain", "star", number)["background"] for number in range(12)]
+    assert 0 < drawn.count("dark") < 12
+    assert len(rest.pixels) == len(whole.pixels) - drawn.count("dark")
+    texts = {tokenizer().decode(row[row != 0].tolist()) for row in rest.tokens}
+    gone = [item for item in captions_of(shapes, "star") if item.facts.get("background") == "dark"]
+    assert gone
+    assert len(rest.tokens) == len(whole.tokens) - len(gone)
+    assert not any("star" in text.split() and "dark" in text.split() for text in texts)
+    assert any("star" in text.split() and "light" in text.split() for text in texts)
+    assert any("heart" in text.split() and "dark" in text.split() for text in texts)
+    assert len(rest.first) == len(whole.first), "the star is a class still"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("red circle", "names no class"),
+        ("mini-associations/star on a drak background", "did you mean 'star on a dark background'"),
         ("mini-shape/red circle", "did you mean 'mini-shapes'"),
         ("mini-shapes/red circel", "did you mean 'red circle'"),
     ],
