@@ -1,17 +1,11 @@
 """How the command line calls its commands, and how it reads lists of names; nothing heavy is imported here."""
 
 import csv
-from collections.abc import Callable, Sequence
-from functools import wraps
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, ParamSpec
+from typing import Any
 
 import typer
-
-from unlearn_bench.errors import InputError
-from unlearn_bench.shown import visible
-
-Options = ParamSpec("Options")
 
 
 def execute(command: str, **options: Any) -> None:  # noqa: ANN401  (each command has its own options)
@@ -23,20 +17,6 @@ def execute(command: str, **options: Any) -> None:  # noqa: ANN401  (each comman
         typer.echo("interrupted; finished cells are kept, and the same command goes on from here", err=True)
         code = 130
     raise typer.Exit(code)
-
-
-def mistakes_in_a_line(command: Callable[Options, None]) -> Callable[Options, None]:
-    """A command of the project's own tools, with mistakes of its user as one line and exit code 2."""
-
-    @wraps(command)
-    def careful(*args: Options.args, **options: Options.kwargs) -> None:
-        try:
-            command(*args, **options)
-        except InputError as error:
-            typer.echo(f"error: {visible(str(error))}", err=True)
-            raise typer.Exit(2) from error
-
-    return careful
 
 
 def split_names(names: str | None) -> list[str] | None:

@@ -13,7 +13,6 @@ from typing import Annotated
 
 import typer
 
-from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.commands.leaderboard import load_records
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.paper_page import publish_page
@@ -22,6 +21,7 @@ from unlearn_bench.leaderboards.published.places import PAPER, PAPER_PAGE, PAPER
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.storage import read_csv, write_csv
 from unlearn_bench.leaderboards.statistics.aggregate import boards
+from unlearn_bench.mistakes import mistakes_in_a_line
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 

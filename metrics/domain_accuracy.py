@@ -76,7 +76,7 @@ def retain_groups(class_of: Tensor, domain_of: Tensor, forget: tuple[int, ...]) 
     Args:
         class_of, domain_of: (C,) int64, of each label. forget: labels.
 
-    >>> retain_groups(torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1]), (0,))
+    >>> retain_groups(Tensor([0, 1, 0, 1]), Tensor([0, 0, 1, 1]), (0,))
     {'same-class': (2,), 'same-domain': (1,), 'unrelated': (3,)}
     """
     names = ("same-class", "same-domain", "unrelated")

@@ -152,10 +152,10 @@ def unlearn_words(
     most = bytes_of(bench.clip.state())
     with bench.player(task.method_target) as player:
         played = player.play(task, hearing, load, most_bytes=most, timeout_s=timeout_s)
-    if played.state is None:
+    if played.changed is None:
         return played.skipped
     with torch.no_grad():
-        return bench.clip.with_state(played.state)
+        return bench.clip.with_state(played.whole(bench.clip.state()))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,13 +51,13 @@ class Played:
     """What came of a method's turn.
 
     Attributes:
-        state: the tensors that it changed or added, on the CPU; None where it did not apply. skipped: why, then.
+        changed: the tensors that it changed or added, on the CPU; None where it did not apply. skipped: why, then.
         lacks: names of the original's tensors that are gone; all others are as they were.
         seconds: of the method, synthesis left out. memory_bytes: its peak.
         held_mib: the most main memory that its process ever had; None where the system does not tell.
     """
 
-    state: Mapping[str, Tensor] | None
+    changed: Mapping[str, Tensor] | None
     lacks: frozenset[str] = frozenset()
     skipped: str = ""
     seconds: float = 0.0
@@ -66,7 +66,7 @@ class Played:
 
     def whole(self, original: State) -> dict[str, Tensor]:
         """All tensors of the model that came back, given the original's."""
-        return {**{name: value for name, value in original.items() if name not in self.lacks}, **(self.state or {})}
+        return {**{name: value for name, value in original.items() if name not in self.lacks}, **(self.changed or {})}
 
 
 class Room:
@@ -289,7 +289,7 @@ class _Turn:
         taken = self._memory.bytes if self._memory is not None else self._device_bytes
         seconds = max(0.0, self._whole.seconds - self._pause.seconds)
         return Played(
-            state=self._state, lacks=self._lacks, skipped=self._skipped, seconds=seconds, memory_bytes=taken
+            changed=self._state, lacks=self._lacks, skipped=self._skipped, seconds=seconds, memory_bytes=taken
         )
 
     def _begin(self, _: Message, connection: Connection) -> None:

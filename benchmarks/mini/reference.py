@@ -15,7 +15,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.data.dataset.base import Split
 from unlearn_bench.benchmarks.data.embedded.drawing.concepts import DATASETS
 from unlearn_bench.benchmarks.referee.embedding import embed_after
@@ -27,6 +26,7 @@ from unlearn_bench.documents import parse_json
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.retrained_predictions import FOLDER, Predicted, Retrained, write_retrained
 from unlearn_bench.metrics.shared.classification import predictions
+from unlearn_bench.mistakes import mistakes_in_a_line
 from unlearn_bench.models.embedded import NAMES
 from unlearn_bench.models.retrained import read_retrained, weights_file
 

@@ -36,12 +36,12 @@ import typer
 from rich.console import Console
 from torch import Tensor
 
-from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.data.embedded.drawing.concepts import DATASETS
 from unlearn_bench.benchmarks.mini.accuracy import measure
 from unlearn_bench.benchmarks.mini.pretraining import Corpus, corpus, draw_captions, parse_without, truth
 from unlearn_bench.cache import atomic_path, make_folder, write_text
 from unlearn_bench.errors import InputError, unknown
+from unlearn_bench.mistakes import mistakes_in_a_line
 from unlearn_bench.models.embedded import MEAN, NAMES, STD, build_untrained, load_weights, save_weights
 from unlearn_bench.seeding import derive_seed, generator
 

@@ -157,7 +157,7 @@ def _play(game: Game, task: Task, hidden: tuple[Path, ...], timeout_s: float) ->
         game.load.count(player.pid)
         played = player.play(task, game, game.load, most_bytes=most, timeout_s=timeout_s)
     game.player_mib = played.held_mib or 0
-    if played.state is None:
+    if played.changed is None:
         return played.skipped
     with torch.no_grad():
         unlearned = bench.clip.with_state(played.whole(bench.clip.state()))

@@ -24,7 +24,6 @@ from tabulate import tabulate
 from threadpoolctl import threadpool_limits
 from torch.profiler import ProfilerActivity, profile
 
-from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.images.synthetic_cache import synthetic_images
 from unlearn_bench.benchmarks.referee import game
 from unlearn_bench.benchmarks.referee.cell import Cell
@@ -35,6 +34,7 @@ from unlearn_bench.benchmarks.speed.sweep_against_loop import empty_cache
 from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice
+from unlearn_bench.mistakes import mistakes_in_a_line
 
 SYNTHESIS, UNLEARNING, EVALUATION, REST = "synthesis", "unlearning", "evaluation", "the rest"
 

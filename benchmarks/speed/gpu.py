@@ -27,7 +27,6 @@ import typer
 from rich.console import Console
 from tabulate import tabulate
 
-from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.engines.local import Local
 from unlearn_bench.benchmarks.isolation.measuring import PeakMemory, Stopwatch
 from unlearn_bench.benchmarks.referee.cell import Cell, on_device
@@ -46,6 +45,7 @@ from unlearn_bench.clip import Clip
 from unlearn_bench.errors import unknown
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.regression import compare_runs
+from unlearn_bench.mistakes import mistakes_in_a_line
 from unlearn_bench.models.sources import open_model
 from unlearn_bench.seeding import generator
 from unlearn_bench.training.perturbation import lipschitz_loss, perturb

@@ -26,7 +26,6 @@ from PIL import Image
 from rich.console import Console
 from tabulate import tabulate
 
-from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.data.dataset.base import Dataset, Index, Split
 from unlearn_bench.benchmarks.isolation.measuring import Stopwatch
 from unlearn_bench.benchmarks.presets.preset import presets_for
@@ -42,6 +41,7 @@ from unlearn_bench.benchmarks.sweep.players import Choice
 from unlearn_bench.benchmarks.sweep.rates import MethodRate, Rates, save_rates
 from unlearn_bench.errors import CellFailure
 from unlearn_bench.leaderboards.records.record import Record
+from unlearn_bench.mistakes import mistakes_in_a_line
 from unlearn_bench.models.open_clip_names import published
 from unlearn_bench.seeding import generator
 from unlearn_bench.synthesis.ascent import synthesize

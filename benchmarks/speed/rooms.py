@@ -19,7 +19,6 @@ import torch
 import typer
 from tabulate import tabulate
 
-from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.isolation.measuring import Load
 from unlearn_bench.benchmarks.isolation.play import Opening, Task
 from unlearn_bench.benchmarks.isolation.process import Player, end_players, player_for
@@ -34,6 +33,7 @@ from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice
 from unlearn_bench.clip import Clip
+from unlearn_bench.mistakes import mistakes_in_a_line
 
 METHODS = "identity,null-space,random-labels,random-weights"
 

@@ -19,7 +19,6 @@ import torch
 import typer
 from tabulate import tabulate
 
-from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.engines.engine import Engine
 from unlearn_bench.benchmarks.engines.local import Local
 from unlearn_bench.benchmarks.presets.preset import presets_for
@@ -34,6 +33,7 @@ from unlearn_bench.benchmarks.tuning.search import Budget, Desk, chosen, tune
 from unlearn_bench.benchmarks.tuning.settings import validation
 from unlearn_bench.benchmarks.tuning.space import space_of, suggest
 from unlearn_bench.benchmarks.tuning.trial import Trial, tried
+from unlearn_bench.mistakes import mistakes_in_a_line
 
 app = typer.Typer(add_completion=False)
 

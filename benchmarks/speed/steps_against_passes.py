@@ -22,7 +22,6 @@ import typer
 from tabulate import tabulate
 from torch import Tensor
 
-from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.workbench import Workbench, open_workbench
 from unlearn_bench.benchmarks.speed.here import game_of, play_here
@@ -30,6 +29,7 @@ from unlearn_bench.benchmarks.suites.suite import load_suite
 from unlearn_bench.benchmarks.sweep.plan import cells_for, settings_for
 from unlearn_bench.benchmarks.sweep.players import Choice
 from unlearn_bench.clip import Clip
+from unlearn_bench.mistakes import mistakes_in_a_line
 from unlearn_bench.models.open_clip_model import OpenClip
 
 _REPEATS = 3

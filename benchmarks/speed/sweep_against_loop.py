@@ -20,7 +20,6 @@ import torch
 import typer
 from tabulate import tabulate
 
-from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.conditions import Conditions
 from unlearn_bench.benchmarks.referee.referee import run_cell
@@ -32,6 +31,7 @@ from unlearn_bench.benchmarks.sweep.work import work
 from unlearn_bench.cache import ENVIRONMENT_VARIABLE
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.leaderboards.records.storage import read_folder
+from unlearn_bench.mistakes import mistakes_in_a_line
 from unlearn_bench.models.open_clip_model import OpenClip
 
 P = ParamSpec("P")

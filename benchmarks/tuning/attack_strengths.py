@@ -19,7 +19,6 @@ import typer
 from tabulate import tabulate
 from torch import Tensor
 
-from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.referee.conditions import choose_device
 from unlearn_bench.benchmarks.referee.workbench import Evaluated, Workbench, open_workbench
 from unlearn_bench.benchmarks.suites.suite import Suite, load_suite
@@ -32,6 +31,7 @@ from unlearn_bench.metrics.adversarial_image import EPSILON, OTHERS, pushed
 from unlearn_bench.metrics.pruning import SHARE, pruned
 from unlearn_bench.metrics.shared.encoding import embed, embed_texts, predict, sample
 from unlearn_bench.metrics.weight_noise import SIZE, shaken
+from unlearn_bench.mistakes import mistakes_in_a_line
 
 app = typer.Typer(add_completion=False)
 

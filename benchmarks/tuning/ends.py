@@ -15,7 +15,6 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.presets.preset import build_method, presets_for, resolved
 from unlearn_bench.benchmarks.referee.conditions import Conditions, choose_device, conditions_for
 from unlearn_bench.benchmarks.referee.referee import run_cell
@@ -30,6 +29,7 @@ from unlearn_bench.benchmarks.tuning.trial import tried
 from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.methods.base import Range, search_space
+from unlearn_bench.mistakes import mistakes_in_a_line
 from unlearn_bench.synthesis.settings import SynthesisSettings
 
 app = typer.Typer(add_completion=False)

@@ -15,13 +15,13 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from unlearn_bench.benchmarks.calling import mistakes_in_a_line
 from unlearn_bench.benchmarks.presets.preset import FRONT, read_presets
 from unlearn_bench.cache import write_text
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.leaderboards.statistics.curves import dominated_area
 from unlearn_bench.leaderboards.tables.render import markdown
 from unlearn_bench.leaderboards.tables.section import Section, number
+from unlearn_bench.mistakes import mistakes_in_a_line
 
 app = typer.Typer(add_completion=False)
 

@@ -94,23 +94,23 @@ def test_what_comes_back_is_what_the_method_made(room: Room) -> None:
     expected = {name: value.clone() for name, value in clip.state().items()}
     noise = torch.randn(3, 3, generator=generator(3, "colours", "red", "noise"))
     expected["text.2.weight"] += 0.5 * noise
-    assert played.state is not None
-    assert played.state.keys() == {"text.2.weight"}, "what the method left alone does not cross"
+    assert played.changed is not None
+    assert played.changed.keys() == {"text.2.weight"}, "what the method left alone does not cross"
     assert played.whole(clip.state()).keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(played.whole(clip.state())[name], value, rtol=0, atol=0)
     assert room.heard.lines == [(1, {"sigma": 0.5})]
     assert room.player.is_clean
     again = room.play(NOISE)
-    assert again.state is not None
-    assert torch.equal(again.state["text.2.weight"], played.state["text.2.weight"]), "each turn begins anew"
+    assert again.changed is not None
+    assert torch.equal(again.changed["text.2.weight"], played.changed["text.2.weight"]), "each turn begins anew"
 
 
 def test_what_the_model_lacks_is_told(room: Room) -> None:
     played = room.play("clip.module.text[2] = torch.nn.Linear(3, 3)\nreturn clip")
     original = open_model(f"{room.folder / 'colours_model.py'}:build").state()
-    assert played.state is not None
-    assert set(played.state) == {"text.2.weight", "text.2.bias"}
+    assert played.changed is not None
+    assert set(played.changed) == {"text.2.weight", "text.2.bias"}
     assert not played.lacks
     gone = room.play("clip.module.text[2] = torch.nn.Identity()\nreturn clip", name="second")
     assert gone.lacks == {"text.2.weight"}
@@ -163,7 +163,7 @@ def test_images_that_can_t_be_made_are_the_method_s_to_answer(room: Room) -> Non
         "from unlearn_bench.errors import CellFailure\ntry:\n    request.synthesize()\n"
         "except CellFailure as error:\n    request.report(1, said=str(error))\nreturn clip"
     )
-    assert played.state is not None
+    assert played.changed is not None
     assert room.heard.lines[0][1]["said"] == "no image passed"
     with pytest.raises(CellFailure, match="no image passed"):
         room.play("request.synthesize()\nreturn clip", name="careless")
@@ -239,7 +239,7 @@ with torch.no_grad():
 )
 def test_who_leaves_something_behind_does_not_play_again_there(trace: str, room: Room) -> None:
     played = room.play(f"{trace}\nreturn clip")
-    assert played.state is not None
+    assert played.changed is not None
     assert not room.player.is_clean
 
 
