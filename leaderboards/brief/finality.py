@@ -37,5 +37,5 @@ def number_of(row: Row, *, recovered: bool) -> str:
 def cell(row: Row, *, recovered: bool) -> str:
     """The share, with the attack that found it: `.312 by int8`."""
     share = number_of(row, recovered=recovered)
-    by = row.recovery.attack if recovered and row.recovery else ""
+    by = row.recovery.attack if recovered and row.recovery and row.recovery.share else ""  # nothing is found by none
     return f"{share} by {by}" if by else share

@@ -158,7 +158,7 @@ def _recovered(found: Findings) -> str:
     many = f"{found.regained} of these {len(found.attacked)} give back more than half."
     return (
         f"{_WELL.capitalize()}, {least.label} gives least back: the worst known attack recovers {share} of it"
-        f"{bare} ({least.recovery.attack}). {many}"
+        f"{bare}{f' ({least.recovery.attack})' if least.recovery.share else ''}. {many}"
     )
 
 
