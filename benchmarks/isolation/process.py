@@ -34,6 +34,16 @@ from unlearn_bench.synthesis.images import Synthetic
 _START_S = 300.0
 """A player opens its model within so long."""
 
+_LONGEST_S = 1e6  # the system can't be asked to wait for much longer
+
+MOST_WORDS = 2000
+"""Letters of a reason that a player gives; more is cut off."""
+
+MOST_REPORTED = 2**26
+"""Bytes that a method may report in one turn, as they stand in a history."""
+
+_LARGEST = 2**63
+
 _MODULES = ["unlearn_bench.benchmarks.isolation.play", "unlearn_bench.models.sources"]
 """What all players need, imported once by the process from which they are forked."""
 
@@ -248,7 +258,7 @@ class _Turn:
         self._memory = PeakMemory(torch.device("cpu"), pid=pid) if device.type != "cuda" else None
         self._open = contextlib.ExitStack()
         self._began = time.monotonic()
-        self._device_bytes = 0
+        self._device_bytes = self._reported = 0
         self._skipped = ""
         self._state: Mapping[str, Tensor] | None = None
         self._lacks: frozenset[str] = frozenset()
@@ -256,7 +266,7 @@ class _Turn:
     def left(self, timeout_s: float) -> float | None:
         """Seconds until the method's time is over."""
         end = self._began + self._pause.seconds + timeout_s
-        return max(0.0, end - time.monotonic()) if timeout_s else None
+        return min(_LONGEST_S, max(0.0, end - time.monotonic())) if timeout_s else None
 
     def take(self, message: Message, connection: Connection) -> None:
         """Answer a message.
@@ -300,8 +310,15 @@ class _Turn:
     def _report(self, message: Message, _: Connection) -> None:
         words = dict(message.words)
         step = words.pop("step", None)
-        if not isinstance(step, int):
-            raise CellFailure(f"report was given {step!r} as a step; give a whole number")
+        if not isinstance(step, int) or abs(step) >= _LARGEST:
+            raise CellFailure(f"report was given {repr(step)[:40]} as a step; give a whole number")
+        for name, value in words.items():
+            if not isinstance(value, int | float | str) or (isinstance(value, int) and abs(value) >= _LARGEST):
+                said = f"a {type(value).__name__}" if not isinstance(value, int) else "a number beyond 64 bits"
+                raise CellFailure(f"report was given {said} as {_worded(name)[:40]!r}; give numbers and texts")
+        self._reported += sum(len(str(item)) for pair in words.items() for item in pair)
+        if self._reported > MOST_REPORTED:
+            raise CellFailure(f"the method reported more than {MOST_REPORTED} letters; report numbers, and fewer")
         self._hearing.report(step, **words)
 
     def _synthesize(self, _: Message, connection: Connection) -> None:
@@ -319,7 +336,7 @@ class _Turn:
         self._device_bytes = taken if isinstance(taken, int) else 0
 
     def _skip(self, message: Message, _: Connection) -> None:
-        self._skipped = str(message.words.get("reason", "")) or "it gave no reason"
+        self._skipped = _worded(message.words.get("reason", "")) or "it gave no reason"
 
     def _done(self, message: Message, _: Connection) -> None:
         lacks = message.words.get("lacks")
@@ -328,8 +345,13 @@ class _Turn:
         self._state, self._lacks = message.tensors, frozenset(lacks)
 
     def _failed(self, message: Message, _: Connection) -> None:
-        reason = str(message.words.get("reason", "no reason"))
+        reason = _worded(message.words.get("reason", "no reason"))
         raise CellFailure(f"out of memory: {reason}" if message.words.get("kind") == "memory" else reason)
+
+
+def _worded(said: object) -> str:
+    """What a player gave as a text, in letters that any file takes, and not more of them than anybody reads."""
+    return str(said).encode("utf-8", "backslashreplace").decode("utf-8")[:MOST_WORDS]
 
 
 def _context() -> BaseContext:

@@ -15,6 +15,7 @@ from unlearn_bench.leaderboards.tables.captions import title
 from unlearn_bench.leaderboards.tables.curves import table as table_of_curves
 from unlearn_bench.leaderboards.tables.render import boards_of, markdown, parts_of, reading_of
 from unlearn_bench.leaderboards.tables.section import Section, short_note
+from unlearn_bench.shown import one_line
 
 _WHOLE = 3
 """The level of headings about all of a board; what is deeper is about one forget set."""
@@ -86,5 +87,5 @@ def _folded_board(sections: Sequence[Section]) -> list[str]:
 
 def _folded(section: Section) -> str:
     """A section under a summary that is its title."""
-    named = html.escape(" ".join(section.title.split()))
+    named = html.escape(one_line(section.title))
     return f"<details>\n<summary>{named}</summary>\n\n{markdown([replace(section, title='')])}\n</details>\n"

@@ -90,10 +90,13 @@ def split_name(spec: str) -> tuple[str, str]:
     return name, rest
 
 
+_MOST_DIGITS = 18  # a seed of torch has 64 bits
+
+
 def random_seed(rest: str) -> int | None:
-    """The seed of `random` or `random-SEED`; None where it is something else."""
+    """The seed of `random` or `random-SEED`, of at most eighteen digits; None where it is something else."""
     word, _, digits = rest.partition("-")
-    if word != "random" or not (digits.isdecimal() or rest == word):
+    if word != "random" or not (digits.isdecimal() or rest == word) or len(digits) > _MOST_DIGITS:
         return None
     return int(digits or 0)
 

@@ -17,7 +17,7 @@ from unlearn_bench.benchmarks.isolation.fence import while_heard
 from unlearn_bench.benchmarks.isolation.landlock import version
 from unlearn_bench.benchmarks.isolation.measuring import Load
 from unlearn_bench.benchmarks.isolation.play import Opening, Task
-from unlearn_bench.benchmarks.isolation.process import Played, Player
+from unlearn_bench.benchmarks.isolation.process import MOST_WORDS, Played, Player
 from unlearn_bench.benchmarks.isolation.wire import bytes_of
 from unlearn_bench.errors import CellFailure
 from unlearn_bench.methods.base import Concept, Examples
@@ -126,6 +126,43 @@ def test_a_model_without_word_of_what_it_lacks_is_none(room: Room, lacks: str) -
     )
     with pytest.raises(CellFailure, match="did not say which tensors its model lacks"):
         room.play(body)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("[float('nan')]", "a list as 'x'"),
+        ("{'a': {'b': 1}}", "a dict as 'x'"),
+        ("None", "a NoneType as 'x'"),
+        ("10**400", "a number beyond 64 bits as 'x'"),
+    ],
+)
+def test_a_report_of_more_than_numbers_and_texts_is_the_method_s_failure(room: Room, value: str, said: str) -> None:
+    with pytest.raises(CellFailure, match=f"report was given {said}; give numbers and texts"):
+        room.play(f"request.report(0, x={value})\nreturn clip")
+    assert room.heard.lines == []
+
+
+def test_a_method_may_not_fill_the_referee_s_memory(room: Room) -> None:
+    with pytest.raises(CellFailure, match="reported more than 67108864 letters"):
+        room.play("while True:\n    request.report(0, x='x' * 1000000)")
+    assert len(room.heard.lines) <= 67
+
+
+def test_words_that_no_file_takes_are_escaped_and_cut(room: Room) -> None:
+    with pytest.raises(CellFailure) as failed:
+        room.play(
+            "raise CellFailure('\\ud800' + 'x' * 9000)".replace(
+                "raise", "from unlearn_bench.errors import CellFailure\nraise"
+            )
+        )
+    assert str(failed.value).startswith("\\ud800xxx")
+    assert len(str(failed.value)) <= MOST_WORDS
+
+
+@pytest.mark.parametrize("timeout_s", [1e10, float("inf")])
+def test_a_very_patient_timeout_is_one(room: Room, timeout_s: float) -> None:
+    assert room.play("return clip", timeout_s=timeout_s).changed == {}
 
 
 def test_all_global_streams_are_the_run_s(room: Room) -> None:

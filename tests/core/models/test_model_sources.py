@@ -176,6 +176,7 @@ def test_a_fetched_file_that_is_broken(small_names: dict[str, Any], downloads: d
         ("mini-rm", "did you mean 'mini-rn'?"),
         ("ViT-L-16", "needs a tag"),
         ("ViT-B-16-SigLIP:random-x", "unknown pretrained tag"),
+        ("RN50:random-" + "9" * 5000, "unknown pretrained tag"),
         ("coca_ViT-B-32:random", "captioner"),
         ("", "unknown model ''"),
         ("local-dir:/nowhere", "no open_clip_config.json in '/nowhere'"),

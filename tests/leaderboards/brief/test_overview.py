@@ -75,6 +75,12 @@ def test_names_are_text() -> None:
     assert NASTY not in short_form(nasty(), LINKS)
 
 
+def test_no_name_gives_orders_to_a_terminal() -> None:
+    records = sweep("lip\x1b[2J\r", model="mini\x1b[2J") + sweep("emb", model="mini\x1b[2J")
+    assert "\x1b" not in document(records)
+    assert "\r" not in document(records)
+
+
 def test_the_readme_has_the_best_of_each_model() -> None:
     many = [item for place in range(15) for item in sweep(f"m{place}", targets=(place,))]
     retrained = sweep("retrain", targets=(3,), kind="reference", hyperparameters={})
