@@ -1,5 +1,6 @@
 """What models can be named, told without importing torch."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ _FORMS = (
 
 def is_file(rest: str) -> bool:
     """Whether what stands after the colon of `NAME:..` is a path, not a tag."""
-    return rest.endswith(_WEIGHT_SUFFIXES) or "/" in rest or Path(rest).is_file()
+    return rest.endswith(_WEIGHT_SUFFIXES) or "/" in rest or os.path.isfile(rest)  # False for what no name can be
 
 
 def is_hub_id(rest: str) -> bool:
