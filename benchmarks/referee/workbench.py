@@ -191,7 +191,8 @@ class Workbench:
         opening = Opening(
             model=setting.model, weights=setting.weights, device=setting.device, threads=torch.get_num_threads()
         )
-        folders = [Path(spec.partition(":")[2]) for spec in (*setting.datasets, *setting.control)]
+        named = [spec.partition(":")[2].partition("?")[0] for spec in (*setting.datasets, *setting.control)]
+        folders = [Path(text) for text in named]
         data = tuple(folder.resolve() for folder in folders if folder.name and folder.is_dir())
         own = is_own(method_target)
         away = () if own else (cache_root(), data_root(), *data, *hidden)
