@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from unlearn_bench.metrics.base import Evidence, Measurement, Metric
-from unlearn_bench.metrics.shared.classification import belongs, class_mean, mean, predictions
-from unlearn_bench.metrics.shared.kept_groups import kept_groups
-from unlearn_bench.metrics.shared.outcomes import pack
+from unlearn_bench.metrics.shared.classification import belongs, mean, predictions
+from unlearn_bench.metrics.shared.kept_groups import group_accuracies, kept_groups
+
+GROUPS = ("same-entity", "same-attribute", "unrelated")
 
 
 class AssociationAccuracy(Metric):
@@ -63,21 +64,8 @@ class AssociationAccuracy(Metric):
             before, after = (mean((of[side] == of[own.labels])[target]) for side in taken)
             n = int(target.sum())
             yield self.say(before=before, after=after, n=n, dataset=evidence.dataset, group=f"target/{name}")
-        was, now = (side == own.labels for side in taken)
-        found = kept_groups(entity_of, attribute_of, evidence.forget)
-        for group, members in zip(("same-entity", "same-attribute", "unrelated"), found, strict=True):
-            if not members:
-                continue
-            rows = belongs(own.labels, members)
-            means = [class_mean(side, own.labels, members) for side in (was, now)]
-            yield self.say(
-                before=means[0],
-                after=means[1],
-                n=int(rows.sum()),
-                dataset=evidence.dataset,
-                group=group,
-                outcomes="" if None in means else pack(was[rows].numpy(), now[rows].numpy()),
-            )
+        groups = kept_groups(entity_of, attribute_of, evidence.forget, GROUPS)
+        yield from group_accuracies(self, evidence, groups)
 
 
 def numbered(names: list[str]) -> Tensor:

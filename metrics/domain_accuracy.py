@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator
 
-from torch import Tensor
-
 from unlearn_bench.metrics.base import Evidence, Measurement, Metric
-from unlearn_bench.metrics.shared.classification import belongs, class_mean, predictions
-from unlearn_bench.metrics.shared.kept_groups import kept_groups
-from unlearn_bench.metrics.shared.outcomes import pack
+from unlearn_bench.metrics.shared.kept_groups import group_accuracies, kept_groups
+
+GROUPS = ("same-class", "same-domain", "unrelated")
 
 
 class DomainAccuracy(Metric):
@@ -55,30 +53,5 @@ class DomainAccuracy(Metric):
         domain_of = own.before.text_domains
         if own.class_of is None or domain_of is None:
             return
-        before, after = (predictions(side) == own.labels for side in (own.before, own.after))  # (N,) bool each
-        for group, members in retain_groups(own.class_of, domain_of, evidence.forget).items():
-            rows = belongs(own.labels, members)
-            means = [class_mean(side, own.labels, members) for side in (before, after)]
-            known = all(value is not None for value in means)
-            yield self.say(
-                before=means[0],
-                after=means[1],
-                n=int(rows.sum()),
-                dataset=evidence.dataset,
-                group=group,
-                outcomes=pack(before[rows].numpy(), after[rows].numpy()) if known else "",
-            )
-
-
-def retain_groups(class_of: Tensor, domain_of: Tensor, forget: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    """The kept labels by group, without empty groups.
-
-    Args:
-        class_of, domain_of: (C,) int64, of each label. forget: labels.
-
-    >>> retain_groups(Tensor([0, 1, 0, 1]), Tensor([0, 0, 1, 1]), (0,))
-    {'same-class': (2,), 'same-domain': (1,), 'unrelated': (3,)}
-    """
-    names = ("same-class", "same-domain", "unrelated")
-    groups = zip(names, kept_groups(class_of, domain_of, forget), strict=True)
-    return {name: members for name, members in groups if members}
+        groups = kept_groups(own.class_of, domain_of, evidence.forget, GROUPS)
+        yield from group_accuracies(self, evidence, groups)

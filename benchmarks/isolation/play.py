@@ -5,7 +5,7 @@ import pickle
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -67,6 +67,21 @@ class Task:
     forget_examples: Examples | None = None
     retain_examples: Examples | None = None
 
+    def request(
+        self, *, synthesize: Callable[[], Synthetic], device: torch.device, report: Callable[..., None]
+    ) -> Request:
+        """What the method is given, with who answers it."""
+        return Request(
+            forget=self.forget,
+            retain=self.retain,
+            forget_examples=self.forget_examples,
+            retain_examples=self.retain_examples,
+            synthesize=synthesize,
+            generator=lambda purpose: generator(*self.seed, purpose),
+            device=device,
+            report=report,
+        )
+
 
 @dataclass(kw_only=True)
 class Door:
@@ -79,17 +94,7 @@ class Door:
 
     def request(self) -> Request:
         """What the method is given."""
-        task = self.task
-        return Request(
-            forget=task.forget,
-            retain=task.retain,
-            forget_examples=task.forget_examples,
-            retain_examples=task.retain_examples,
-            synthesize=self.synthesize,
-            generator=lambda purpose: generator(*task.seed, purpose),
-            device=self.device,
-            report=self.report,
-        )
+        return self.task.request(synthesize=self.synthesize, device=self.device, report=self.report)
 
     def report(self, step: int, **values: float | str) -> None:
         """A line of the run's history."""

@@ -40,7 +40,7 @@ MOST_WORDS = 2000
 """Letters of a reason that a player gives; more is cut off."""
 
 MOST_REPORTED = 2**26
-"""Bytes that a method may report in one turn, as they stand in a history."""
+"""Letters that a method may report in one turn; a line counts a hundred besides."""
 
 _LARGEST = 2**63
 
@@ -316,7 +316,7 @@ class _Turn:
             if not isinstance(value, int | float | str) or (isinstance(value, int) and abs(value) >= _LARGEST):
                 said = f"a {type(value).__name__}" if not isinstance(value, int) else "a number beyond 64 bits"
                 raise CellFailure(f"report was given {said} as {_worded(name)[:40]!r}; give numbers and texts")
-        self._reported += sum(len(str(item)) for pair in words.items() for item in pair)
+        self._reported += 100 + sum(len(str(item)) for pair in words.items() for item in pair)
         if self._reported > MOST_REPORTED:
             raise CellFailure(f"the method reported more than {MOST_REPORTED} letters; report numbers, and fewer")
         self._hearing.report(step, **words)

@@ -9,15 +9,15 @@ from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.game import Game, task_for, unheard
 from unlearn_bench.benchmarks.referee.workbench import Workbench
 from unlearn_bench.clip import Clip
-from unlearn_bench.methods.base import Method, Request
+from unlearn_bench.methods.base import Method
 from unlearn_bench.registry import load
-from unlearn_bench.seeding import derive_seed, generator, global_streams
+from unlearn_bench.seeding import derive_seed, global_streams
 
 
 def game_of(cell: Cell, bench: Workbench) -> Game:
     """The cell's run, before anything of it has happened."""
     dataset = bench.evaluated[cell.run.dataset].dataset
-    targets = tuple(dataset.label(name) for name in cell.run.forget)
+    targets = dataset.labels(cell.run.forget)
     return Game(cell=cell, bench=bench, dataset=dataset, targets=targets, note=unheard)
 
 
@@ -25,16 +25,8 @@ def play_here(game: Game) -> Clip:
     """What the method makes of the model, as it makes it in a process of its own."""
     task = task_for(game)
     method = build_method(cast("type[Method]", load(task.method_target)), task.hyperparameters)
-    request = Request(
-        forget=task.forget,
-        retain=task.retain,
-        forget_examples=task.forget_examples,
-        retain_examples=task.retain_examples,
-        synthesize=game.synthesize,
-        generator=lambda purpose: generator(*task.seed, purpose),
-        device=game.bench.clip.device,
-        report=game.report,
-    )
+    clip = game.bench.clip
+    request = task.request(synthesize=game.synthesize, device=clip.device, report=game.report)
     with global_streams(derive_seed(*task.seed, "global")), torch.enable_grad():
-        returned = method.unlearn(game.bench.clip.copy(), request)
-    return game.bench.clip.with_state(returned.state())
+        returned = method.unlearn(clip.copy(), request)
+    return clip.with_state(returned.state())

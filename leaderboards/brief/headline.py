@@ -30,8 +30,7 @@ def _unscored(board: Board) -> str:
     whole = [row for row in board.rows if row.overall.done == row.overall.planned]
     if whole and not any("average-score" in layout.places for row in whole for layout in row.layouts):
         return (
-            "These images have captions and no class names to ask for, so no method has a score: "
-            "recall is what counts."
+            "No accuracy on class names was measured, so no method has a score; what was measured is in the tables."
         )
     return "No method has all its cells yet, so none has a score."
 

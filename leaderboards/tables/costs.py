@@ -74,8 +74,8 @@ class Costs:
         alike, digits = self.comparable(row, metric, group), _DIGITS[metric]
         if alike is not None:
             return f"{alike:.{digits}f}"
-        any_ = loose(row, metric, group)
-        return "" if any_ is None else f"{any_:.{digits}f}{MARK}"
+        found = loose(row, metric, group)
+        return "" if found is None else f"{found:.{digits}f}{MARK}"
 
     def comparable(self, row: Row, metric: str, group: str) -> float | None:
         """The median over a complete row's comparable runs; None without any."""

@@ -8,9 +8,10 @@ import torch
 from tests.metrics.evidence import by_group, make_evidence, random_dataset, random_evidence
 from unlearn_bench.metrics.accuracy import Accuracy
 from unlearn_bench.metrics.base import DatasetEvidence, Embedded
-from unlearn_bench.metrics.domain_accuracy import DomainAccuracy, retain_groups
+from unlearn_bench.metrics.domain_accuracy import GROUPS, DomainAccuracy
 from unlearn_bench.metrics.predictions import Predictions
 from unlearn_bench.metrics.shared.classification import predictions, probabilities, similarities
+from unlearn_bench.metrics.shared.kept_groups import kept_groups
 from unlearn_bench.metrics.shared.outcomes import unpack
 
 CLASS_OF = torch.tensor([0, 1, 2, 0, 1, 2])
@@ -61,7 +62,7 @@ def test_images_of_one_kind_keep_their_domains() -> None:
     ],
 )
 def test_the_groups_that_a_forget_set_leaves(forget: tuple[int, ...], groups: dict[str, tuple[int, ...]]) -> None:
-    assert retain_groups(CLASS_OF, DOMAIN_OF, forget) == groups
+    assert kept_groups(CLASS_OF, DOMAIN_OF, forget, GROUPS) == groups
     evidence = make_evidence(parted([0, 1, 2, 3, 4, 5] * 4), forget=forget)
     assert [item.group for item in DomainAccuracy().measure(evidence)] == list(groups)
 

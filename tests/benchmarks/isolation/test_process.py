@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests.benchmarks.support import NOISE, start, write_method, write_model
+from unlearn_bench.benchmarks.isolation import process
 from unlearn_bench.benchmarks.isolation.fence import while_heard
 from unlearn_bench.benchmarks.isolation.landlock import version
 from unlearn_bench.benchmarks.isolation.measuring import Load
@@ -147,6 +148,13 @@ def test_a_method_may_not_fill_the_referee_s_memory(room: Room) -> None:
     with pytest.raises(CellFailure, match="reported more than 67108864 letters"):
         room.play("while True:\n    request.report(0, x='x' * 1000000)")
     assert len(room.heard.lines) <= 67
+
+
+def test_lines_without_a_word_count_too(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "MOST_REPORTED", 2000)
+    with pytest.raises(CellFailure, match="reported more than 2000 letters"):
+        room.play("while True:\n    request.report(0)")
+    assert len(room.heard.lines) == 20
 
 
 def test_words_that_no_file_takes_are_escaped_and_cut(room: Room) -> None:
