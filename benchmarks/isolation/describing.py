@@ -9,8 +9,8 @@ from functools import lru_cache
 from multiprocessing.connection import Connection
 from typing import Any
 
-from unlearn_bench.benchmarks.isolation.fence import Fence, die_with_parent, raise_fence
-from unlearn_bench.benchmarks.isolation.process import Room
+from unlearn_bench.benchmarks.isolation.fence import Fence, raise_fence
+from unlearn_bench.benchmarks.isolation.room import Room
 from unlearn_bench.benchmarks.isolation.telling import mirror
 from unlearn_bench.benchmarks.isolation.wire import Message, send
 from unlearn_bench.cache import cache_root, data_root
@@ -57,7 +57,6 @@ def _described(place: Place, _file: str | None) -> type[Method]:
 
 def _tell(connection: Connection, fence: Fence, place: Place) -> None:
     """In the other process: load the class and say what it is."""
-    die_with_parent()
     sys.path[:] = place.path
     raise_fence(fence)
     try:

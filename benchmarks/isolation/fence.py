@@ -60,8 +60,13 @@ def die_with_parent() -> None:
         os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_with_parent(signal.SIGKILL)
+
+
+def end_with_parent(by: signal.Signals) -> None:
+    """Be sent this signal when the parent ends, where the system offers it."""
     if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, by, 0, 0, 0)
 
 
 def while_heard(life: Callable[..., None], connection: Connection, *given: object) -> None:

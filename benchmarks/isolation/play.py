@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from unlearn_bench.benchmarks.isolation.fence import Fence, die_with_parent, end_when_alone, raise_fence
+from unlearn_bench.benchmarks.isolation.fence import Fence, end_when_alone, raise_fence
 from unlearn_bench.benchmarks.isolation.measuring import give_memory_back
 from unlearn_bench.benchmarks.isolation.wire import Message, receive, send
 from unlearn_bench.benchmarks.presets.preset import build_method
@@ -116,7 +116,6 @@ class Door:
 
 def live(connection: Connection, fence: Fence, opening: Opening) -> None:
     """A player's life: open the model, shut the door, and play until the other side is gone."""
-    die_with_parent()
     try:
         clip = _open(opening)
         raise_fence(fence)

@@ -1,40 +1,27 @@
 """A player as the referee sees it: a process that is asked, watched, and ended, and of which nothing is believed."""
 
 import contextlib
-import multiprocessing
-import os
 import pickle
-import signal
-import sys
-import tempfile
-import threading
 import time
-import types
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import BaseContext
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from unlearn_bench.benchmarks.isolation.fence import Fence, allowed_writes, while_heard
 from unlearn_bench.benchmarks.isolation.measuring import Load, PeakMemory, Stopwatch, most_held_mib
 from unlearn_bench.benchmarks.isolation.play import Opening, Task, live
-from unlearn_bench.benchmarks.isolation.wire import Message, WireError, receive, send
+from unlearn_bench.benchmarks.isolation.room import Room
+from unlearn_bench.benchmarks.isolation.wire import Message, send
 from unlearn_bench.clip import State
 from unlearn_bench.errors import CellFailure
 from unlearn_bench.synthesis.images import Synthetic
 
 _START_S = 300.0
 """A player opens its model within so long."""
-
-_LONGEST_S = 1e6  # the system can't be asked to wait for much longer
 
 MOST_WORDS = 2000
 """Letters of a reason that a player gives; more is cut off."""
@@ -43,9 +30,6 @@ MOST_REPORTED = 2**26
 """Letters that a method may report in one turn; a line counts a hundred besides."""
 
 _LARGEST = 2**63
-
-_MODULES = ["unlearn_bench.benchmarks.isolation.play", "unlearn_bench.models.sources"]
-"""What all players need, imported once by the process from which they are forked."""
 
 
 class Hearing(Protocol):
@@ -79,81 +63,12 @@ class Played:
         return {**{name: value for name, value in original.items() if name not in self.lacks}, **(self.changed or {})}
 
 
-class Room:
-    """A process behind a fence, with a folder of its own, that ends with this one.
-
-    Args:
-        life: what it does, given its end of the connection, its fence and `given`.
-        hidden: what it may not read.
-    """
-
-    def __init__(
-        self,
-        life: Callable[[Connection, Fence, Any], None],
-        given: object,
-        *,
-        hidden: tuple[Path, ...],
-        limit_memory: bool = True,
-    ) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="unlearn-bench-room-")
-        fence = Fence(
-            folder=Path(folder.name).resolve(), hidden=hidden, writable=allowed_writes(), limit_memory=limit_memory
-        )
-        self.connection, theirs = multiprocessing.Pipe()
-        context = _context()
-        process = context.Process(target=while_heard, args=(life, theirs, fence, given), daemon=True)  # type: ignore[attr-defined]
-        with _little_told(context):
-            process.start()
-        theirs.close()
-        self._process: BaseProcess = process
-        self._end = weakref.finalize(self, _end, process, self.connection, folder)
-
-    @property
-    def pid(self) -> int:
-        """Of the process."""
-        return int(self._process.pid or 0)
-
-    def close(self) -> None:
-        """End the process, with all that it began."""
-        self._end()
-
-    def next(self, *, seconds: float | None, most_bytes: int) -> Message:
-        """What it says next.
-
-        Args:
-            seconds: so long is waited; None: as long as it takes. most_bytes: that the message's tensors may take.
-
-        Raises:
-            CellFailure: it ended, it took longer, or what it said is no message.
-        """
-        ready = wait([self.connection, self._process.sentinel], seconds)
-        try:
-            if self.connection in ready:
-                return receive(self.connection, most_bytes=most_bytes)
-        except WireError as error:
-            raise CellFailure(f"the method's process sent {error}") from error
-        except (OSError, EOFError):
-            ready = [self._process.sentinel]
-        raise CellFailure(self._death() if ready else "the method took longer than it may; its process was ended")
-
-    def _death(self) -> str:
-        """How it ended."""
-        self._process.join(5)
-        code = self._process.exitcode
-        if code is None:
-            return "the method's process closed its connection"
-        if code < 0:
-            name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-            hints = {"SIGKILL": ": most often that means out of memory", "SIGSEGV": ": native code crashed"}
-            return f"the method's process was ended by {name}{hints.get(name, '')}"
-        return f"the method's process ended itself with exit code {code}, and gave no model back"
-
-
 class Player:
     """A process in which a model is open and nothing of the referee's is at hand.
 
     Attributes:
         is_clean: whether it may play again: nothing failed in it, and nothing was left behind.
+        pid: of its process.
     """
 
     def __init__(self, opening: Opening, *, hidden: tuple[Path, ...]) -> None:
@@ -169,14 +84,10 @@ class Player:
             said = self._room.next(seconds=_START_S, most_bytes=0)
         except CellFailure as error:
             said = Message(kind="failed", words={"reason": str(error)})
+        self.pid = self._room.inhabitant()
         if said.kind != "ready":
             self.close()
             raise CellFailure(f"no process for the method could be begun ({said.words.get('reason', said.kind)})")
-
-    @property
-    def pid(self) -> int:
-        """Of the process."""
-        return self._room.pid
 
     def close(self) -> None:
         """End the process, with all that it began."""
@@ -194,13 +105,13 @@ class Player:
             CellFailure: the method raised something, its process ended, it took too long, or it sent what makes no
                 sense; the process is ended then.
         """
-        turn = _Turn(hearing, load, self._device, self.pid)
-        connection = self._room.connection
+        memory = PeakMemory(torch.device("cpu"), pid=self.pid) if self._device.type != "cuda" else None
+        turn = _Turn(hearing, load, memory, self._room, timeout_s)
         try:
-            with contextlib.suppress(OSError):  # it has ended, and that will be told
-                connection.send_bytes(pickle.dumps(task))
-            while (message := self._room.next(seconds=turn.left(timeout_s), most_bytes=most_bytes)).kind != "over":
-                turn.take(message, connection)
+            with contextlib.suppress(OSError), turn.in_time():  # where it has ended, that will be told
+                self._room.connection.send_bytes(pickle.dumps(task))
+            while (message := self._room.next(seconds=turn.left(), most_bytes=most_bytes)).kind != "over":
+                turn.take(message)
             self.is_clean = message.words.get("clean") is True
             return replace(turn.played(), held_mib=most_held_mib(self.pid))
         except BaseException:
@@ -252,10 +163,11 @@ def end_players() -> None:
 class _Turn:
     """One conversation: the watches, and what was said so far."""
 
-    def __init__(self, hearing: Hearing, load: Load, device: torch.device, pid: int) -> None:
+    def __init__(self, hearing: Hearing, load: Load, memory: PeakMemory | None, room: Room, timeout_s: float) -> None:
         self._hearing, self._load = hearing, load
+        self._room, self._timeout_s = room, timeout_s
         self._whole, self._pause = Stopwatch(torch.device("cpu")), Stopwatch(torch.device("cpu"))
-        self._memory = PeakMemory(torch.device("cpu"), pid=pid) if device.type != "cuda" else None
+        self._memory = memory
         self._open = contextlib.ExitStack()
         self._began = time.monotonic()
         self._device_bytes = self._reported = 0
@@ -263,18 +175,22 @@ class _Turn:
         self._state: Mapping[str, Tensor] | None = None
         self._lacks: frozenset[str] = frozenset()
 
-    def left(self, timeout_s: float) -> float | None:
+    def left(self) -> float | None:
         """Seconds until the method's time is over."""
-        end = self._began + self._pause.seconds + timeout_s
-        return min(_LONGEST_S, max(0.0, end - time.monotonic())) if timeout_s else None
+        end = self._began + self._pause.seconds + self._timeout_s
+        return max(0.0, end - time.monotonic()) if self._timeout_s else None
 
-    def take(self, message: Message, connection: Connection) -> None:
+    def in_time(self) -> contextlib.AbstractContextManager[None]:
+        """A block that hands the process something, which is the method's time too."""
+        return self._room.within(self.left())
+
+    def take(self, message: Message) -> None:
         """Answer a message.
 
         Raises:
             CellFailure: it says that the method failed, or makes no sense.
         """
-        actions: dict[str, Callable[[Message, Connection], None]] = {
+        actions: dict[str, Callable[[Message], None]] = {
             "begin": self._begin,
             "report": self._report,
             "synthesize": self._synthesize,
@@ -285,7 +201,7 @@ class _Turn:
         }
         if message.kind not in actions:
             raise CellFailure(f"the method's process said {message.kind[:40]!r}, which means nothing")
-        actions[message.kind](message, connection)
+        actions[message.kind](message)
 
     def stop(self) -> None:
         """Stop the watches."""
@@ -302,12 +218,13 @@ class _Turn:
             changed=self._state, lacks=self._lacks, skipped=self._skipped, seconds=seconds, memory_bytes=taken
         )
 
-    def _begin(self, _: Message, connection: Connection) -> None:
+    def _begin(self, _: Message) -> None:
         for watch in (self._load, *(() if self._memory is None else (self._memory,)), self._whole):
             self._open.enter_context(watch)
-        connection.send_bytes(b"go")
+        with self.in_time():
+            self._room.connection.send_bytes(b"go")
 
-    def _report(self, message: Message, _: Connection) -> None:
+    def _report(self, message: Message) -> None:
         words = dict(message.words)
         step = words.pop("step", None)
         if not isinstance(step, int) or abs(step) >= _LARGEST:
@@ -321,30 +238,30 @@ class _Turn:
             raise CellFailure(f"the method reported more than {MOST_REPORTED} letters; report numbers, and fewer")
         self._hearing.report(step, **words)
 
-    def _synthesize(self, _: Message, connection: Connection) -> None:
+    def _synthesize(self, _: Message) -> None:
         with self._pause:
             try:
-                made = self._hearing.synthesize()
+                answer = Message(kind="synthetic", tensors=vars(self._hearing.synthesize()))
             except CellFailure as error:
-                send(connection, Message(kind="refused", words={"reason": str(error)}))
-            else:
-                send(connection, Message(kind="synthetic", tensors=vars(made)))
+                answer = Message(kind="refused", words={"reason": str(error)})
+        with self.in_time():
+            send(self._room.connection, answer)
 
-    def _ended(self, message: Message, _: Connection) -> None:
+    def _ended(self, message: Message) -> None:
         self.stop()
         taken = message.words.get("device_bytes")
         self._device_bytes = taken if isinstance(taken, int) else 0
 
-    def _skip(self, message: Message, _: Connection) -> None:
+    def _skip(self, message: Message) -> None:
         self._skipped = _worded(message.words.get("reason", "")) or "it gave no reason"
 
-    def _done(self, message: Message, _: Connection) -> None:
+    def _done(self, message: Message) -> None:
         lacks = message.words.get("lacks")
         if not (isinstance(lacks, list) and all(isinstance(name, str) for name in lacks)):
             raise CellFailure("the method's process did not say which tensors its model lacks")
         self._state, self._lacks = message.tensors, frozenset(lacks)
 
-    def _failed(self, message: Message, _: Connection) -> None:
+    def _failed(self, message: Message) -> None:
         reason = _worded(message.words.get("reason", "no reason"))
         raise CellFailure(f"out of memory: {reason}" if message.words.get("kind") == "memory" else reason)
 
@@ -352,49 +269,3 @@ class _Turn:
 def _worded(said: object) -> str:
     """What a player gave as a text, in letters that any file takes, and not more of them than anybody reads."""
     return str(said).encode("utf-8", "backslashreplace").decode("utf-8")[:MOST_WORDS]
-
-
-def _context() -> BaseContext:
-    """How players begin: forked from a process that has imported what they need and holds nothing else."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_MODULES)
-    return context
-
-
-_MAIN = threading.Lock()
-
-
-@contextlib.contextmanager
-def _little_told(context: BaseContext) -> Iterator[None]:
-    """Hide from a new process what it would otherwise do as this one did, or be refused.
-
-    It would run this program's main module again (a script without a guard, or pytest), and begin processes as this
-    one does by default: the way of a joblib worker is not known where joblib is not imported. The workers of a
-    cluster are daemons, which may have no children, lest these outlive them; a player ends with its parent.
-    """
-    with _MAIN:
-        this, main = multiprocessing.current_process(), sys.modules["__main__"]
-        daemon, method = this.daemon, multiprocessing.get_start_method(allow_none=True)
-        sys.modules["__main__"] = types.ModuleType("__main__")
-        multiprocessing.set_start_method(context.get_start_method(), force=True)
-        if daemon:
-            this.daemon = False
-        try:
-            yield
-        finally:
-            if daemon:
-                this.daemon = True
-            sys.modules["__main__"] = main
-            multiprocessing.set_start_method(method, force=True)  # None: not chosen yet
-
-
-def _end(process: BaseProcess, connection: Connection, folder: "tempfile.TemporaryDirectory[str]") -> None:
-    connection.close()
-    if process.pid is not None and hasattr(os, "killpg"):
-        with contextlib.suppress(OSError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
-    process.join(10)
-    folder.cleanup()
