@@ -127,7 +127,7 @@ def named_apart(datasets: Sequence[Dataset]) -> None:
     for dataset in datasets:
         groups.setdefault(dataset.name, []).append(dataset)
     for name, group in groups.items():
-        paths = [getattr(dataset, "path", None) for dataset in group]
+        paths = [dataset.path for dataset in group]
         places = [path.parts for path in paths if isinstance(path, Path)]
         if len(group) < 2 or len(set(places)) < len(group):
             continue

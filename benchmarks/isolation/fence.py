@@ -7,6 +7,7 @@ limits, and that is all: a benchmark is no jail.
 import ctypes
 import os
 import select
+import shutil
 import signal
 import sys
 import tempfile
@@ -14,20 +15,26 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
 
 from unlearn_bench.benchmarks.isolation import landlock
+from unlearn_bench.benchmarks.isolation.seccomp import refuse_sockets
 from unlearn_bench.cache import DATA_VARIABLE, ENVIRONMENT_VARIABLE
 
 ALLOW_VARIABLE = "UNLEARN_BENCH_ALLOW_WRITES"
 """Folders, parted as in PATH, that methods may write to beside their own."""
 
+_PICTURES = "unlearn_bench.benchmarks.data.embedded"
 _DEATH_SIGNAL = 1  # of prctl
 _MEMORY_SHARE = 0.9
 """Of the machine's memory: who wants more gets a MemoryError, before the system begins to kill."""
+
+_DISK_SHARE = 0.5
+"""Of what is free on the disk: a single file that a method writes takes no more."""
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "shm")
 _DRIVERS = ("nvidia*", "dri", "kfd", "accel*")
@@ -89,6 +96,15 @@ def end_when_alone(connection: Connection) -> None:
     threading.Thread(target=watch, name="end-when-alone", daemon=True).start()
 
 
+class _NoPictures(MetaPathFinder):
+    """Says to who looks for the embedded pictures, which are drawn and not read, where a method has its images."""
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:  # noqa: ARG002
+        """Refuse their modules, and know nothing of others."""
+        if fullname == _PICTURES or fullname.startswith(f"{_PICTURES}."):
+            raise ImportError("a method opens no datasets: what its access allows is in its request")
+
+
 def raise_fence(fence: Fence) -> None:
     """Go into the own folder and give up all that a player has no use for; there is no way back.
 
@@ -97,9 +113,10 @@ def raise_fence(fence: Fence) -> None:
     """
     if fence.hidden:  # nobody shall look for what can't be read
         os.environ[ENVIRONMENT_VARIABLE] = os.environ[DATA_VARIABLE] = str(fence.folder / "cache")
+        sys.meta_path.insert(0, _NoPictures())
     os.environ["TMPDIR"] = tempfile.tempdir = str(fence.folder)
     os.chdir(fence.folder)
-    _limit(memory=fence.limit_memory)
+    _limit(memory=fence.limit_memory, folder=fence.folder)
     devices = Path("/dev")
     drivers = [path for pattern in _DRIVERS for path in devices.glob(pattern)]
     processes = Path("/proc")
@@ -109,6 +126,7 @@ def raise_fence(fence: Fence) -> None:
             write=(fence.folder, *fence.writable, *(devices / name for name in _DEVICES), *drivers),
         )
     )
+    refuse_sockets()
 
 
 def _facts(processes: Path) -> tuple[Path, ...]:
@@ -118,14 +136,16 @@ def _facts(processes: Path) -> tuple[Path, ...]:
     return (processes / str(os.getpid()), *(path for path in processes.iterdir() if not path.name.isdigit()))
 
 
-def _limit(*, memory: bool) -> None:
-    """No core dumps, and memory below what the machine has."""
+def _limit(*, memory: bool, folder: Path) -> None:
+    """No core dumps, memory below what the machine has, and files below what is free on the folder's disk."""
     try:
         import resource  # noqa: PLC0415  (Windows has none)
     except ImportError:
         return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: int(shutil.disk_usage(folder).free * _DISK_SHARE)}
     if memory and sys.platform.startswith("linux"):
-        most = int(psutil.virtual_memory().total * _MEMORY_SHARE)
-        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        resource.setrlimit(resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+        limits[resource.RLIMIT_DATA] = int(psutil.virtual_memory().total * _MEMORY_SHARE)
+    for which, most in limits.items():
+        _, hard = resource.getrlimit(which)
+        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(which, (allowed, allowed))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from unlearn_bench.benchmarks.data.dataset.base import Dataset
+from unlearn_bench.benchmarks.data.dataset.pictures import lies_in
 from unlearn_bench.benchmarks.images.image_cache import PreparedImages, prepared_images
 from unlearn_bench.benchmarks.isolation.play import Opening
 from unlearn_bench.benchmarks.isolation.process import Player, player_for
@@ -179,6 +180,12 @@ class Workbench:
             for name, value in self.clip.state().items():
                 value.copy_(self.pristine[name])
 
+    @cached_property
+    def _data(self) -> tuple[Path, ...]:
+        """Where pictures lie."""
+        folders = [item.dataset.path for item in self.evaluated.values()]
+        return tuple(place for folder in (data_root(), *folders) if folder is not None for place in lies_in(folder))
+
     def player(self, method_target: str, *, hidden: tuple[Path, ...] = ()) -> AbstractContextManager[Player]:
         """A process for one method's turn: a new one for code from outside, a lasting one for the project's own.
 
@@ -191,11 +198,8 @@ class Workbench:
         opening = Opening(
             model=setting.model, weights=setting.weights, device=setting.device, threads=torch.get_num_threads()
         )
-        named = [spec.partition(":")[2].partition("?")[0] for spec in (*setting.datasets, *setting.control)]
-        folders = [Path(text) for text in named]
-        data = tuple(folder.resolve() for folder in folders if folder.name and folder.is_dir())
         own = is_own(method_target)
-        away = () if own else (cache_root(), data_root(), *data, *hidden)
+        away = () if own else (cache_root(), *self._data, *hidden)
         return player_for(opening, hidden=away, lasting=own)
 
 

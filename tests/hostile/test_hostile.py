@@ -17,6 +17,7 @@ import torch
 from tests.benchmarks.support import CONDITIONS, NOISE, plan, ready, write_method, write_suite
 from tests.hostile.methods import ENDS, PATCHES, REACHES, TRACES, Hostile, all_of_them
 from unlearn_bench.benchmarks.isolation.fence import ALLOW_VARIABLE
+from unlearn_bench.benchmarks.isolation.landlock import version
 from unlearn_bench.benchmarks.referee.cell import Cell
 from unlearn_bench.benchmarks.referee.referee import run_cell
 from unlearn_bench.benchmarks.referee.workbench import open_workbench
@@ -137,6 +138,43 @@ def test_test_images_are_out_of_reach(stage: Stage) -> None:
     finally:
         signal.signal(signal.SIGTERM, before)
     assert (said.status, said.reason) == ("ok", "")
+
+
+@pytest.mark.skipif(not version(), reason="this system has no Landlock")
+@pytest.mark.usefixtures("stage")
+def test_test_images_behind_links_and_drawn_ones_are_out_of_reach_too(tmp_path: Path) -> None:
+    """People keep photographs once and link to them: what the folder of the data links to is hidden with it."""
+    suite, pool = write_suite(tmp_path), tmp_path / "pool"
+    (tmp_path / "data" / "warm").rename(pool)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes").write_text("mine")
+    for path in sorted(pool.rglob("*.png")):
+        link = tmp_path / "data" / "warm" / path.relative_to(pool)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
+    body = f"""
+    found = []
+    for name, read in {{
+        "link": lambda: [p.read_bytes() for p in Path({str(tmp_path / "data" / "warm")!r}).rglob("*.png")][0],
+        "file": lambda: Path({str(path)!r}).read_bytes(),
+        "neighbour": lambda: Path({str(tmp_path / "other" / "notes")!r}).read_bytes(),
+        "drawn": lambda: __import__("unlearn_bench.benchmarks.data.sources").benchmarks.data.sources.open_dataset(
+            "mini-shapes").picture("test", 0),
+        "drawings": lambda: __import__("unlearn_bench.benchmarks.data.embedded.mini"),
+    }}.items():
+        try:
+            read()
+            found.append(name)
+        except (OSError, IndexError, ImportError):
+            pass
+    request.report(0, found=",".join(found))
+    return clip
+    """
+    target = write_method(tmp_path / "other", body, name="peeking")
+    cell = plan(suite, [target], classes=["red"], metrics=["accuracy"])[0]
+    outcome = run_cell(cell, open_workbench(cell.setting), CONDITIONS)
+    assert (outcome.record.status, outcome.record.reason) == ("ok", "")
+    assert outcome.history == ({"step": 0, "found": "neighbour"},)
 
 
 def test_a_method_s_threads_and_dtypes_are_not_the_referee_s(stage: Stage) -> None:

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, get_args
 
@@ -71,6 +72,8 @@ class Dataset(ABC):
         classified: whether the class texts part the pictures, so that zero-shot accuracy means something.
         layout: how the images lie and were split, in words, where that was found out and not known before.
         left_out: files and classes that are there and not used.
+        path: the folder in which the pictures lie, where they are files: methods can't read it, nor what links in it
+            lead to.
     """
 
     name: str
@@ -91,6 +94,7 @@ class Dataset(ABC):
     classified: bool = True
     layout: str = ""
     left_out: tuple[LeftOut, ...] = ()
+    path: Path | None = None
 
     @abstractmethod
     def index(self, split: Split) -> Index:

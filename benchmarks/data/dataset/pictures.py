@@ -1,5 +1,9 @@
 """From bytes in any of the formats that people have to a picture in RGB."""
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +29,32 @@ def read_rgb(file: Path | BinaryIO, *, name: str) -> Image.Image:
             return _deep(image) if image.mode.startswith("I") else image.convert("RGB")
     except Exception as error:  # what a decoder raises depends on where the damage is
         raise BadImageError(name, str(error).split("\n", 1)[0] or type(error).__name__) from error
+
+
+def lies_in(folder: Path) -> tuple[Path, ...]:
+    """The folder by its real path, and all that links in it lead to, over as many links as it takes.
+
+    A link to a folder that holds `folder` itself, or this program, leads to no pictures.
+    """
+    no_pictures = {*folder.resolve().parents, *Path(__file__).resolve().parents, *Path(sys.prefix).resolve().parents}
+    waiting, found = [folder.resolve()], set[Path]()
+    while waiting:
+        place = waiting.pop()
+        if not {place, *place.parents} & found and place not in no_pictures:
+            found.add(place)
+            waiting += _links_below(place)
+    return tuple(sorted(found))
+
+
+def _links_below(folder: Path) -> Iterator[Path]:
+    waiting = [str(folder)]
+    while waiting:
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    yield Path(os.path.realpath(entry.path))
+                elif entry.is_dir():
+                    waiting.append(entry.path)
 
 
 def _check_size(image: Image.Image) -> None:

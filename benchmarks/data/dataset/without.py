@@ -27,7 +27,7 @@ class WithoutClasses(Dataset):
                 "two are needed"
             )
         self._dataset, self._places = dataset, {label: place for place, label in enumerate(kept)}
-        self.name, self.template = dataset.name, dataset.template
+        self.name, self.template, self.path = dataset.name, dataset.template, dataset.path
         self.licence, self.source, self.rendering = dataset.licence, dataset.source, dataset.rendering
         self.threadsafe, self.split_name, self.classified = (
             dataset.threadsafe,

@@ -59,6 +59,7 @@ class CaptionFiles(Dataset):
     """
 
     licence = "as the owner of the images says"
+    path: Path
     threadsafe = True
     classified = False
 

@@ -71,6 +71,7 @@ class CifarDataset(Dataset):
                 f"no folder at {str(root)!r}; give {name}:/path with {facts.title} as its author packs it"
             )
         self.root = root if (root / meta).is_file() else root / folder
+        self.path = self.root
         self.name, self.template, self.licence, self.source = name, facts.template, facts.licence, facts.source
         self._files = files
         self.class_names = tuple(

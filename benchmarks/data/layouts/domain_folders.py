@@ -66,6 +66,7 @@ class DomainFolders(Dataset):
     """
 
     licence = "as the owner of the folder says"
+    path: Path
     threadsafe = True
 
     def __init__(

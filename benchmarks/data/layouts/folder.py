@@ -58,6 +58,7 @@ class FolderDataset(Dataset):
     """
 
     licence = "as the owner of the folder says"
+    path: Path
     threadsafe = True
 
     def __init__(

@@ -27,7 +27,7 @@ from unlearn_bench.benchmarks.data.dataset.partition import (
 from unlearn_bench.benchmarks.data.dataset.pictures import read_rgb
 from unlearn_bench.benchmarks.data.dataset.prefixes import HUB_PREFIX
 from unlearn_bench.benchmarks.data.dataset.templates import DEFAULT_TEMPLATE
-from unlearn_bench.benchmarks.data.layouts.hub_files import HubRepository, find_snapshot, shortfall
+from unlearn_bench.benchmarks.data.layouts.hub_files import HubRepository, cache_folder, find_snapshot, shortfall
 from unlearn_bench.benchmarks.data.layouts.hub_spec import HubOptions, hub_repository, parse_hub_spec
 from unlearn_bench.benchmarks.data.layouts.official import BY_HASH, OFFICIAL
 from unlearn_bench.benchmarks.data.layouts.photograph_facts import Facts, spaced
@@ -71,7 +71,7 @@ class HubDataset(Dataset):
     ) -> None:
         snapshot = _open_snapshot(name, repository)
         data_files = None if facts is None or facts.mirror is None else dict(facts.mirror.files)
-        self._repository = repository.name
+        self._repository, self.path = repository.name, cache_folder(repository.name)
         tables = _load(name, snapshot, options.config, data_files)
         parts = _choose_splits(name, options, list(tables))
         first = tables[parts["test"]]

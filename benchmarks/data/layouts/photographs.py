@@ -29,13 +29,14 @@ class PhotographDataset(Dataset):
         InputError: not the original layout, a split that can't be read, or images of it that are not there.
     """
 
+    path: Path
     threadsafe = True
 
     def __init__(self, name: str, facts: Facts, root: Path) -> None:
         layout = find_layout(name, facts, root)
         file = find_split_file([root, layout.root, layout.images])
         listing = read_split_file(file, as_named=facts.as_named) if file else layout.listing()
-        self.name, self.images, self.root = name, layout.images, root
+        self.name, self.images, self.path = name, layout.images, root
         self.template, self.licence, self.source = facts.template, facts.licence, facts.source
         self.class_names, self.split_name = listing.class_names, listing.split_name
         self.forget_classes, self.tuning_classes = facts.forget_classes, facts.tuning_classes
@@ -68,11 +69,11 @@ class PhotographDataset(Dataset):
     def _check(self) -> None:
         twice = sorted({name for name in self.class_names if self.class_names.count(name) > 1})
         if twice:
-            raise InputError(f"{self.name!r} in {str(self.root)!r} has several classes called {', '.join(twice[:5])}")
+            raise InputError(f"{self.name!r} in {str(self.path)!r} has several classes called {', '.join(twice[:5])}")
         strange = [item for _, item in self._all() if not 0 <= item.label < len(self.class_names)]
         if strange:
             raise InputError(
-                f"{self.name!r} in {str(self.root)!r}: image {strange[0].path!r} has a label of no class"
+                f"{self.name!r} in {str(self.path)!r}: image {strange[0].path!r} has a label of no class"
             )
 
     def _measure(self) -> dict[str, int]:

@@ -153,3 +153,35 @@ def test_a_warden_passes_on_nothing_of_its_own_to_the_terminal(room: Room) -> No
     assert warden is not None
     assert os.getsid(warden.pid) == warden.pid
     assert os.getsid(0) != warden.pid
+
+
+def test_no_file_of_a_method_fills_the_disk_and_no_limit_is_raised_again(room: Room) -> None:
+    body = """
+    import errno, resource, shutil
+    free = shutil.disk_usage('.').free
+    with open('huge', 'wb') as file:
+        try:
+            os.ftruncate(file.fileno(), free)
+        except OSError as error:
+            request.report(0, told=errno.errorcode[error.errno])
+    soft, hard = zip(*(resource.getrlimit(which) for which in (resource.RLIMIT_DATA, resource.RLIMIT_FSIZE)))
+    request.report(1, same=int(soft == hard), bounded=int(max(soft) < 2**62))
+    return clip
+    """
+    room.play(body)
+    assert room.heard.lines == [(0, {"told": "EFBIG"}), (1, {"same": 1, "bounded": 1})]
+
+
+def test_a_method_sends_nothing_to_other_machines(room: Room) -> None:
+    body = """
+    import socket
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        try:
+            socket.socket(socket.AF_INET, kind).connect(('127.0.0.1', 9))
+            request.report(0, told='sent')
+        except PermissionError:
+            request.report(0, told='refused')
+    return clip
+    """
+    room.play(body)
+    assert room.heard.lines == [(0, {"told": "refused"})] * 2
