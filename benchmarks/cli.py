@@ -4,7 +4,7 @@ import signal
 import sys
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -63,7 +63,7 @@ app = typer.Typer(
 
 def main() -> None:
     """The console script: errors of the user's, and files that fail, are one line and exit code 2."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # of batch systems and service managers: as Ctrl-C
+    signal.signal(signal.SIGTERM, _interrupted)  # of batch systems and service managers: as Ctrl-C
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # what can't be written in its encoding is shown as its code
             stream.reconfigure(errors="backslashreplace")
@@ -76,6 +76,12 @@ def main() -> None:
         where, reason = f" {error.filename!r}" if error.filename else "", error.strerror or repr(error)
         typer.echo(f"error: a file{where} can't be read or written ({reason}); mend that and run again", err=True)
         sys.exit(2)
+
+
+def _interrupted(*_: object) -> NoReturn:
+    """End as at Ctrl-C, and let nobody who is impatient interrupt that."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _version(wanted: bool) -> None:

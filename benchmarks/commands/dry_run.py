@@ -72,7 +72,7 @@ class Order:
 
 def execute(**options: Any) -> int:  # noqa: ANN401  (as `order_of` has them)
     """Show the plan; 0."""
-    order, console = order_of(**options), Console(stderr=True)
+    order, console = order_of(**options), Console(stderr=True, emoji=False)
     warn = warning_on(console)
     with open_engine(order.asked, folder=None, warn=warn) as engine:
         ready = ready_for(order, order.choice, engine, warn, unopened=_may_stay_unopened(order))

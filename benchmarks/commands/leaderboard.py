@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from unlearn_bench.cache import atomic_path, write_text
+from unlearn_bench.cache import atomic_path, remove_litter, write_text
 from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.leaderboards.brief.overview import document
 from unlearn_bench.leaderboards.records.record import Record
@@ -49,12 +49,15 @@ def execute(
     found = chosen_records(runs, methods=methods, datasets=datasets, classes=classes, models=models)
     if records is not None:
         _writable(records)
+        remove_litter(records.parent, of=records.name)
         write_csv(records, found)
         typer.echo(f"wrote {len(found)} records to {records}", err=True)
     if fmt in (*PICTURES, "csv"):  # which have no room for a word
         found = found if all_settings else _main(found)
-    if fmt in PICTURES and out is not None:
+    if out is not None:
         _writable(out)
+        remove_litter(out.parent, of=out.name)
+    if fmt in PICTURES and out is not None:
         picture = draw(boards(found), fmt=fmt)
         with atomic_path(out) as part:
             part.write_bytes(picture)
@@ -64,7 +67,6 @@ def execute(
     if out is None:
         typer.echo(text)
     else:
-        _writable(out)
         write_text(out, text)
         typer.echo(f"wrote {visible(str(out))}", err=True)
     if open_ and out is not None:

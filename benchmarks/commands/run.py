@@ -45,7 +45,7 @@ DATA_REPORT = "data.md"
 
 def execute(**options: Any) -> int:  # noqa: ANN401  (as `order_of` has them)
     """Run the sweep; 0 if all cells are ok or skipped, 1 if some failed."""
-    order, console = order_of(**options), Console(stderr=True)
+    order, console = order_of(**options), Console(stderr=True, emoji=False)
     warn = warning_on(console)
     if order.tune is not None or not order.folder.is_dir():
         make_folder(order.folder, what="output folder")

@@ -72,7 +72,7 @@ def execute(
         typer.echo(f"warning: {visible(line)}", err=True)
     file = preset_file(target, name, bench.fingerprint)
     order = Wanted(suite=chosen, tasks=tasks.tasks, methods=wanted, trials=trials, images_anew=synthesis, fresh=fresh)
-    lines = Lines(Console(stderr=True), preset_name(name))
+    lines = Lines(Console(stderr=True, emoji=False), preset_name(name))
     done = []
     for found in find_settings(order, bench, known, Local(conditions=conditions), say=lines.say, telling=lines):
         if found.reason:

@@ -87,7 +87,7 @@ def _description(kind: object, target: str) -> dict[str, Any]:
     found = {name: getattr(kind, name, None) for name in _ATTRIBUTES}
     found |= {"class": kind.__name__, "doc": kind.__doc__ or "", "fields": fields}
     try:
-        json.dumps(found)
+        json.dumps(found, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:
         raise InputError(
             f"method {target!r} has a default that is no plain data ({error}); give numbers and texts"

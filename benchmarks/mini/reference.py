@@ -110,7 +110,7 @@ def main(
 
     Example: python -m unlearn_bench.benchmarks.mini.reference runs/without-digit-seven
     """
-    console = Console()
+    console = Console(emoji=False)
     model, recipe = read_report(folder)
     own = [item.partition("/")[0] for item in recipe["without"]]
     data = tuple(dict.fromkeys(name for name in (*DATASETS, *own) if name not in _CONTROL))

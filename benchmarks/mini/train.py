@@ -282,7 +282,7 @@ def main(
 
     Example: python -m unlearn_bench.benchmarks.mini.train --model mini-rn --out runs/mini-rn
     """
-    console = Console()
+    console = Console(emoji=False)
     if model not in NAMES:
         raise unknown("mini model", model, NAMES)
     recipe = Recipe(

@@ -61,7 +61,8 @@ def embed_before(
     stem = _stem(clip, images, precision)
     final, trunk_path = folder / f"{stem}.npy", folder / f"{stem}-trunk.npy"
     with locked(final):
-        if not (is_whole(final) and (is_whole(trunk_path) or not seal_path(trunk_path).is_file())):
+        has_trunk = seal_path(trunk_path).is_file()  # asked first: a damaged one loses its seal
+        if not (is_whole(final) and (not has_trunk or is_whole(trunk_path))):
             _compute(clip, images, final, trunk_path, precision)
     trunk = _load(trunk_path) if seal_path(trunk_path).is_file() else None
     inner = trunk if precision == "fp32" else None

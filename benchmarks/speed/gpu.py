@@ -201,7 +201,7 @@ def main(
     cells: Annotated[int, typer.Option(min=1, help="Of the suite mini, for equality and sharing.")] = 40,
 ) -> None:
     """Measure the parts one after the other."""
-    console, text = Console(stderr=True), ""
+    console, text = Console(stderr=True, emoji=False), ""
     chosen = [name.strip() for name in parts.split(",")]
     strange = next((name for name in chosen if name not in PARTS), None)
     if strange is not None:

@@ -230,7 +230,7 @@ def main(
     test: Annotated[int, typer.Option(min=1, help="Test images of each class.")] = 50,
 ) -> None:
     """Rehearse every model of a suite and keep what it took."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     chosen = load_suite(suite)
     chosen = replace(chosen, precision=precision or chosen.precision)
     conditions = conditions_for(choose_device(device), 1)

@@ -3,17 +3,20 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from unlearn_bench.benchmarks.isolation.telling import told_method, told_metric
 from unlearn_bench.benchmarks.suites.suite import Suite
 from unlearn_bench.benchmarks.suites.variants import Variant
 from unlearn_bench.errors import InputError, unknown
-from unlearn_bench.methods.base import Method
+from unlearn_bench.methods.base import Access, Kind, Method
 from unlearn_bench.metrics.base import FEATURES, NEEDS, Feature, Metric
 from unlearn_bench.metrics.shared.attacks import STANDARD, spelled_out
 from unlearn_bench.registry import Entry, catalogue, file_hash, find, is_own, is_path_target, load
 
 ALL = "all"
+_MOST_VERSIONS = 2**31
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,16 +70,32 @@ def load_method(name: str, *, here: bool = False, told: bool = False) -> LoadedM
     kind = _kind(target, here=here, told=told)
     if not (isinstance(kind, type) and issubclass(kind, Method)):
         raise InputError(f"method {name!r} is not a subclass of unlearn_bench.methods.base.Method")
+    _check_attributes(kind, name)
+    if is_path_target(name) and kind.name in catalogue("methods"):
+        raise InputError(f"method {name!r} calls itself {kind.name!r}, which is taken; choose another name")
+    return LoadedMethod(target=target, kind=kind, file=file_hash(target))
+
+
+def _check_attributes(kind: type[Method], name: str) -> None:
     for attribute, example in (("name", "my-method"), ("access", "ZS")):
         if not isinstance(getattr(kind, attribute, None), str):
             raise InputError(
                 f'method {name!r} lacks a {attribute}; add `{attribute} = "{example}"` to class {kind.__name__}'
             )
-    if kind.access not in {"ZS", "semi-ZS", "not-ZS"}:
-        raise InputError(f"method {name!r} has access {kind.access!r}; give 'ZS', 'semi-ZS' or 'not-ZS'")
-    if is_path_target(name) and kind.name in catalogue("methods"):
-        raise InputError(f"method {name!r} calls itself {kind.name!r}, which is taken; choose another name")
-    return LoadedMethod(target=target, kind=kind, file=file_hash(target))
+    choices = {"access": get_args(Access), "kind": get_args(Kind), "default": (True, False)}
+    for attribute, allowed in choices.items():
+        value = getattr(kind, attribute)
+        if not any(value is choice or (isinstance(value, str) and value == choice) for choice in allowed):
+            raise InputError(
+                f"method {name!r} has {attribute} {value!a}; give one of {', '.join(map(repr, allowed))}"
+            )
+    if type(kind.version) is not int or not 0 <= kind.version < _MOST_VERSIONS:
+        raise InputError(f"method {name!r} has version {str(kind.version)[:40]!r}; give a whole number, such as 1")
+    for attribute, text in (("name", kind.name), ("reference", kind.reference)):
+        if not isinstance(text, str) or text != text.encode("utf-8", "replace").decode("utf-8"):
+            raise InputError(f"method {name!r} has a {attribute} that is no text ({text!a}); give letters")
+    if not 0 < len(kind.name.strip()) <= _LONGEST_NAME:
+        raise InputError(f"method {name!r} has a name of {len(kind.name)} letters; give one of 1 to {_LONGEST_NAME}")
 
 
 def _kind(target: str, *, here: bool, told: bool) -> object:

@@ -7,7 +7,7 @@ from pathlib import Path
 from unlearn_bench.benchmarks.images.sheets import SHEETS, sheet_name
 from unlearn_bench.benchmarks.sweep.work import hold
 from unlearn_bench.leaderboards.records.record import Record, Run
-from unlearn_bench.leaderboards.records.storage import CELLS, read_folder, read_records, weights_file
+from unlearn_bench.leaderboards.records.storage import CELLS, copies, read_folder, read_records, weights_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,8 @@ def remove(out: Path, records: Sequence[Record]) -> Removed:
     Raises:
         OSError: the folder can't be written.
     """
-    ended = {record.run.key: _remove(out, record) for record in records}
+    more = copies(out)
+    ended = {record.run.key: _remove(out, record, more.get(record.run.key, ())) for record in records}
     gone = [record.run for record in records if ended[record.run.key] == "gone"]
     left = [record.run for record in read_folder(out).records]
     orphans = [path for path in _unshared(out, gone, left) if path.is_file()]
@@ -51,17 +52,19 @@ def remove(out: Path, records: Sequence[Record]) -> Removed:
     )
 
 
-def _remove(out: Path, record: Record) -> str:
+def _remove(out: Path, record: Record, more: Sequence[Path]) -> str:
     """`gone`, or why the cell's own files stay: `held` or `changed`."""
     key = record.run.key
     with hold(out, key) as held:
         if not held:
             return "held"
         path = out / CELLS / f"{key}.json"
-        now = read_records([path]).records if path.is_file() else ()
+        files = [item for item in (path, *more) if item.is_file()]
+        now = read_records(files[:1]).records
         if [(item.status, item.provenance) for item in now] != [(record.status, record.provenance)]:
             return "changed"
-        path.unlink()
+        for item in files:  # copies too, or the record would count again
+            item.unlink()
         for beside in ("history", "found"):
             path.with_name(f"{key}.{beside}.jsonl").unlink(missing_ok=True)
         return "gone"

@@ -1,5 +1,6 @@
 """The sweep: cells in parallel, each ending in a record, through kills, crashes and a second sweep beside it."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ class Tally:
 
 
 Listener = Callable[[Done], None]
+
+_CACHES = ("audits", "embeddings", "images", "rates", "retrained", "synthetic", "tuning")
+"""Folders of the cache that are written here; others' libraries keep theirs beside them."""
 
 
 def unheard(_: Sequence[ZeroShot]) -> None:
@@ -138,9 +142,8 @@ def carry_out(
 
 def _tidy(out: Path) -> None:
     """Remove what processes that were killed left behind in the run's folder and in the caches."""
-    caches = [cache_root() / name for name in ("images", "embeddings", "synthetic")]
-    inner = [folder for cache in caches if cache.is_dir() for folder in cache.iterdir() if folder.is_dir()]
-    for folder in (out, out / CELLS, out / WEIGHTS, out / SHEETS, *caches, *inner):
+    own = [Path(folder) for name in _CACHES for folder, _, _ in os.walk(cache_root() / name)]
+    for folder in (out, out / CELLS, out / WEIGHTS, out / SHEETS, *own):
         remove_litter(folder)
     remove_old_notes(out)
 

@@ -102,6 +102,19 @@ def read_folder(folder: Path) -> Loaded:
     return Loaded(records=tuple(records.values()), set_aside=tuple(broken.values()))
 
 
+def copies(folder: Path) -> dict[str, list[Path]]:
+    """Files of records, by key, that are called by another name than it."""
+    cells = folder / CELLS
+    files = sorted(record_files(cells))
+    there = index.known(cells, files)
+    found: dict[str, list[Path]] = {}
+    for name, _, _ in files:
+        known = there.get(name) or read_file(cells / name)
+        if isinstance(known, Record) and name != f"{known.run.key}.json":
+            found.setdefault(known.run.key, []).append(cells / name)
+    return found
+
+
 def record_files(cells: Path) -> Iterator[index.File]:
     """Name, size and time of change of each record file."""
     if not cells.is_dir():

@@ -88,8 +88,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
             yield part
             with part.open("rb") as written:
                 os.fsync(written.fileno())
-            if target.exists():
-                part.chmod(target.stat().st_mode & 0o777)
+            mode = target.stat().st_mode if target.exists() else os.fstat(handle).st_mode
+            part.chmod(mode & 0o777)  # its writer may have put another file there, for its owner alone
         finally:
             os.close(handle)
         part.replace(target)
@@ -111,6 +111,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         _mark_as_ours(handle)
     try:
         yield part
+        for item in part.rglob("*"):
+            if item.is_file() and not item.is_symlink():
+                item.chmod(part.stat().st_mode & 0o666)
         if target.is_dir():
             target.rmdir()  # empty: one that is not stays, with what is in it
         part.rename(target)

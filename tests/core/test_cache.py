@@ -183,6 +183,30 @@ def test_the_umask_counts(tmp_path: Path, umask: int) -> None:
     assert (tmp_path / "record.json").stat().st_mode & 0o777 == 0o666 & ~umask
 
 
+@pytest.mark.parametrize("umask", [0o077, 0o022])
+def test_the_umask_counts_whoever_wrote_the_file(tmp_path: Path, umask: int) -> None:
+    """Some libraries write beside and rename, for the owner alone."""
+    before = os.umask(umask)
+    try:
+        with atomic_path(tmp_path / "weights") as part:
+            replaced(part)
+        with atomic_folder(tmp_path / "model") as part:
+            (part / "deep").mkdir()
+            replaced(part / "deep" / "weights")
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "weights", tmp_path / "model" / "deep" / "weights"):
+        assert path.stat().st_mode & 0o777 == 0o666 & ~umask
+        assert path.read_text() == "mine"
+
+
+def replaced(path: Path) -> None:
+    other = path.with_name("other")
+    other.write_text("mine")
+    other.chmod(0o600)
+    other.replace(path)
+
+
 def test_a_link_stays_and_what_it_points_to_is_written(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "file").write_text("old")

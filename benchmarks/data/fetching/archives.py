@@ -71,8 +71,8 @@ def _members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
             for entry in opened.infolist():
-                if stat.S_ISLNK(entry.external_attr >> 16):
-                    raise _refused(archive, entry.filename)
+                if stat.S_ISLNK(entry.external_attr >> 16) or "\0" in entry.orig_filename:
+                    raise _refused(archive, entry.orig_filename)  # the library cuts names at a NUL
                 if entry.flag_bits & _ENCRYPTED:
                     raise InputError(f"archive {str(archive)!r} is encrypted; unpack it by hand, and give the folder")
                 if not entry.is_dir():

@@ -18,7 +18,7 @@ from unlearn_bench.benchmarks.data.dataset.base import Dataset, Index, LeftOut, 
 from unlearn_bench.benchmarks.data.dataset.partition import WHOLE, cut_by_hash
 from unlearn_bench.benchmarks.data.dataset.pictures import read_rgb
 from unlearn_bench.benchmarks.data.dataset.prefixes import CAPTIONS_PREFIX
-from unlearn_bench.benchmarks.data.dataset.templates import DEFAULT_TEMPLATE
+from unlearn_bench.benchmarks.data.dataset.templates import DEFAULT_TEMPLATE, check_template
 from unlearn_bench.benchmarks.data.layouts.official import BY_HASH
 from unlearn_bench.benchmarks.data.layouts.tree import Tree, shown
 from unlearn_bench.documents import parse_json
@@ -184,8 +184,7 @@ def open_captions(spec: str) -> CaptionFiles:
             raise unknown(f"option of {CAPTIONS_PREFIX}{folder}", option, options)
         options[option].append(value)
     template = (options["template"] or [DEFAULT_TEMPLATE])[-1]
-    if template.count("{}") != 1:
-        raise InputError(f"the template {template!r} of {spec!r} needs one {{}} for the topic")
+    check_template(template, of=spec)
     path = Path(folder).expanduser()
     names = options["captions"] or USUAL
     found = [place for name in names for place in (Path(name).expanduser(), path / name, path.parent / name)]

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 from unlearn_bench.benchmarks.data.dataset.domains import TEMPLATE
 from unlearn_bench.benchmarks.data.dataset.prefixes import HUB_PREFIX
-from unlearn_bench.benchmarks.data.dataset.templates import DEFAULT_TEMPLATE
+from unlearn_bench.benchmarks.data.dataset.templates import DEFAULT_TEMPLATE, check_template
 from unlearn_bench.benchmarks.data.layouts.hub_files import HubRepository
 from unlearn_bench.errors import InputError, unknown
 
@@ -59,8 +59,7 @@ def parse_hub_spec(spec: str) -> tuple[str, HubOptions]:
         options = replace(options, template=TEMPLATE)
     if options.caption and "template" not in given:
         return name, replace(options, template="")
-    if options.template.count("{}") != 1:
-        raise InputError(f"the template {options.template!r} of {spec!r} needs one {{}} for the class name")
+    check_template(options.template, of=spec)
     return name, options
 
 

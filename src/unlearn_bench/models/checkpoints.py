@@ -69,14 +69,22 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise InputError(
             f"weights {str(path)!r} can't be read, perhaps truncated ({_first_line(error)}); fetch them again"
         ) from error
-    while isinstance(loaded, Mapping):
+    loaded = _unwrapped(loaded)
+    if not isinstance(loaded, Mapping) or not loaded or not all(isinstance(item, Tensor) for item in loaded.values()):
+        raise InputError(f"weights {str(path)!r} are no state dict (name to tensor); save model.state_dict()")
+    return {str(name): value for name, value in loaded.items()}
+
+
+def _unwrapped(loaded: object) -> object:
+    """What is inside all wrappers; one that holds itself is no state."""
+    seen = set()
+    while isinstance(loaded, Mapping) and id(loaded) not in seen:
+        seen.add(id(loaded))
         inner = next((loaded[key] for key in _WRAPPERS if isinstance(loaded.get(key), Mapping)), None)
         if inner is None:
             break
         loaded = inner
-    if not isinstance(loaded, Mapping) or not loaded or not all(isinstance(item, Tensor) for item in loaded.values()):
-        raise InputError(f"weights {str(path)!r} are no state dict (name to tensor); save model.state_dict()")
-    return {str(name): value for name, value in loaded.items()}
+    return loaded
 
 
 def load_safetensors(path: Path) -> dict[str, Tensor]:

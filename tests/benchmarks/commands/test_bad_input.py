@@ -200,6 +200,7 @@ CASES: dict[str, Case] = {
             ),
             ("a list for interpolation", '{"interpolation": ["bicubic"]}', "interpolation is ['bicubic']"),
             ("unknown resizing", '{"resize_mode": "longest"}', "resize_mode is 'longest'"),
+            ("a huge mean", '{"mean": [%s, 0, 0]}' % ("9" * 400), "expected three numbers"),
             ("words for a mean", '{"mean": "abc"}', "mean is ['a', 'b', 'c']; expected three numbers"),
             ("no deviation", '{"std": [0, 1, 1]}', "std is [0, 1, 1]"),
             ("a deep configuration", DEEP_JSON, "too deeply"),

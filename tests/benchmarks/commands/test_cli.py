@@ -269,9 +269,13 @@ def test_nothing_is_left_of_what_a_killed_sweep_was_writing(sweep: Call, tmp_pat
     litter = [cells / ".0.json.abcdefgh.part", cells / ".0.lock", cells / ".ab.note"]
     litter += [
         tmp_path / "cache" / "images" / ".x.npy.01234567.part",
+        tmp_path / "cache" / "audits" / "f" / ".x.npy.01234567.part",
+        tmp_path / "cache" / "rates" / ".x.json.01234567.part",
+        tmp_path / "cache" / "tuning" / "f" / "cells" / ".0.lock",
         tmp_path / "out" / ".leaderboard.md.0a1b2c3d.part",
     ]
     for path in litter:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("ha")
         os.utime(path, (time.time() - 1000,) * 2)
     sweep()

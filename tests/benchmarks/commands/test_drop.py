@@ -98,6 +98,20 @@ def test_a_dropped_cell_runs_again(call: Call, sweep: Call, noted: Path, out: Pa
     assert calls(noted) == ["blue", "green", "red", "red"]
 
 
+def test_copies_go_with_their_record_or_it_would_count_again(call: Call, out: Path) -> None:
+    for name in ("red", "blue"):
+        path = out / "cells" / f"{of(out, 'mine', name).run.key}.json"
+        path.with_name(f"copy of {name}.json").write_text(path.read_text())
+    path.unlink()  # of blue there is only the copy
+    said = call("drop", out, "--methods", "mine", "--classes", "red,blue", "--yes")
+    assert "records removed: 2" in said.out
+    assert not list((out / "cells").glob("copy*"))
+    assert call("drop", out, "--methods", "mine", "--classes", "red,blue").code in {0, 2}
+    assert {record.run.forget for record in read_records([out]).records if record.run.method == "mine"} == {
+        ("green",)
+    }
+
+
 def test_a_cell_in_other_hands_stays(call: Call, out: Path) -> None:
     held = of(out, "mine", "red").run.key
     with FileLock(out / "cells" / f".{held}.lock"):

@@ -53,6 +53,7 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     "a zip's nothing": (lambda: zip_with(""), "archive"),
     "a tar's NUL": (lambda: tar_with("../a\0b"), "has the member"),
     "a zip's way out": (lambda: zip_with("../a\0b"), "has the member"),
+    "a zip's NUL": (lambda: zip_with("a\0b"), "has the member"),
     "encrypted": (encrypted, "is encrypted; unpack it by hand"),
     "unknown packing": (unknown_packing, "can't be unpacked"),
     "cut gzip": (lambda: zlib.compress(tar_with("x"))[:20], "can't be unpacked"),
@@ -94,10 +95,9 @@ def test_the_disk_is_asked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not (tmp_path / "out" / "x").exists()
 
 
-@pytest.mark.parametrize("make", [tar_with, zip_with])
-def test_a_nul_in_a_name_leads_nowhere(make: Callable[[str], bytes], tmp_path: Path) -> None:
-    """Both readers end a name there, as the system would; what is written lies in the folder."""
-    (tmp_path / "packed").write_bytes(make("a\0/../../b"))
+def test_a_nul_in_a_tar_s_name_leads_nowhere(tmp_path: Path) -> None:
+    """The format ends a name there; what is written lies in the folder."""
+    (tmp_path / "packed").write_bytes(tar_with("a\0/../../b"))
     (tmp_path / "out").mkdir()
     unpack(tmp_path / "packed", tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]

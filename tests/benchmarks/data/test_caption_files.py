@@ -204,7 +204,8 @@ def test_json_that_does_not_fit(text: str, message: str, images: Path) -> None:
         ("?topic=gren", "no caption of 'captions:images' has the words 'gren'; near it are green"),
         ("?topics=red", "unknown option of captions:"),
         ("?topic=red&captions=other.txt", "no captions (other.txt) beside"),
-        ("?topic=red&template=a thing", "needs one {} for the topic"),
+        ("?topic=red&template=a thing", "needs one {} for the class"),
+        ("?topic=red&template={} of {x}", "needs one {} for the class"),
     ],
 )
 def test_options_that_do_not_fit(options: str, message: str, images: Path) -> None:

@@ -261,7 +261,8 @@ def test_files_that_are_no_dataset(cache: Path) -> None:
         ("hf:", "names no dataset of the hub; give hf:owner/name"),
         ("hf:../etc/passwd", "names no dataset of the hub"),
         ("hf:a/b?colum=x", r"unknown option of hf:a/b 'colum'; known: .*"),
-        ("hf:a/b?template=a photo", "needs one {} for the class name"),
+        ("hf:a/b?template=a photo", "needs one {} for the class"),
+        ("hf:a/b?template={}{x}", "needs one {} for the class"),
     ],
 )
 def test_specs_that_are_wrong(spec: str, message: str) -> None:

@@ -115,13 +115,14 @@ def test_what_was_cut_or_changed_is_set_aside(
     first = embed_before(clip, images, TEXTS, fingerprint=clip.fingerprint())
     if which == "trunk" and first.trunk is None:
         pytest.skip("a tower of one stage keeps none")
-    kept = first.embedded.images.clone()
+    kept, had_trunk = first.embedded.images.clone(), first.trunk is not None
     del first
     folder = tmp_path / "cache" / "embeddings" / clip.fingerprint()
     (path,) = (p for p in folder.glob("*.npy") if p.stem.endswith("-trunk") == (which == "trunk"))
     path.write_bytes(change(path.read_bytes()))
     again = embed_before(clip, images, TEXTS, fingerprint=clip.fingerprint())
     assert torch.equal(again.embedded.images, kept)
+    assert (again.trunk is not None) == had_trunk, "it is made again too"
     assert len(list(folder.glob("*.broken"))) == 1
 
 

@@ -150,3 +150,14 @@ def test_load_strictly_refuses_other_architectures() -> None:
             load_strictly(model, tensors, source="w.pt")
         assert word in one_line(caught)
         assert same(dict(model.state_dict()), before), "a refused file changes nothing"
+
+
+def test_a_checkpoint_that_holds_itself_is_refused(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    around: dict[str, object] = {"epoch": 3}
+    around["model"] = {"state_dict": around}
+    path = tmp_path / "around.pth"
+    torch.save(around, path)
+    with pytest.raises(InputError, match="are no state dict"):
+        read_tensors(path)
+    torch.save({"model": {"state_dict": {"model": tensors}}}, path)
+    assert read_tensors(path).keys() == tensors.keys()
