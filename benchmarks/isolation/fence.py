@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.abc import MetaPathFinder
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -23,12 +22,11 @@ import psutil
 
 from unlearn_bench.benchmarks.isolation import landlock
 from unlearn_bench.benchmarks.isolation.seccomp import refuse_sockets
-from unlearn_bench.cache import DATA_VARIABLE, ENVIRONMENT_VARIABLE
+from unlearn_bench.cache import DATA_VARIABLE, ENVIRONMENT_VARIABLE, ROOM_VARIABLE
 
 ALLOW_VARIABLE = "UNLEARN_BENCH_ALLOW_WRITES"
 """Folders, parted as in PATH, that methods may write to beside their own."""
 
-_PICTURES = "unlearn_bench.benchmarks.data.embedded"
 _DEATH_SIGNAL = 1  # of prctl
 _MEMORY_SHARE = 0.9
 """Of the machine's memory: who wants more gets a MemoryError, before the system begins to kill."""
@@ -96,15 +94,6 @@ def end_when_alone(connection: Connection) -> None:
     threading.Thread(target=watch, name="end-when-alone", daemon=True).start()
 
 
-class _NoPictures(MetaPathFinder):
-    """Says to who looks for the embedded pictures, which are drawn and not read, where a method has its images."""
-
-    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:  # noqa: ARG002
-        """Refuse their modules, and know nothing of others."""
-        if fullname == _PICTURES or fullname.startswith(f"{_PICTURES}."):
-            raise ImportError("a method opens no datasets: what its access allows is in its request")
-
-
 def raise_fence(fence: Fence) -> None:
     """Go into the own folder and give up all that a player has no use for; there is no way back.
 
@@ -113,7 +102,7 @@ def raise_fence(fence: Fence) -> None:
     """
     if fence.hidden:  # nobody shall look for what can't be read
         os.environ[ENVIRONMENT_VARIABLE] = os.environ[DATA_VARIABLE] = str(fence.folder / "cache")
-        sys.meta_path.insert(0, _NoPictures())
+        os.environ[ROOM_VARIABLE] = "1"
     os.environ["TMPDIR"] = tempfile.tempdir = str(fence.folder)
     os.chdir(fence.folder)
     _limit(memory=fence.limit_memory, folder=fence.folder)

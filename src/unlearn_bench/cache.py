@@ -17,6 +17,8 @@ from unlearn_bench.errors import InputError
 
 ENVIRONMENT_VARIABLE = "UNLEARN_BENCH_CACHE"
 DATA_VARIABLE = "UNLEARN_BENCH_DATA"
+ROOM_VARIABLE = "UNLEARN_BENCH_ROOM"
+"""Set in the process of a method from outside, where nothing is cached or drawn."""
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
 READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
 """The numbers of errors that say: nothing can be written here."""

@@ -1,6 +1,7 @@
 """The splits: every image drawn from its own name (dataset, split, class, index), so nothing else can
 change it."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -18,7 +19,8 @@ from unlearn_bench.benchmarks.data.embedded.drawing.letters import draw_letter
 from unlearn_bench.benchmarks.data.embedded.drawing.shapes import draw_shape
 from unlearn_bench.benchmarks.data.embedded.drawing.styles import Difficulty, finish, paint, spoil
 from unlearn_bench.benchmarks.data.embedded.drawing.textures import draw_texture
-from unlearn_bench.errors import unknown
+from unlearn_bench.cache import ROOM_VARIABLE
+from unlearn_bench.errors import CellFailure, unknown
 
 _GENTLE = Difficulty(noise=(0.01, 0.06), blur=(0.2, 0.7), contrast=(0.65, 1.0), clutter=(0, 1), occlusion=0.1)
 
@@ -110,7 +112,13 @@ def render_split(dataset: str, split: Split, *, limit: int | None = None) -> Min
 def render_image(
     dataset: MiniDataset, split: Split, name: str, index: int
 ) -> tuple[NDArray[np.uint8], Mapping[str, str]]:
-    """One image (64, 64, 3) and the facts that a caption may state, from the image's name alone."""
+    """One image (64, 64, 3) and the facts that a caption may state, from the image's name alone.
+
+    Raises:
+        CellFailure: the process is that of a method from outside.
+    """
+    if ROOM_VARIABLE in os.environ:
+        raise CellFailure("a method draws no pictures: what its access allows is in its request")
     rng, facts = _start(dataset, split, name, index)
     if dataset.name == "mini-textures":
         picture = draw_texture(rng, name, scale=facts["scale"], tone=facts["tone"])
