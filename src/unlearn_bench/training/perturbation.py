@@ -10,6 +10,9 @@ from torch.linalg import vector_norm
 from unlearn_bench.clip import Clip
 from unlearn_bench.training.candidates import Candidates
 
+PASS = 64
+"""Images that pass a tower at once where no gradient is needed: fewer take nearly as long, more take more memory."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Perturbed:
@@ -28,7 +31,8 @@ class Perturbed:
 def perturb(clip: Clip, inputs: Tensor, *, sigma: float, count: int, generator: torch.Generator) -> Perturbed:
     """Embed `count` noisy copies x' = clamp(x + e, min(x), max(x)) with e ~ N(0, sigma^2).
 
-    Min and max are over the whole batch. One copy of the batch is in memory at a time, whatever `count` is.
+    Min and max are over the whole batch. Copies pass the model `PASS` images at a time, and at least one copy whole:
+    so many are in memory, whatever `count` is.
 
     Args:
         clip: the model.
@@ -38,13 +42,17 @@ def perturb(clip: Clip, inputs: Tensor, *, sigma: float, count: int, generator: 
         generator: on the CPU, so that every device sees the same noise.
     """
     low, high = inputs.min(), inputs.max()
+    together = max(1, PASS // len(inputs))
     embeddings, distances = [], []
-    for _ in range(count):
-        noise = torch.randn(inputs.shape, generator=generator).to(inputs)
-        noisy = torch.clamp(inputs + sigma * noise, low, high)  # (B, 3, S, S)
-        distances.append(vector_norm((inputs - noisy).flatten(1), dim=1))
-        embeddings.append(clip.encode_images(noisy))
-    return Perturbed(embeddings=torch.stack(embeddings), distances=torch.stack(distances))
+    for start in range(0, count, together):
+        copies = []
+        for _ in range(min(together, count - start)):
+            noise = torch.randn(inputs.shape, generator=generator).to(inputs)
+            copies.append(torch.clamp(inputs + sigma * noise, low, high))  # (B, 3, S, S)
+            distances.append(vector_norm((inputs - copies[-1]).flatten(1), dim=1))
+        passed = clip.encode_images(torch.cat(copies) if len(copies) > 1 else copies[0])
+        embeddings.append(passed.view(len(copies), len(inputs), -1))
+    return Perturbed(embeddings=torch.cat(embeddings), distances=torch.stack(distances))
 
 
 def lipschitz_loss(images: Tensor, texts: Tensor | None, perturbed: Perturbed) -> Tensor:
@@ -97,7 +105,7 @@ class ForgetSet:
         classes: the classifier's text of every class of the dataset.
         domains: of every class, where classes are parted by domain: an image's candidates are those of its own.
         moving: names of the tensors that may change.
-        batch_size: images per pass where no gradient is needed.
+        batch_size: images per pass where no gradient is needed, if more than `PASS`.
     """
 
     def __init__(
@@ -119,9 +127,9 @@ class ForgetSet:
         self._classes = clip.tokenize(classes)  # (C, L)
         self._candidates = Candidates(domains or [""] * len(classes))
         self._stage = clip.first_image_stage(moving)
-        self._batch_size = batch_size
+        self._pass = max(batch_size, PASS)
         with torch.no_grad():
-            kept = [clip.run_image_stages(part, stop=self._stage) for part in torch.split(self.inputs, batch_size)]
+            kept = [clip.run_image_stages(part, stop=self._stage) for part in torch.split(self.inputs, self._pass)]
         self._trunk = torch.cat(kept)
 
     def __len__(self) -> int:
@@ -150,8 +158,8 @@ class ForgetSet:
         texts = self._clip.encode_texts(self._classes)
         right = 0
         for trunk, labels in zip(
-            torch.split(self._trunk, self._batch_size),
-            torch.split(self.labels, self._batch_size),
+            torch.split(self._trunk, self._pass),
+            torch.split(self.labels, self._pass),
             strict=True,
         ):
             logits = self._clip.logits(self._clip.run_image_stages(trunk, start=self._stage), texts)

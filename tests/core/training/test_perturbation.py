@@ -12,6 +12,7 @@ from unlearn_bench.clip import Clip
 from unlearn_bench.errors import CellFailure
 from unlearn_bench.methods.shared.selective import may_move
 from unlearn_bench.seeding import generator
+from unlearn_bench.training import perturbation
 from unlearn_bench.training.perturbation import ForgetSet, Perturbed, embedding_loss, lipschitz_loss, perturb
 
 
@@ -74,7 +75,10 @@ def test_embedding_loss_is_its_formula(embedded: tuple[Tensor, Tensor, Perturbed
     assert float(embedding_loss(images, texts, perturbed, alpha=0.7, order=order)) == pytest.approx(expected)
 
 
-def test_noise_is_clamped_to_the_range_of_the_batch() -> None:
+@pytest.mark.parametrize("together", [1, 6, 13, 64])
+def test_noise_is_clamped_to_the_range_of_the_batch(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many copies pass the tower at once, and whether or not the last are fewer."""
+    monkeypatch.setattr(perturbation, "PASS", together)
     clip = colours()
     inputs = clip.normalise(paint(["red", "blue"], 3, seed=0)[0])
     seen: list[Tensor] = []
@@ -85,9 +89,10 @@ def test_noise_is_clamped_to_the_range_of_the_batch() -> None:
         return original(noisy)
 
     clip.encode_images = spy  # type: ignore[method-assign, assignment]
-    found = perturb(clip, inputs, sigma=0.8, count=2, generator=generator("noise"))
+    found = perturb(clip, inputs, sigma=0.8, count=5, generator=generator("noise"))
+    assert max(map(len, seen)) == max(6, together // 6 * 6 if together < 30 else 30)
     stream = generator("noise")
-    for n, noisy in enumerate(seen):
+    for n, noisy in enumerate(torch.split(torch.cat(seen), 6)):
         raw = inputs + 0.8 * torch.randn(inputs.shape, generator=stream)
         low, high = float(inputs.min()), float(inputs.max())
         expected = torch.where(raw < low, low, torch.where(raw > high, high, raw))
@@ -95,7 +100,7 @@ def test_noise_is_clamped_to_the_range_of_the_batch() -> None:
         assert bool((raw != expected).any())
         torch.testing.assert_close(found.distances[n], ((inputs - expected) ** 2).sum(dim=(1, 2, 3)).sqrt())
         torch.testing.assert_close(found.embeddings[n], original(expected))
-    assert found.embeddings.shape == (2, 6, 12)
+    assert found.embeddings.shape == (5, 6, 12)
     assert not found.embeddings.requires_grad
 
 
