@@ -16,10 +16,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from unlearn_bench.benchmarks.isolation.fence import Fence, allowed_writes
-from unlearn_bench.benchmarks.isolation.warden import clear_away, guarded
+from unlearn_bench.benchmarks.isolation.warden import children_of, clear_away, guarded
 from unlearn_bench.benchmarks.isolation.wire import Message, WireError, receive
 from unlearn_bench.errors import CellFailure
 
@@ -60,9 +58,7 @@ class Room:
     def inhabitant(self) -> int:
         """The number of the process in which the method is; asked before it plays, there is but one."""
         own = int(self._process.pid or 0)
-        with contextlib.suppress(psutil.Error):
-            return next((child.pid for child in psutil.Process(own).children()), own)
-        return own
+        return next(iter(children_of(own)), own)
 
     def close(self) -> None:
         """End the process, with all that it began."""

@@ -63,9 +63,15 @@ def toml(value: object) -> str:
     return json.dumps(value)
 
 
+AUDITED = ("identity", "lip")
+"""Audits look at a model, whoever made it: one that did not change is enough, and one of which both towers did."""
+
+UNAUDITED = ("accuracy", "average-score", "share-changed", "retrieval", "seconds")
+
+
 @pytest.fixture(scope="module", params=MODELS)
 def records(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Record]]:
-    """A sweep of every method over one class of a folder of three, three images a class."""
+    """A sweep of every method over one class of a folder of three, three images a class; some with all audits."""
     folder = tmp_path_factory.mktemp("large")
     data = write_colours(folder / "data" / "colours", count=5)
     lines = [
@@ -84,8 +90,14 @@ def records(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         (setting,) = settings_for(suite, Choice(), device="cpu", skip_bad=False)
         open_workbench.cache_clear()
         bench = open_workbench(setting)
-        choice = Choice(classes=[_what_it_sees_in_noise(bench)])
-        sweep(cells_for(suite, choice, bench), folder / "out", HERE, listener=lambda _: None, warn=no_warning)
+        seen = _what_it_sees_in_noise(bench)
+        audited = [f"quick-{name}" for name in AUDITED]
+        for methods, metrics in (
+            ([f"quick-{name}" for name in QUICK if name not in AUDITED], UNAUDITED),
+            (audited, ("all",)),
+        ):
+            choice = Choice(classes=[seen], methods=methods, metrics=metrics)
+            sweep(cells_for(suite, choice, bench), folder / "out", HERE, listener=lambda _: None, warn=no_warning)
         assert bench.is_untouched()
         yield {record.run.method: record for record in read_folder(folder / "out").records}
         open_workbench.cache_clear()
@@ -114,6 +126,13 @@ def test_every_method_ends_well_and_is_measured(records: dict[str, Record]) -> N
         found = {item.group: item for item in record.measurements if item.metric == "accuracy"}
         assert set(found) == {"target", "other"}
         assert all(0 <= (item.after or 0.0) <= 1 for item in found.values())
+
+
+def test_every_audit_says_something_at_this_size(records: dict[str, Record]) -> None:
+    audits = {"linear-probe", "paraphrases", "quantisation", "relearning"}
+    for name in QUICK:
+        found = {item.metric for item in records[name].measurements}
+        assert (audits <= found) == (name in AUDITED)
 
 
 def test_what_moves(records: dict[str, Record]) -> None:

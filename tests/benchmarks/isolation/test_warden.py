@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from tests.benchmarks.isolation.rooms import Room, new_player
 from tests.benchmarks.support import start, write_method, write_model
-from unlearn_bench.benchmarks.isolation.warden import clear_away
+from unlearn_bench.benchmarks.isolation.warden import children_of, clear_away
 from unlearn_bench.errors import CellFailure
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux hands orphans to a warden")
@@ -145,6 +146,22 @@ def test_clearing_away_follows_no_link_and_needs_no_permission(tmp_path: Path) -
     assert not folder.exists()
     assert (kept / "file").read_text() == "mine"
     clear_away(folder)  # nothing there is nothing to do
+
+
+def test_children_are_found_with_and_without_the_kernel_s_own_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        assert child.pid in children_of(os.getpid())
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "iterdir", refuse)
+            assert child.pid in children_of(os.getpid())
+            assert children_of(2**22 + 1) == []
+        assert children_of(child.pid) == []
+        child.kill()
+    assert child.pid not in children_of(os.getpid())
+
+
+def refuse(_: Path) -> None:
+    raise FileNotFoundError
 
 
 def test_a_warden_passes_on_nothing_of_its_own_to_the_terminal(room: Room) -> None:
