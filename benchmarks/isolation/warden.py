@@ -102,7 +102,7 @@ def _reaped(child: int) -> int | None:
 
 
 def children_of(pid: int) -> list[int]:
-    """Numbers of the processes that a process began and that live, without looking at all others where that can be."""
+    """Numbers of the processes that a process began and that live, without a look at all others where that can be."""
     try:
         said = [(task / "children").read_text("ascii") for task in Path(f"/proc/{pid}/task").iterdir()]
     except OSError:  # it has ended, or the kernel was built without
