@@ -108,6 +108,7 @@ def test_a_worker_that_is_killed_loses_nothing(
         if len(found) == 2:
             kill(cluster.workers[0])
             cluster.start_worker()
+            cluster.wait_for_workers(3)  # no task is handed out meanwhile
     assert results(found) == [0, 10, 20, 30, 40, 50, 60, 70]
     assert 8 <= len(list(notes.iterdir())) <= 9  # what was in flight ran again
     assert cluster.workers[2].pid in {int(path.suffix[1:]) for path in notes.iterdir()}  # who came later has work too
@@ -294,6 +295,7 @@ def test_one_that_comes_later_and_does_not_fit_is_left_out(
         found.append(result)
         if len(found) == 1:
             cluster.start_worker(preload=OTHER)
+            cluster.wait_for_workers(3)
     assert results(found) == [10 * number for number in range(14)]
     (warning,) = told
     assert "is left out: it has unlearn-bench 0.0.9" in warning
