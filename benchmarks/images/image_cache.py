@@ -170,6 +170,6 @@ def _build(
             part.write_text(json.dumps(facts), encoding="utf-8")
     except OSError as error:
         raise InputError(
-            f"the image cache {str(path.parent)!r} can't be written ({error.strerror or error}); free space there or set "
-            "UNLEARN_BENCH_CACHE to another folder"
+            f"the image cache {str(path.parent)!r} can't be written ({error.strerror or error}); free space there or "
+            "set UNLEARN_BENCH_CACHE to another folder"
         ) from error

@@ -7,7 +7,6 @@ limits, and that is all: a benchmark is no jail.
 import ctypes
 import os
 import select
-import shutil
 import signal
 import sys
 import tempfile
@@ -31,9 +30,6 @@ _DEATH_SIGNAL = 1  # of prctl
 _MEMORY_SHARE = 0.9
 """Of the machine's memory: who wants more gets a MemoryError, before the system begins to kill."""
 
-_DISK_SHARE = 0.5
-"""Of what is free on the disk: a single file that a method writes takes no more."""
-
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "shm")
 _DRIVERS = ("nvidia*", "dri", "kfd", "accel*")
 
@@ -46,12 +42,14 @@ class Fence:
         folder: its own, the only one that it may write to. hidden: what it may not read: caches, data, results.
         writable: what the user lets methods write to besides.
         limit_memory: whether its memory is limited; not on a GPU, whose driver reserves what it never uses.
+        most_bytes: that it may write, a file or all below its folder.
     """
 
     folder: Path
     hidden: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()
     limit_memory: bool = True
+    most_bytes: int = 2**62
 
 
 def allowed_writes() -> tuple[Path, ...]:
@@ -105,7 +103,7 @@ def raise_fence(fence: Fence) -> None:
         os.environ[ROOM_VARIABLE] = "1"
     os.environ["TMPDIR"] = tempfile.tempdir = str(fence.folder)
     os.chdir(fence.folder)
-    _limit(memory=fence.limit_memory, folder=fence.folder)
+    _limit(memory=fence.limit_memory, most_bytes=fence.most_bytes)
     devices = Path("/dev")
     drivers = [path for pattern in _DRIVERS for path in devices.glob(pattern)]
     processes = Path("/proc")
@@ -125,13 +123,13 @@ def _facts(processes: Path) -> tuple[Path, ...]:
     return (processes / str(os.getpid()), *(path for path in processes.iterdir() if not path.name.isdigit()))
 
 
-def _limit(*, memory: bool, folder: Path) -> None:
-    """No core dumps, memory below what the machine has, and files below what is free on the folder's disk."""
+def _limit(*, memory: bool, most_bytes: int) -> None:
+    """No core dumps, memory below what the machine has, and no file over so many bytes."""
     try:
         import resource  # noqa: PLC0415  (Windows has none)
     except ImportError:
         return
-    limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: int(shutil.disk_usage(folder).free * _DISK_SHARE)}
+    limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: most_bytes}
     if memory and sys.platform.startswith("linux"):
         limits[resource.RLIMIT_DATA] = int(psutil.virtual_memory().total * _MEMORY_SHARE)
     for which, most in limits.items():

@@ -2,6 +2,7 @@
 
 import contextlib
 import multiprocessing
+import shutil
 import signal
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from unlearn_bench.benchmarks.isolation.fence import Fence, allowed_writes
-from unlearn_bench.benchmarks.isolation.warden import children_of, clear_away, guarded
+from unlearn_bench.benchmarks.isolation.warden import FULL, children_of, clear_away, guarded
 from unlearn_bench.benchmarks.isolation.wire import Message, WireError, receive
 from unlearn_bench.errors import CellFailure
 
@@ -25,6 +26,7 @@ _MODULES = ["unlearn_bench.benchmarks.isolation.play", "unlearn_bench.models.sou
 """What all players need, imported once by the process from which they are forked."""
 
 _LONGEST_S = 1e6  # the system can't be asked to wait for much longer
+_DISK_SHARE = 0.5  # of what is free when a room is begun
 _TOO_LONG = "the method took longer than it may; its process was ended"
 
 
@@ -45,7 +47,13 @@ class Room:
         limit_memory: bool = True,
     ) -> None:
         folder = Path(tempfile.mkdtemp(prefix="unlearn-bench-room-")).resolve()
-        fence = Fence(folder=folder, hidden=hidden, writable=allowed_writes(), limit_memory=limit_memory)
+        fence = Fence(
+            folder=folder,
+            hidden=hidden,
+            writable=allowed_writes(),
+            limit_memory=limit_memory,
+            most_bytes=int(shutil.disk_usage(folder).free * _DISK_SHARE),
+        )
         self.connection, theirs = multiprocessing.Pipe()
         context = _context()
         process = context.Process(target=guarded, args=(life, theirs, fence, given), daemon=True)  # type: ignore[attr-defined]
@@ -120,6 +128,8 @@ class Room:
         code = self._process.exitcode
         if code is None:
             return "the method's process closed its connection"
+        if code == FULL:
+            return "the method wrote more than half of what was free on the disk; its process was ended"
         if code < 0:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
             hints = {"SIGKILL": ": most often that means out of memory", "SIGSEGV": ": native code crashed"}

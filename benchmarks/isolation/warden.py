@@ -22,6 +22,11 @@ import psutil
 from unlearn_bench.benchmarks.isolation.fence import Fence, die_with_parent, end_with_parent, while_heard
 
 _ADOPT = 36  # of prctl: PR_SET_CHILD_SUBREAPER
+FULL = 119
+"""The exit code that says: too much was written."""
+
+_CHECKED_S = 2.0
+_MOST_ENTRIES = 10_000  # that are looked at to know how much was written
 _PATIENCE_S = 5.0
 """So long who was killed may take to be gone: the system frees its memory first."""
 
@@ -43,7 +48,7 @@ def guarded(life: Callable[..., None], connection: Connection, fence: Fence, giv
     child = os.fork()
     if child:
         connection.close()
-        _stand(child, fence.folder)
+        _stand(child, fence)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     die_with_parent()
     while_heard(life, connection, fence, given)
@@ -68,6 +73,21 @@ def clear_away(folder: Path) -> None:
             place.rmdir()
 
 
+def written_below(folder: Path) -> int:
+    """Bytes on the disk of what lies below a folder, or of its first thousands of files."""
+    found, waiting, seen = 0, [str(folder)], 0
+    while waiting and seen < _MOST_ENTRIES:
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                seen += 1
+                with suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    else:
+                        found += entry.stat(follow_symlinks=False).st_blocks * 512
+    return found
+
+
 def _entries(folder: Path) -> list[Path]:
     try:
         return [Path(entry.path) for entry in os.scandir(folder)]
@@ -75,13 +95,19 @@ def _entries(folder: Path) -> list[Path]:
         return []
 
 
-def _stand(child: int, folder: Path) -> NoReturn:
-    """Wait for the child's end or a SIGTERM, end all that is left, and end as the child did."""
-    status = None
-    while status is None and signal.sigwait({signal.SIGCHLD, signal.SIGTERM}) == signal.SIGCHLD:
-        status = _reaped(child)
+def _stand(child: int, fence: Fence) -> NoReturn:
+    """Wait for the child's end, a SIGTERM or a full folder, end all that is left, and end as the child did."""
+    status, code = None, None
+    while status is None and code is None:
+        woken = signal.sigtimedwait({signal.SIGCHLD, signal.SIGTERM}, _CHECKED_S)
+        if woken is None:
+            code = FULL if written_below(fence.folder) > fence.most_bytes else None
+        elif woken.si_signo == signal.SIGTERM:
+            code = 1
+        else:
+            status = _reaped(child)
     _end_all()
-    clear_away(folder)
+    clear_away(fence.folder)
     if status is not None and os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         with suppress(OSError, ValueError):  # SIGKILL has no handler to be set
@@ -89,7 +115,7 @@ def _stand(child: int, folder: Path) -> NoReturn:
         _no_core()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
         os.kill(os.getpid(), number)
-    os._exit(1 if status is None else os.waitstatus_to_exitcode(status) % 256)
+    os._exit(code or 0 if status is None else os.waitstatus_to_exitcode(status) % 256)
 
 
 def _reaped(child: int) -> int | None:

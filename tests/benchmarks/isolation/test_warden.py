@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from tests.benchmarks.isolation.rooms import Room, new_player
 from tests.benchmarks.support import start, write_method, write_model
-from unlearn_bench.benchmarks.isolation.warden import children_of, clear_away
+from unlearn_bench.benchmarks.isolation.warden import children_of, clear_away, written_below
 from unlearn_bench.errors import CellFailure
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux hands orphans to a warden")
@@ -187,6 +188,29 @@ def test_no_file_of_a_method_fills_the_disk_and_no_limit_is_raised_again(room: R
     """
     room.play(body)
     assert room.heard.lines == [(0, {"told": "EFBIG"}), (1, {"same": 1, "bounded": 1})]
+
+
+def test_many_files_do_not_fill_the_disk_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2**24))
+        room = Room(new_player(tmp_path), tmp_path)
+    body = """
+    import time
+    for number in range(3):
+        Path(f'part{number}').write_bytes(os.urandom(2**22))
+    time.sleep(60)
+    """
+    with pytest.raises(CellFailure, match="wrote more than half of what was free on the disk"):
+        room.play(body)
+
+
+def test_what_was_written_is_counted_through_folders_and_not_through_links(tmp_path: Path) -> None:
+    (tmp_path / "room" / "deep").mkdir(parents=True)
+    (tmp_path / "other").write_bytes(os.urandom(2**20))
+    (tmp_path / "room" / "deep" / "own").write_bytes(os.urandom(2**16))
+    (tmp_path / "room" / "link").symlink_to(tmp_path / "other")
+    assert 2**16 <= written_below(tmp_path / "room") < 2**18
+    assert written_below(tmp_path / "nothing") == 0
 
 
 def test_a_method_sends_nothing_to_other_machines(room: Room) -> None:
