@@ -26,6 +26,7 @@ _MODULES = ["unlearn_bench.benchmarks.isolation.play", "unlearn_bench.models.sou
 """What all players need, imported once by the process from which they are forked."""
 
 _LONGEST_S = 1e6  # the system can't be asked to wait for much longer
+_ENDS_WITHIN_S = 15.0  # its warden ends all that it began, and clears its folder away, before it ends itself
 _DISK_SHARE = 0.5  # of what is free when a room is begun
 _TOO_LONG = "the method took longer than it may; its process was ended"
 
@@ -121,10 +122,12 @@ class Room:
             raise
         finally:
             timer.cancel()
+        if late.is_set():
+            raise CellFailure(_TOO_LONG)
 
     def _death(self) -> str:
         """How it ended."""
-        self._process.join(5)
+        self._process.join(_ENDS_WITHIN_S)
         code = self._process.exitcode
         if code is None:
             return "the method's process closed its connection"
@@ -176,8 +179,8 @@ def _little_told(context: BaseContext) -> Iterator[None]:
 def _end(process: BaseProcess, connection: Connection, folder: Path) -> None:
     connection.close()
     process.terminate()
-    process.join(10)
+    process.join(_ENDS_WITHIN_S)
     process.kill()
-    process.join(10)
+    process.join(_ENDS_WITHIN_S)
     if folder.exists():  # its warden could not
         clear_away(folder)
