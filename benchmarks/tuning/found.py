@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unlearn_bench.benchmarks.referee.conditions import Conditions
-from unlearn_bench.benchmarks.tuning.race import OBJECTIVE, PRUNER, SAMPLER
+from unlearn_bench.benchmarks.tuning.race import OBJECTIVE, SAMPLER, pruner
 from unlearn_bench.benchmarks.tuning.search import Budget, Tuned
 from unlearn_bench.benchmarks.tuning.space import Space, number, plain
 from unlearn_bench.benchmarks.tuning.trial import Trial
@@ -36,7 +36,7 @@ def to_preset(tuned: Tuned, budget: Budget, conditions: Conditions) -> dict[str,
         "source": "tuned",
         "trials": len(tuned.trials),
         "sampler": SAMPLER,
-        "pruner": PRUNER,
+        "pruner": pruner(len(tuned.trials)),
         "objective": OBJECTIVE,
         "choice": CHOICE,
         "images": VALIDATION_SPLIT,
@@ -79,7 +79,8 @@ def question(run: Run, space: Space, budget: Budget) -> str:
     Args:
         run: that of a first trial: of which model, method version, data and synthetic images it is.
     """
-    parts = [run.key, plain(space), space.first, budget.tasks, budget.trials, SAMPLER, PRUNER, OBJECTIVE, CHOICE]
+    how = [SAMPLER, pruner(budget.trials), OBJECTIVE, CHOICE]
+    parts = [run.key, plain(space), space.first, budget.tasks, budget.trials, *how]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=list).encode()).hexdigest()[:16]
 
 

@@ -2,7 +2,8 @@
 
 A race asks for cells and is told their records; who runs them, where and how many at a time, is not its business.
 What it asks for depends on what it was told and on nothing else: a search that was killed goes on where it was, since
-the cells that are done have records, and a longer budget begins with the trials of a shorter one.
+the cells that are done have records, and a longer budget begins with the trials of a shorter one. More than `HEAT` of
+them race in heats: what a search of one heat tries on all classes, a longer one tries too, and finds no less.
 """
 
 from collections.abc import Generator, Sequence
@@ -30,6 +31,9 @@ PRUNER = (
     "all (at least five) on four, half of those (at least five) on eight, and so on: one half the best, the other "
     "those that add most to the front"
 )
+HEAT = 64
+"""So many trials race with each other; of more, the next as many among themselves."""
+
 OBJECTIVE = "class-averaged Avg. Score, mean over datasets, plus what is missing to forgetting .5; one seed"
 
 _STARTUP = 12
@@ -81,8 +85,30 @@ def race(space: Space, tasks: Sequence[Task], *, trials: int) -> Race:
     study = new_study(space)
     runners: list[_Runner] = []
     firsts: list[float] = []  # what came of the first class
-    while len(runners) < trials:
-        asked = [study.ask() for _ in range(min(_BATCH, trials - len(runners)))]
+    for size in _heats(trials):
+        heat = yield from _heat(study, space, tasks, firsts, size)
+        yield from _final(heat, tasks)
+        runners += heat
+    return tuple(runner.trial for runner in runners)
+
+
+def pruner(trials: int) -> str:
+    """How trials of such a budget are sorted out, in words."""
+    return PRUNER if trials <= HEAT else f"{PRUNER}; each {HEAT} trials among themselves"
+
+
+def _heats(trials: int) -> list[int]:
+    """Numbers of trials that race with each other."""
+    return [min(HEAT, trials - start) for start in range(0, trials, HEAT)]
+
+
+def _heat(
+    study: optuna.Study, space: Space, tasks: Sequence[Task], firsts: list[float], size: int
+) -> Generator[list[Need], list[Record], list[_Runner]]:
+    """Trials on a class, and the better ones on a second; `firsts` grows by what came of the first."""
+    runners: list[_Runner] = []
+    while len(runners) < size:
+        asked = [study.ask() for _ in range(min(_BATCH, size - len(runners)))]
         began = [_Runner(values=suggest(trial, space)) for trial in asked]
         yield from _run(began, tasks[:1])
         firsts += [runner.trial.worth for runner in began]
@@ -92,12 +118,16 @@ def race(space: Space, tasks: Sequence[Task], *, trials: int) -> Race:
         for trial, runner in zip(asked, began, strict=True):
             study.tell(trial, runner.trial.worth)
         runners += began
-    size, share, racing = _FIRST, _EIGHTH, runners
+    return runners
+
+
+def _final(runners: Sequence[_Runner], tasks: Sequence[Task]) -> Generator[list[Need], list[Record], None]:
+    """The leading ones on twice as many classes each time, until some were tried on all."""
+    size, share, racing = _FIRST, _EIGHTH, list(runners)
     while size < len(tasks):
         racing = _leading(racing, max(_FEWEST, len(racing) // share))
         size, share = min(2 * size, len(tasks)), _HALF
         yield from _run(racing, tasks[:size])
-    return tuple(runner.trial for runner in runners)
 
 
 def _leading(runners: Sequence[_Runner], count: int) -> list[_Runner]:
@@ -125,6 +155,10 @@ def _run(runners: Sequence[_Runner], tasks: Sequence[Task]) -> Generator[list[Ne
 
 def most_cells(trials: int, tasks: int) -> int:
     """How many cells a race asks for at most."""
+    return sum(_most_of_heat(size, tasks) for size in _heats(trials))
+
+
+def _most_of_heat(trials: int, tasks: int) -> int:
     cells, size, racing, share = trials * min(_FIRST, tasks), _FIRST, trials, _EIGHTH
     while size < tasks:
         racing, there = min(racing, max(_FEWEST, racing // share)), size

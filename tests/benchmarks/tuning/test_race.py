@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.benchmarks.support import plan, write_method, write_suite
 from unlearn_bench.benchmarks.sweep.tasks import Task
-from unlearn_bench.benchmarks.tuning.race import Need, most_cells, race
+from unlearn_bench.benchmarks.tuning.race import HEAT, PRUNER, Need, most_cells, pruner, race
 from unlearn_bench.benchmarks.tuning.space import Space
 from unlearn_bench.benchmarks.tuning.trial import Trial
 from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.methods.base import Range
 from unlearn_bench.metrics.base import Measurement
+from unlearn_bench.seeding import generator
 
 TASKS: tuple[Task, ...] = tuple(("folder:warm", (name,)) for name in "abcdefgh")
 ONE = Space(ranges={"x": Range(low=0.0, high=1.0)}, first=({"x": 0.25},))
@@ -126,6 +128,33 @@ def test_a_longer_budget_begins_with_the_trials_of_a_shorter_one(record: Callabl
     short, _ = run(record, hump, trials=6)
     long, _ = run(record, hump, trials=30)
     assert [trial.hyperparameters for trial in long[:6]] == [trial.hyperparameters for trial in short]
+
+
+@pytest.mark.parametrize("trials", [65, 128, 150])
+def test_a_longer_budget_tries_on_all_classes_what_a_shorter_one_did(
+    trials: int, record: Callable[[Outcome], Record]
+) -> None:
+    """Whoever is lucky on the first class can't crowd out what a shorter search would have found: each heat has its
+    own final."""
+    noise = generator("luck")
+    luck = [float(value) for value in torch.rand(1000, generator=noise)]
+
+    def lucky(values: Mapping[str, Any], task: Task) -> Outcome:
+        """The first class says little of the others, and the more trials there are, the less."""
+        forgetting, retention = hump(values, task)
+        return forgetting, retention - (0.4 * luck[int(values["x"] * 999)] if task == TASKS[0] else 0.0)
+
+    short, _ = run(record, lucky, trials=HEAT)
+    long, asked = run(record, lucky, trials=trials)
+    assert len(long) == trials
+    assert [(trial.hyperparameters, trial.classes) for trial in long[:HEAT]] == [
+        (trial.hyperparameters, trial.classes) for trial in short
+    ]
+    rest = [trial for trial in long[HEAT:] if trial.classes == len(TASKS)]
+    assert len(rest) >= min(5, trials - HEAT)
+    assert sum(len(needs) for needs in asked) <= most_cells(trials, len(TASKS))
+    assert pruner(HEAT) == PRUNER
+    assert pruner(trials) == f"{PRUNER}; each 64 trials among themselves"
 
 
 def test_the_same_results_lead_to_the_same_trials(record: Callable[[Outcome], Record]) -> None:
