@@ -205,9 +205,20 @@ class Training:
         """Go on from `path`.
 
         Raises:
-            InputError: the checkpoint belongs to another recipe.
+            InputError: the checkpoint belongs to another recipe or architecture, or is damaged.
         """
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            self._take_over(torch.load(path, map_location="cpu", weights_only=True), path)
+        except InputError:
+            raise
+        except Exception as error:  # what torch raises depends on what does not fit, and where the file breaks off
+            said = str(error).split("\n", 1)[0]
+            raise InputError(
+                f"checkpoint {str(path)!r} can't be gone on from ({type(error).__name__}: {said}); it is damaged or "
+                "of another architecture: remove it, or give another --out"
+            ) from error
+
+    def _take_over(self, state: dict[str, Any], path: Path) -> None:
         if state["recipe"] != json.dumps(asdict(self.recipe), sort_keys=True):
             raise InputError(f"checkpoint {str(path)!r} is of another recipe ({state['recipe']}); give another --out")
         self.model.load_state_dict(state["model"])

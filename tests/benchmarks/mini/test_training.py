@@ -198,6 +198,23 @@ def test_another_recipes_checkpoint_is_refused(small: Corpus, tmp_path: Path) ->
         fit(replace(recipe, seed=1), small, tmp_path, _quiet())
 
 
+@pytest.mark.parametrize("damage", ["cut", "narrower", "no state"])
+def test_a_checkpoint_that_does_not_fit_is_told_in_a_line(damage: str, small: Corpus, tmp_path: Path) -> None:
+    recipe, path = Recipe(model="mini-vit", epochs=2, batch=74), tmp_path / "checkpoint.pt"
+    Training(recipe, small).save(path)
+    state = torch.load(path, weights_only=True)
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-500])
+    elif damage == "narrower":
+        state["model"]["text_projection"] = state["model"]["text_projection"][:, :64].clone()
+        torch.save(state, path)
+    else:
+        torch.save({"recipe": state["recipe"]}, path)
+    with pytest.raises(InputError, match=r"can't be gone on from .*remove it, or give another --out") as caught:
+        fit(recipe, small, tmp_path, _quiet())
+    assert "\n" not in str(caught.value)
+
+
 def test_the_command_runs_and_reports(tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     try:
