@@ -75,6 +75,7 @@ def test_the_page_of_limits_says_what_its_files_say() -> None:
         "tenfold": DOCS / "limits" / "tenfold.toml",
         "Lip's variants": DOCS / "limits" / "lip-variants.toml",
         "trained longer": DOCS / "limits" / "trained-longer.toml",
+        "twice as wide": DOCS / "limits" / "wide.toml",
     }
     methods = "lip,lip-real,lip-all-tensors,ssd,ulip,amns,emmn"
     done = CliRunner().invoke(app, [*(f"{name}={path}" for name, path in files.items()), "--methods", methods])
