@@ -32,7 +32,7 @@ from unlearn_bench.errors import InputError
 from unlearn_bench.leaderboards.published.places import published_records
 from unlearn_bench.leaderboards.records.record import Record, Status
 from unlearn_bench.leaderboards.records.storage import read_folder
-from unlearn_bench.shown import visible
+from unlearn_bench.shown import console_of, visible
 
 if TYPE_CHECKING:
     from unlearn_bench.benchmarks.inspection.report import DataReport
@@ -72,7 +72,7 @@ class Order:
 
 def execute(**options: Any) -> int:  # noqa: ANN401  (as `order_of` has them)
     """Show the plan; 0."""
-    order, console = order_of(**options), Console(stderr=True, emoji=False)
+    order, console = order_of(**options), console_of(stderr=True)
     warn = warning_on(console)
     with open_engine(order.asked, folder=None, warn=warn) as engine:
         ready = ready_for(order, order.choice, engine, warn, unopened=_may_stay_unopened(order))

@@ -21,7 +21,7 @@ from unlearn_bench.models.hub_models import hub_model
 from unlearn_bench.models.names import is_hub_id
 from unlearn_bench.models.open_clip_weights import weights_asset
 from unlearn_bench.registry import catalogue, is_path_target
-from unlearn_bench.shown import visible
+from unlearn_bench.shown import console_of, visible
 
 DEFAULT_SUITE = "paper"
 _HEADERS = ("name", "kind", "state", "size", "disk free", "source", "licence", "where")
@@ -55,7 +55,7 @@ def execute(
         from unlearn_bench.benchmarks.images.decoding import decode as decode_images  # noqa: PLC0415  (imports torch)
 
         chosen = named(suite, models, data)
-        decode_images(*chosen, Console(stderr=True, emoji=False), typer.echo, skip_bad=skip_bad)
+        decode_images(*chosen, console_of(stderr=True), typer.echo, skip_bad=skip_bad)
     return code
 
 
@@ -81,7 +81,7 @@ def fetch(*, suite: str | None, models: Sequence[str] | None, data: Sequence[str
             err=True,
         )
         return 1
-    reasons = fetch_all({name: assets[name] for name in lacking}, Console(stderr=True, emoji=False))
+    reasons = fetch_all({name: assets[name] for name in lacking}, console_of(stderr=True))
     return _finish(assets, lacking, reasons)
 
 
@@ -193,7 +193,7 @@ def _finish(assets: Mapping[str, Asset], fetched: Sequence[str], reasons: Mappin
 
 def _show(assets: Mapping[str, Asset], availabilities: Mapping[str, Availability], without: Sequence[str]) -> None:
     rows = [_row(asset, availabilities[name]) for name, asset in assets.items()]
-    screen = Console(markup=False, highlight=False, emoji=False)
+    screen = console_of()
     if rows and screen.is_terminal:
         table = Table(*_HEADERS)
         for row in rows:

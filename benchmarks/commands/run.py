@@ -37,7 +37,7 @@ from unlearn_bench.cache import READ_ONLY, make_folder, write_text
 from unlearn_bench.leaderboards.brief.overview import document
 from unlearn_bench.leaderboards.brief.terminal import summary
 from unlearn_bench.leaderboards.records.storage import read_folder
-from unlearn_bench.shown import visible
+from unlearn_bench.shown import console_of, visible
 
 DATA_REPORT = "data.md"
 """In the run's folder: what is known of its data."""
@@ -45,7 +45,7 @@ DATA_REPORT = "data.md"
 
 def execute(**options: Any) -> int:  # noqa: ANN401  (as `order_of` has them)
     """Run the sweep; 0 if all cells are ok or skipped, 1 if some failed."""
-    order, console = order_of(**options), Console(stderr=True, emoji=False)
+    order, console = order_of(**options), console_of(stderr=True)
     warn = warning_on(console)
     if order.tune is not None or not order.folder.is_dir():
         make_folder(order.folder, what="output folder")

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 import typer
-from rich.console import Console
 
 from unlearn_bench.benchmarks.commands.dry_run import with_data
 from unlearn_bench.benchmarks.engines.local import Local
@@ -24,7 +23,7 @@ from unlearn_bench.benchmarks.tuning.found import in_words
 from unlearn_bench.benchmarks.tuning.settings import Found, Wanted, find_settings, tunable_methods, validation
 from unlearn_bench.benchmarks.tuning.telling import Lines
 from unlearn_bench.errors import InputError
-from unlearn_bench.shown import visible
+from unlearn_bench.shown import console_of, visible
 
 RUNS = Path("runs")
 """Where settings go that have no place beside a model or a suite."""
@@ -72,7 +71,7 @@ def execute(
         typer.echo(f"warning: {visible(line)}", err=True)
     file = preset_file(target, name, bench.fingerprint)
     order = Wanted(suite=chosen, tasks=tasks.tasks, methods=wanted, trials=trials, images_anew=synthesis, fresh=fresh)
-    lines = Lines(Console(stderr=True, emoji=False), preset_name(name))
+    lines = Lines(console_of(stderr=True), preset_name(name))
     done = []
     for found in find_settings(order, bench, known, Local(conditions=conditions), say=lines.say, telling=lines):
         if found.reason:

@@ -43,6 +43,7 @@ def guarded(life: Callable[..., None], connection: Connection, fence: Fence, giv
     os.setsid()
     ctypes.CDLL(None).prctl(_ADOPT, 1, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who ignores it, as some services do, never hears of an end
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGTERM})
     end_with_parent(signal.SIGTERM)
     child = os.fork()

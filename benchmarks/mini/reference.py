@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from unlearn_bench.benchmarks.data.dataset.base import Split
 from unlearn_bench.benchmarks.data.embedded.drawing.concepts import DATASETS
@@ -29,6 +28,7 @@ from unlearn_bench.metrics.shared.classification import predictions
 from unlearn_bench.mistakes import mistakes_in_a_line
 from unlearn_bench.models.embedded import NAMES
 from unlearn_bench.models.retrained import read_retrained, weights_file
+from unlearn_bench.shown import console_of
 
 app = typer.Typer(add_completion=False)
 
@@ -110,7 +110,7 @@ def main(
 
     Example: python -m unlearn_bench.benchmarks.mini.reference runs/without-digit-seven
     """
-    console = Console(emoji=False)
+    console = console_of()
     model, recipe = read_report(folder)
     own = [item.partition("/")[0] for item in recipe["without"]]
     data = tuple(dict.fromkeys(name for name in (*DATASETS, *own) if name not in _CONTROL))

@@ -44,6 +44,7 @@ from unlearn_bench.errors import InputError, unknown
 from unlearn_bench.mistakes import mistakes_in_a_line
 from unlearn_bench.models.embedded import MEAN, NAMES, STD, build_untrained, load_weights, save_weights
 from unlearn_bench.seeding import derive_seed, generator
+from unlearn_bench.shown import console_of
 
 app = typer.Typer(add_completion=False)
 
@@ -293,7 +294,7 @@ def main(
 
     Example: python -m unlearn_bench.benchmarks.mini.train --model mini-rn --out runs/mini-rn
     """
-    console = Console(emoji=False)
+    console = console_of()
     if model not in NAMES:
         raise unknown("mini model", model, NAMES)
     recipe = Recipe(

@@ -24,7 +24,6 @@ from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
 from tabulate import tabulate
 
 from unlearn_bench.benchmarks.engines.local import Local
@@ -48,6 +47,7 @@ from unlearn_bench.leaderboards.regression import compare_runs
 from unlearn_bench.mistakes import mistakes_in_a_line
 from unlearn_bench.models.sources import open_model
 from unlearn_bench.seeding import generator
+from unlearn_bench.shown import console_of
 from unlearn_bench.training.perturbation import lipschitz_loss, perturb
 
 
@@ -201,7 +201,7 @@ def main(
     cells: Annotated[int, typer.Option(min=1, help="Of the suite mini, for equality and sharing.")] = 40,
 ) -> None:
     """Measure the parts one after the other."""
-    console, text = Console(stderr=True, emoji=False), ""
+    console, text = console_of(stderr=True), ""
     chosen = [name.strip() for name in parts.split(",")]
     strange = next((name for name in chosen if name not in PARTS), None)
     if strange is not None:

@@ -23,7 +23,6 @@ import numpy as np
 import torch
 import typer
 from PIL import Image
-from rich.console import Console
 from tabulate import tabulate
 
 from unlearn_bench.benchmarks.data.dataset.base import Dataset, Index, Split
@@ -44,6 +43,7 @@ from unlearn_bench.leaderboards.records.record import Record
 from unlearn_bench.mistakes import mistakes_in_a_line
 from unlearn_bench.models.open_clip_names import published
 from unlearn_bench.seeding import generator
+from unlearn_bench.shown import console_of
 from unlearn_bench.synthesis.ascent import synthesize
 
 app = typer.Typer(add_completion=False)
@@ -230,7 +230,7 @@ def main(
     test: Annotated[int, typer.Option(min=1, help="Test images of each class.")] = 50,
 ) -> None:
     """Rehearse every model of a suite and keep what it took."""
-    console = Console(stderr=True, emoji=False)
+    console = console_of(stderr=True)
     chosen = load_suite(suite)
     chosen = replace(chosen, precision=precision or chosen.precision)
     conditions = conditions_for(choose_device(device), 1)

@@ -1,6 +1,10 @@
 """Names of other people's on a screen: what has no shape of its own is shown as its code, and does nothing."""
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # ESC, with which a terminal takes orders, carriage returns, bells
@@ -40,3 +44,10 @@ def _code(character: str) -> str:
     if "\udc80" <= character <= "\udcff":  # as Python names a byte that is no UTF-8
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode("ascii")
+
+
+def console_of(*, stderr: bool = False) -> "Console":
+    """A screen that shows names as they are: neither as markup, nor with a picture for `:bomb:`."""
+    from rich.console import Console  # noqa: PLC0415  (much of the package shows nothing)
+
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)

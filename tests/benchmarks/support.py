@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -206,6 +207,14 @@ def start(source: str) -> BaseProcess:
     process = _CONTEXT.Process(target=exec, args=(source, {"__name__": "child"}))
     process.start()
     return process
+
+
+def wait_for(condition: Callable[[], object], *, seconds: float = 120) -> None:
+    """Until it holds; a failure where it does not within so long."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
 
 
 def ready() -> None:

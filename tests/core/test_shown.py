@@ -1,9 +1,14 @@
 """What has no shape of its own is shown as its code; all else stays."""
 
+import os
+import re
+from pathlib import Path
+
 import pytest
 
+from unlearn_bench import shown
 from unlearn_bench.errors import InputError
-from unlearn_bench.shown import one_line, visible
+from unlearn_bench.shown import console_of, one_line, visible
 
 
 @pytest.mark.parametrize(
@@ -37,3 +42,17 @@ def test_lines_may_stay() -> None:
 
 def test_an_error_is_one_line_whatever_it_names() -> None:
     assert str(InputError("no 'a\nb\x1b[31m'")) == "no 'a\\nb\\x1b[31m'"
+
+
+def test_a_screen_shows_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    console_of().print("a :bomb: [red]x[/red]", soft_wrap=True)
+    console_of(stderr=True).print("a :bomb:", soft_wrap=True)
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("a :bomb: [red]x[/red]\n", "a :bomb:\n")
+
+
+def test_all_screens_are_made_in_one_place() -> None:
+    package = Path(shown.__file__).parent
+    files = [Path(folder) / name for folder, _, names in os.walk(package, followlinks=True) for name in names]
+    sources = {path.name: path.read_text("utf-8") for path in files if path.suffix == ".py"}
+    assert {name for name, text in sources.items() if re.search(r"\bConsole\(", text)} == {"shown.py"}

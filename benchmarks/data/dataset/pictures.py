@@ -36,7 +36,8 @@ def lies_in(folder: Path) -> tuple[Path, ...]:
 
     A link to a folder that holds `folder` itself, or this program, leads to no pictures.
     """
-    no_pictures = {*folder.resolve().parents, *Path(__file__).resolve().parents, *Path(sys.prefix).resolve().parents}
+    programs = [Path(text).resolve() for text in (__file__, sys.prefix, sys.base_prefix)]
+    no_pictures = {*folder.resolve().parents, *programs, *(parent for path in programs for parent in path.parents)}
     waiting, found = [folder.resolve()], set[Path]()
     while waiting:
         place = waiting.pop()

@@ -284,6 +284,20 @@ def test_nothing_is_left_of_what_a_killed_sweep_was_writing(sweep: Call, tmp_pat
     assert hidden <= {".endings.jsonl"}, "nor does what ends well leave any"
 
 
+def test_nothing_is_left_of_a_killed_leaderboard_either(call: Call, sweep: Call, tmp_path: Path) -> None:
+    """Of the files that are written now; what others left halves of is theirs."""
+    sweep("--limit", 1)
+    litter = [tmp_path / f".{name}.0a1b2c3d.part" for name in ("board.md", "board.svg", "all.csv", "another.md")]
+    for path in litter:
+        path.write_text("ha")
+        os.utime(path, (time.time() - 1000,) * 2)
+    for name in ("board.md", "board.svg"):
+        fmt = name.rpartition(".")[2]
+        given = ("--format", fmt, "--out", tmp_path / name, "--records", tmp_path / "all.csv")
+        assert call("leaderboard", tmp_path / "out", *given).code == 0
+    assert [path for path in litter if path.exists()] == litter[3:]
+
+
 def test_a_full_disk(sweep: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep("--limit", 2)
 

@@ -1,5 +1,6 @@
 """Where the pictures of a dataset lie, links followed."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,12 @@ def test_links_are_followed_over_other_links_and_not_up(tmp_path: Path) -> None:
 
 
 def test_what_holds_this_program_is_no_folder_of_pictures(tmp_path: Path) -> None:
-    (tmp_path / "all").symlink_to(Path(__file__).resolve().parents[3], target_is_directory=True)
+    for name, place in {
+        "all": Path(__file__).parents[3],
+        "own": Path(sys.prefix),
+        "base": Path(sys.base_prefix),
+    }.items():
+        (tmp_path / name).symlink_to(place.resolve(), target_is_directory=True)
     assert lies_in(tmp_path) == (tmp_path,)
     assert lies_in(tmp_path / "nothing") == (tmp_path / "nothing",)
 

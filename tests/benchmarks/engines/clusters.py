@@ -2,14 +2,13 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from tests.benchmarks.support import start
+from tests.benchmarks.support import start, wait_for
 from unlearn_bench.benchmarks.isolation.fence import ALLOW_VARIABLE
 
 _DASK = """
@@ -117,10 +116,3 @@ def machines(folder: Path, *, workers: int = 2) -> Iterator[Machines]:
         yield found
     finally:
         found.stop()
-
-
-def wait_for(condition: Callable[[], object], *, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)

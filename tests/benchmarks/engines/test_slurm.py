@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.benchmarks.engines.clusters import wait_for
-from tests.benchmarks.support import NOISE, calls, counting, start_cli, write_method
+from tests.benchmarks.support import NOISE, calls, counting, start_cli, wait_for, write_method
 from unlearn_bench.benchmarks.engines import slurm
 from unlearn_bench.leaderboards.records.storage import read_folder
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.benchmarks.isolation.rooms import Room, new_player
-from tests.benchmarks.support import NOISE, start, write_method, write_model
+from tests.benchmarks.support import NOISE, start, wait_for, write_method, write_model
 from unlearn_bench.benchmarks.isolation import process
 from unlearn_bench.benchmarks.isolation.fence import while_heard
 from unlearn_bench.benchmarks.isolation.landlock import version
@@ -302,12 +302,8 @@ part.rename(part.with_name("pid"))
 time.sleep(600)
 """
     process = start(source)
-    end = time.monotonic() + 60
-    while not (tmp_path / "pid").exists() and time.monotonic() < end:
-        time.sleep(0.05)
+    wait_for((tmp_path / "pid").exists)
     pid = int((tmp_path / "pid").read_text())
     assert psutil.pid_exists(pid)
     os.kill(int(process.pid or 0), signal.SIGKILL)
-    while psutil.pid_exists(pid) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not psutil.pid_exists(pid)
+    wait_for(lambda: not psutil.pid_exists(pid))

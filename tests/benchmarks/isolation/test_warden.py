@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.benchmarks.isolation.rooms import Room, new_player
-from tests.benchmarks.support import start, write_method, write_model
+from tests.benchmarks.support import start, wait_for, write_method, write_model
 from unlearn_bench.benchmarks.isolation.warden import children_of, clear_away, written_below
 from unlearn_bench.errors import CellFailure
 
@@ -90,17 +90,12 @@ part.rename(part.with_name("begun"))
 time.sleep(600)
 """
     process = start(source)
-    end = time.monotonic() + 60
-    while not (tmp_path / "begun").exists() and time.monotonic() < end:
-        time.sleep(0.05)
+    wait_for((tmp_path / "begun").exists)
     *numbers, folder = (tmp_path / "begun").read_text().split()
     pids = [int(number) for number in numbers]
     assert all(map(is_running, pids))
     os.kill(int(process.pid or 0), signal.SIGKILL)
-    while (any(map(is_running, pids)) or Path(folder).exists()) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not any(map(is_running, pids))
-    assert not Path(folder).exists()
+    wait_for(lambda: not any(map(is_running, pids)) and not Path(folder).exists())
 
 
 _SENDING = "import struct\nconnection = request.report.__self__.connection\n"
@@ -124,14 +119,35 @@ def test_the_time_is_over_in_the_middle_of_a_message_too(room: Room, body: str) 
     assert time.monotonic() - began < 15
 
 
-def test_a_room_is_cleared_however_deep_its_folders_are(tmp_path: Path) -> None:
-    body = "for _ in range(3000):\n    os.mkdir('d')\n    os.chdir('d')\nraise RuntimeError('deep')"
-    room = Room(new_player(tmp_path), tmp_path)
-    before = set(Path(os.environ.get("TMPDIR", "/tmp")).glob("unlearn-bench-room-*"))
+def test_a_room_is_cleared_however_deep_its_folders_are(room: Room) -> None:
+    body = (
+        "request.report(0, room=os.getcwd())\n"
+        "for _ in range(3000):\n    os.mkdir('d')\n    os.chdir('d')\n"
+        "raise RuntimeError('deep')"
+    )
     with pytest.raises(CellFailure, match="RuntimeError: deep"):
         room.play(body)
-    left = [path for path in before if path.exists() and (path / "d").exists()]
-    assert not left
+    ((_, said),) = room.heard.lines
+    assert Path(str(said["room"])).name.startswith("unlearn-bench-room-")
+    assert not Path(str(said["room"])).exists()
+
+
+def test_who_ignores_the_end_of_children_hears_of_it_all_the_same(tmp_path: Path) -> None:
+    """As some services do, and all that they begin does after them."""
+    spec = write_model(tmp_path)
+    source = f"""
+import multiprocessing, os, signal
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+from unlearn_bench.benchmarks.isolation.play import Opening
+from unlearn_bench.benchmarks.isolation.process import Player
+player = Player(Opening(model={spec!r}, weights=None, device="cpu", threads=1), hidden=())
+os.kill(player.pid, signal.SIGKILL)
+player._room._process.join(20)
+assert player._room._process.exitcode == -signal.SIGKILL, player._room._process.exitcode
+"""
+    process = start(source)
+    process.join(60)
+    assert process.exitcode == 0
 
 
 def test_clearing_away_follows_no_link_and_needs_no_permission(tmp_path: Path) -> None:

@@ -5,13 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.support import calls, counting, start_cli, write_method
+from tests.benchmarks.support import calls, counting, start_cli, wait_for, write_method
 from unlearn_bench.leaderboards.records.storage import read_folder
 
 CONSOLE = Path(sys.executable).with_name("unlearn-bench")
@@ -21,13 +20,6 @@ CONSOLE = Path(sys.executable).with_name("unlearn-bench")
 def noted(tmp_path: Path) -> Path:
     (tmp_path / "calls").mkdir()
     return tmp_path / "calls"
-
-
-def wait_for(condition: Callable[[], bool], *, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def waiting(condition: str, noted: Path) -> str:

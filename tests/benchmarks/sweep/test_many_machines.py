@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import unlearn_bench
-from tests.benchmarks.engines.clusters import Machines, kill, machines, wait_for
+from tests.benchmarks.engines.clusters import Machines, kill, machines
 from tests.benchmarks.support import (
     NOISE,
     calls,
@@ -19,6 +19,7 @@ from tests.benchmarks.support import (
     referee_of,
     start,
     start_cli,
+    wait_for,
     write_method,
     write_suite,
 )

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.benchmarks.engines.clusters import wait_for
-from tests.benchmarks.support import CONDITIONS, calls, counting, start_cli, write_method, write_suite
+from tests.benchmarks.support import CONDITIONS, calls, counting, start_cli, wait_for, write_method, write_suite
 from tests.benchmarks.tuning.support import CLASSES, HARM, TUNING, TURN, tunable_method, tuned
 from unlearn_bench.benchmarks.commands import tune as command
 from unlearn_bench.benchmarks.presets.preset import presets_for
