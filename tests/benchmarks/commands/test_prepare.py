@@ -276,7 +276,7 @@ def test_on_a_terminal_there_are_a_table_and_a_bar(
         stderr = more.pop("stderr", False)
         return Console(file=sys.stderr if stderr else sys.stdout, force_terminal=True, width=200, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(prepare, "Console", terminal)
+    monkeypatch.setattr(prepare, "console_of", terminal)
     said = call("prepare", "--data", "dogs")
     assert said.code == 0, said.err
     assert "│ dogs" in said.out
